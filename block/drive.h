@@ -1,0 +1,86 @@
+/* Drives: what a disk, CD or floppy controller sees of the block layer.
+ *
+ * Requests are asynchronous; `done` runs on the drive's loop (the main loop here, with its lock held), never from within
+ * the call that submitted.  Offsets and lengths are bytes.  Below, formats and filters are coroutines over nodes
+ * (block/node.h); a drive owns a root node, a medium that may be absent, and a policy for host errors. */
+#ifndef BLOCK_DRIVE_H
+#define BLOCK_DRIVE_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+typedef struct Drive Drive;
+typedef struct DriveRequest DriveRequest;
+typedef void DriveDone(void *arg, int result);          /* 0 or -errno, after the error policy had its say */
+
+/* What the controller wants to hear.  Any member may be NULL. */
+typedef struct DriveUser {
+    void (*media_changed)(void *arg, bool loaded);      /* the medium came or went (change, eject, resize) */
+    void (*resized)(void *arg);
+    bool (*tray_open)(void *arg);                       /* what query-block reports */
+    bool (*locked)(void *arg);                          /* the guest locked the tray */
+    void (*eject_request)(void *arg, bool force);       /* a person wants the medium back */
+} DriveUser;
+
+/* Claim the drive for a device.  False when another device has it. */
+bool drive_attach(Drive *d, const DriveUser *user, void *arg, const char *device_id, GError **error);
+void drive_detach(Drive *d, void *arg);
+
+const char *drive_id(const Drive *d);
+bool drive_has_medium(const Drive *d);
+bool drive_readonly(const Drive *d);
+int64_t drive_length(const Drive *d);   /* bytes; 0 without a medium; -errno */
+unsigned drive_sector_size(const Drive *d);             /* of the request alignment that is cheapest, at least 512 */
+
+/* iov need not be aligned; offset and length must be multiples of 512 (of 1 for drives that say so).  The iov array is
+ * copied, the buffers stay the caller's until done.  Writes to a read-only drive end with -EACCES, beyond the end -EIO,
+ * without a medium -ENOMEDIUM.  Returns a handle that is valid until done runs. */
+DriveRequest *drive_readv(Drive *d, int64_t offset, const struct iovec *iov, unsigned n, DriveDone *done, void *arg);
+DriveRequest *drive_writev(Drive *d, int64_t offset, const struct iovec *iov, unsigned n, bool fua, DriveDone *done,
+                           void *arg);
+DriveRequest *drive_read(Drive *d, int64_t offset, void *buf, size_t len, DriveDone *done, void *arg);
+DriveRequest *drive_write(Drive *d, int64_t offset, const void *buf, size_t len, DriveDone *done, void *arg);
+DriveRequest *drive_flush(Drive *d, DriveDone *done, void *arg);        /* done: flushed means flushed */
+DriveRequest *drive_discard(Drive *d, int64_t offset, int64_t len, DriveDone *done, void *arg);
+DriveRequest *drive_write_zeroes(Drive *d, int64_t offset, int64_t len, bool may_unmap, DriveDone *done, void *arg);
+/* The device lost interest (reset): done still runs, with -ECANCELED unless the request had finished. */
+void drive_cancel(DriveRequest *r);
+void drive_drain(Drive *d);             /* until nothing is in flight; runs main loop rounds */
+void drive_drain_all(void);
+
+/* For realize-time and loaders: waits for the answer.  0 or -errno. */
+int drive_read_sync(Drive *d, int64_t offset, void *buf, size_t len);
+int drive_write_sync(Drive *d, int64_t offset, const void *buf, size_t len);
+
+/* The guest opened or closed the tray: emits DEVICE_TRAY_MOVED. */
+void drive_guest_tray(Drive *d, bool open);
+void drive_guest_eject(Drive *d);
+void drive_guest_lock(Drive *d, bool locked);
+
+/* What `-drive if=...,index=,bus=,unit=` said, for boards that create controllers. */
+typedef enum DriveInterface { IF_NONE, IF_IDE, IF_SCSI, IF_FLOPPY, IF_PFLASH, IF_MTD, IF_SD, IF_VIRTIO, IF_XEN,
+                              IF_COUNT } DriveInterface;
+typedef struct DriveInfo {
+    DriveInterface interface;
+    int bus, unit;
+    bool cdrom;                         /* media=cdrom */
+    bool claimed;                       /* a board has made a device for it */
+    char *serial;
+    Drive *drive;
+} DriveInfo;
+DriveInfo *drive_info_find(DriveInterface interface, int bus, int unit);        /* NULL */
+void drive_info_foreach(void (*fn)(void *arg, DriveInfo *info), void *arg);
+/* `-drive`, parsed to strings (file, format, if, index, bus, unit, media, snapshot, readonly, cache, aio, discard,
+ * werror, rerror, id, serial, copy-on-read, detect-zeroes ...); adds to the list of DriveInfo.  `max_units` of an
+ * interface says how index= turns into bus and unit (IDE: 2). */
+DriveInfo *drive_add(GHashTable *options, DriveInterface default_interface, bool global_snapshot, GError **error);
+Drive *drive_find(const char *id);
+Drive *drive_new(const char *id, GHashTable *options, GError **error);  /* no DriveInfo: blockdev-style users and tests */
+Drive *drive_new_memory(const char *id, size_t size);   /* a RAM disk, for unit tests */
+void drive_free(Drive *d);
+void drive_foreach(void (*fn)(void *arg, Drive *d), void *arg);
+void drive_cleanup(void);               /* at exit: drain and flush all */
+
+#endif

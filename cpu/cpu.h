@@ -1,0 +1,92 @@
+/* A virtual CPU: the architectural state and what the machine may ask of it.
+ *
+ * CpuState (cpu/state.h) is the one description of an x86 CPU.  A vCPU's state belongs to its accelerator while it runs;
+ * others call cpu_sync() first (stops nothing, needs the vCPU paused or the call to come from its thread or through
+ * cpu_run_on). */
+#ifndef CPU_CPU_H
+#define CPU_CPU_H
+
+#include <glib.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu/state.h"
+#include "mem/region.h"
+
+typedef struct CpuModel CpuModel;       /* cpu/model.h: CPUID by name and features */
+
+/* Events that wait for the CPU; set with cpu_raise from any thread. */
+enum {
+    CPU_EVENT_INTR = 1 << 0,            /* a maskable interrupt waits (user-space PIC or APIC); level        */
+    CPU_EVENT_NMI = 1 << 1,
+    CPU_EVENT_SMI = 1 << 2,
+    CPU_EVENT_INIT = 1 << 3,
+    CPU_EVENT_SIPI = 1 << 4,            /* vector in sipi_vector                                             */
+    CPU_EVENT_RESET = 1 << 5,
+    CPU_EVENT_MCE = 1 << 6,
+};
+
+typedef struct Cpu {
+    CpuState state;
+    unsigned index;                     /* 0 .. 254                                                          */
+    uint32_t apic_id;
+    const CpuModel *model;              /* CPUID answers, owned by the machine                               */
+    atomic_uint events;                 /* CPU_EVENT_*                                                       */
+    uint8_t sipi_vector;
+    bool halted;                        /* HLT, or an AP that waits for SIPI (with wait_sipi)                */
+    bool wait_sipi;
+    bool state_valid;                   /* `state` is newer than or equal to the accelerator's copy          */
+    bool state_dirty;                   /* `state` was changed and must be flushed before running            */
+    bool is_bsp;
+    /* accel/run.c */
+    GThread *thread;
+    int thread_id;                      /* host tid, for query-cpus-fast                                     */
+    atomic_bool stop_request;
+    bool stopped;
+    GQueue *work;                       /* cpu_run_on                                                        */
+    void *accel;                        /* the accelerator's own part                                        */
+    void *apic;                         /* the local APIC device (hw/intc/apic.c)                            */
+    Space *memory;                      /* what this CPU sees: the machine's, with SMRAM when in SMM         */
+    char *path;                         /* QOM path                                                          */
+} Cpu;
+
+/* ---- What a lower layer asks of a higher one ---- */
+typedef struct CpuOps {                 /* filled in by accel/ */
+    void (*kick)(Cpu *c);               /* make it look at `events`; any thread                              */
+    void (*sync)(Cpu *c);               /* accelerator -> state, all groups                                  */
+    void (*run_on)(Cpu *c, void (*fn)(Cpu *c, void *arg), void *arg);   /* on its thread, waits              */
+} CpuOps;
+extern CpuOps cpu_ops;
+
+typedef struct CpuPlatform {            /* filled in by hw/ */
+    /* The vector that the interrupt controllers deliver now (acknowledges it), or -1.  Main lock held. */
+    int (*interrupt)(Cpu *c);
+    bool (*interrupt_pending)(Cpu *c);
+    /* The user-space local APIC; also reached by RDMSR/WRMSR of x2APIC and by CR8. */
+    uint64_t (*apic_base_get)(Cpu *c);
+    bool (*apic_base_set)(Cpu *c, uint64_t v);
+    uint8_t (*tpr_get)(Cpu *c);         /* CR8 */
+    void (*tpr_set)(Cpu *c, uint8_t v);
+    bool (*x2apic_read)(Cpu *c, unsigned reg, uint64_t *v);
+    bool (*x2apic_write)(Cpu *c, unsigned reg, uint64_t v);
+    void (*apic_reset)(Cpu *c, bool init);              /* INIT keeps the APIC id                            */
+    bool (*a20)(void);
+} CpuPlatform;
+extern CpuPlatform cpu_platform;
+
+/* ---- The CPUs of the machine ---- */
+Cpu *cpu_new(const CpuModel *model, uint32_t apic_id, Space *memory);   /* index is the next free one */
+unsigned cpu_count(void);
+Cpu *cpu_at(unsigned index);            /* NULL */
+Cpu *cpu_current(void);                 /* the vCPU whose thread this is, or NULL */
+void cpu_set_current(Cpu *c);
+void cpu_reset(Cpu *c);                 /* SDM vol 3 table 9-1: power-up and reset state */
+void cpu_init_signal(Cpu *c);           /* INIT: the same, but FPU, MTRRs, TSC ... survive */
+
+void cpu_raise(Cpu *c, unsigned event); /* any thread */
+void cpu_lower(Cpu *c, unsigned event);
+void cpu_sync(Cpu *c);                  /* make `state` current; main lock held, CPU stopped or in its own thread */
+void cpu_run_on(Cpu *c, void (*fn)(Cpu *c, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,157 @@
+/* Devices: all that a chip, a board or a bus may use of one another.
+ *
+ * A device is a struct that starts with a Device (or with the struct of its base class), and a DeviceClass whose rows
+ * describe that struct.  The core reads the rows; the class adds what only code can say.
+ *
+ * Life: device_new, device_set ..., device_realize, device_reset(power on), accesses, device_free.  Everything here is
+ * called with the main lock held, except where it says otherwise. */
+#ifndef HW_DEVICE_H
+#define HW_DEVICE_H
+
+#include "core/error.h"
+#include "core/row.h"
+#include "hw/irq.h"
+#include "mem/dma.h"
+#include "mem/region.h"
+
+typedef struct Device Device;
+typedef struct Bus Bus;
+typedef struct ClassLayout ClassLayout; /* rows flattened once, in device.c */
+
+/* A register space whose number a class does not choose itself. */
+enum { SPACE_MAIN = 0, SPACE_PCI_CONFIG = 7, REG_SPACES = 8 };
+
+struct DeviceClass {
+    const char *name;                   /* QEMU's type name: "isa-serial"                                    */
+    const char *doc;                    /* one line for -device help                                         */
+    const char *alias;                  /* second name that -device accepts                                  */
+    const DeviceClass *base;            /* the struct begins with base's struct; its rows come first         */
+    const char *bus;                    /* type of bus it plugs into: "ISA", "PCI", "IDE" ...; NULL: wired by the board */
+    const char *category;               /* "bridge" "cpu" "display" "input" "misc" "network" "sound" "storage" "usb"  */
+    const char *const *interfaces;      /* further type names that introspection lists, NULL-terminated      */
+    bool abstract;                      /* only a base                                                       */
+    bool internal;                      /* -device refuses it: only a board can wire it                      */
+    bool plain;                         /* a part without a Device in front                                  */
+    bool hotpluggable;
+    uint8_t open;                       /* bit n: holes of register space n read as ones                     */
+    size_t size;                        /* of the struct                                                     */
+    const Row *rows;
+    const void *info;                   /* constants that the class's bus wants (PciInfo ...)                */
+    /* Check properties, claim back ends, map regions; on failure leave nothing behind that free would not clean. */
+    bool (*realize)(void *dev, GError **error);
+    void (*unrealize)(void *dev);       /* what realize made and rows do not know                            */
+    void (*reset)(void *dev, bool power_on);            /* what .reset values cannot say; after them         */
+    /* state -> pins, timers, messages, region mappings.  Idempotent.  After every access, reset, load, timer, input. */
+    void (*update)(void *dev);
+    void (*input)(void *dev, unsigned line, bool level);/* an input pin changed                              */
+    size_t (*can_receive)(void *dev);   /* bytes that receive() would take now                               */
+    void (*receive)(void *dev, const uint8_t *buf, size_t len);
+    void (*event)(void *dev, int event);/* CharEvent of the TYPE_CHAR property: opened, closed, break        */
+    bool (*busy)(const void *dev);      /* an operation is in flight at a back end: cannot be saved now      */
+};
+
+struct Device {
+    const DeviceClass *class;
+    ClassLayout *layout;
+    char *id;                           /* the user's, or NULL; owned                                        */
+    char *path;                         /* canonical QOM path, from realize on; owned                        */
+    Device *whole;                      /* for a part: the device it sits in                                 */
+    Bus *bus;                           /* where it is plugged                                               */
+    GSList *buses;                      /* buses that it offers; owned                                       */
+    GSList *regions;                    /* made by device_region*; freed with it                             */
+    Dma *dma;                           /* granted by the bus; NULL: it cannot reach memory                  */
+    uint8_t settling;                   /* update() is running; asked again meanwhile                        */
+    bool realized, hotplugged;
+    bool traced;                        /* its register rows are selected by -trace                          */
+    bool removing;                      /* device_del was asked                                              */
+    void (*intercept)(void *arg, unsigned line, bool level);    /* qtest listens to the inputs               */
+    void *intercept_arg;
+};
+
+/* ---- The registry (a generated array of every `const DeviceClass NAME = {` below hw/) ---- */
+extern const DeviceClass *const device_classes[];       /* NULL-terminated */
+const DeviceClass *device_class_find(const char *name); /* by name or alias; NULL */
+bool device_class_is(const DeviceClass *class, const char *type);       /* itself, a base or an interface */
+
+/* ---- Life ---- */
+void *device_new(const DeviceClass *class, const char *id);     /* properties hold their defaults */
+/* Set a property from text; "unknown property" and bad values are explained in *error. */
+bool device_set(Device *dev, const char *property, const char *text, GError **error);
+void device_set_pointer(Device *dev, const char *property, void *backend);      /* TYPE_CHAR, TYPE_DRIVE ... by the board */
+char *device_get(const Device *dev, const char *property);      /* text or NULL; caller frees */
+/* Plug into `bus` (may be NULL) and bring to life.  On failure the device is still the caller's to free. */
+bool device_realize(Device *dev, Bus *bus, GError **error);
+void device_free(Device *dev);          /* unrealizes, unplugs, frees parts, regions and properties */
+void device_reset(Device *dev, bool power_on);
+/* Initialise a part within its whole; device_new does it for ROW_PARTs. */
+
+/* ---- Access, as the guest does it: banks, windows, masks, hooks, then settle ---- */
+uint64_t device_read(Device *dev, unsigned space, unsigned at, unsigned size);
+void device_write(Device *dev, unsigned space, unsigned at, unsigned size, uint64_t value);
+void device_input(Device *dev, unsigned line, bool level);      /* an input pin changes */
+void device_receive(Device *dev, const uint8_t *buf, size_t len);
+/* Something outside the rows changed its state (data port, back end completion, host input): recompute the outputs.
+ * Called during update() it means "once more". */
+void device_settle(Device *dev);
+
+/* Wire an output pin of one device to an input line of another. */
+void device_connect(Irq *pin, Device *sink, unsigned line);
+Irq *device_pin(Device *dev, const char *name, unsigned i);     /* NULL when there is none */
+
+/* ---- Regions of a device (owned by it) ---- */
+Region *device_region(Device *dev, unsigned space, const char *name, uint64_t size);    /* registers by rows */
+/* Functions instead of rows; the core settles the device after each access.  ops see `dev` as opaque. */
+Region *device_region_io(Device *dev, const char *name, uint64_t size, const IoOps *ops);
+Region *device_region_io_opaque(Device *dev, const char *name, uint64_t size, const IoOps *ops, void *opaque);
+
+/* ---- Looking, without effects ---- */
+/* Calls fn for each element of each row (base, own, parts), with the full name ("part.row"). */
+typedef void DeviceRowFn(void *arg, const Row *row, const char *name, void *base, unsigned i);
+void device_rows(const Device *dev, DeviceRowFn *fn, void *arg);
+void device_class_rows(const DeviceClass *class, void (*fn)(void *arg, const Row *row, const char *name), void *arg);
+uint64_t device_peek(const Device *dev, const char *name, unsigned i);  /* value of a register or state row */
+char *device_class_help(const DeviceClass *class);      /* -device X,help; caller frees */
+char *device_registers_text(const Device *dev);         /* registers and state, a line each; caller frees */
+
+/* ---- Snapshots: names and values ---- */
+typedef void DeviceSaveFn(void *arg, const char *name, unsigned i, uint64_t value);
+void device_save(const Device *dev, DeviceSaveFn *emit, void *arg);
+/* device_load_begin sets reset values, device_load refuses what a row does not accept, device_loaded derives the rest. */
+void device_load_begin(Device *dev);
+bool device_load(Device *dev, const char *name, unsigned i, uint64_t value, GError **error);
+void device_loaded(Device *dev);
+
+/* ---- The tree of devices and buses ---- */
+typedef struct BusClass {
+    const char *type;                   /* "ISA", "PCI", "IDE"; the name that DeviceClass.bus asks for       */
+    bool hotplug;
+    /* Attach a realizing device: check its address property, grant Dma; and undo it. */
+    bool (*plug)(Bus *bus, Device *dev, GError **error);
+    void (*unplug)(Bus *bus, Device *dev);
+    char *(*device_path)(const Device *dev);            /* OpenFirmware-style name for the boot order; caller frees */
+    void (*print)(const Device *dev, GString *out);     /* extra lines of `info qtree`                        */
+} BusClass;
+
+struct Bus {
+    const BusClass *class;
+    char *name;                         /* "isa.0", "pci.0", "ide.1"                                         */
+    Device *parent;                     /* the device that offers it; NULL: the machine                      */
+    GPtrArray *devices;                 /* plugged, in order; not owned                                      */
+    void *impl;                         /* the offering device's bus struct (PciBus, IsaBus ...)             */
+    bool full;
+};
+
+/* `name` NULL: parent's id and a number, or the type in lower case and a number ("isa.0"). */
+Bus *bus_new(const BusClass *class, Device *parent, const char *name, void *impl);
+Bus *bus_find(const char *name_or_path);                /* NULL */
+Bus *bus_find_type(const char *type);                   /* the first that is not full */
+Device *device_find(const char *id_or_path);            /* by id, or by QOM path */
+/* Every realized device that is no part, in order of creation. */
+void device_foreach(void (*fn)(void *arg, Device *dev), void *arg);
+/* The board's devices live below /machine/unattached; -device ones below /machine/peripheral (-anon without id). */
+extern bool device_creation_by_user;    /* true while -device or device_add creates */
+
+void guest_error(const Device *dev, const char *format, ...) G_GNUC_PRINTF(2, 3);
+int64_t now(const Device *dev);         /* ns on the virtual clock */
+
+#endif

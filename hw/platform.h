@@ -1,0 +1,32 @@
+/* What the board asks of whoever runs the CPUs: interrupt controllers that may live in the kernel, messages, eventfds.
+ * accel/ fills it in; the defaults are a machine whose chips all run here. */
+#ifndef HW_PLATFORM_H
+#define HW_PLATFORM_H
+
+#include "hw/device.h"
+
+typedef enum IrqchipMode { IRQCHIP_OFF, IRQCHIP_SPLIT, IRQCHIP_ON } IrqchipMode;
+
+typedef struct Platform {
+    /* ON: PIC, IOAPIC, PIT (unless pit=off) and local APICs are the kernel's; SPLIT: only the local APICs; OFF: none. */
+    IrqchipMode irqchip;
+    bool kernel_pit;
+    /* ON: drive a GSI of the kernel's chips.  Main lock held. */
+    void (*set_gsi)(unsigned gsi, bool level);
+    /* Deliver an interrupt message.  Any thread.  NULL: the board decodes it for its own APICs. */
+    void (*send_msi)(uint64_t address, uint32_t data);
+    /* ON or SPLIT: copy a kernel chip's state into our device's fields (so that its rows can be read or saved) and back.
+     * `index`: PIC 0 master, 1 slave; APIC: CPU index. */
+    void (*chip_fetch)(Device *dev, unsigned index);
+    void (*chip_flush)(Device *dev, unsigned index);
+    /* SPLIT: the I/O APIC's routes changed: pin, address, data, masked. */
+    void (*set_route)(unsigned pin, uint64_t address, uint32_t data, bool masked);
+    /* An MSI bound to a descriptor.  -1 where the accelerator has no such thing. */
+    int (*irqfd_add)(int fd, uint64_t address, uint32_t data);
+    void (*irqfd_remove)(int handle);
+    /* SPLIT: LAPIC in kernel tells of an EOI for a level-triggered vector; the board forwards it to the I/O APIC. */
+    bool kernel_accel;                  /* real KVM: eventfds and irqfds are worth using                     */
+} Platform;
+extern Platform platform;
+
+#endif

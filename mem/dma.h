@@ -1,0 +1,35 @@
+/* DMA: a capability to reach guest memory, granted by a bus, so that bus-master enable lives in one place.
+ * Copies only; a device that needs an iovec for a system call maps and unmaps.  Main lock or the owner's queue loop. */
+#ifndef MEM_DMA_H
+#define MEM_DMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "mem/region.h"
+
+typedef struct Dma Dma;
+
+/* bus_master NULL: always allowed.  Valid while the space lives; dma_free by whoever granted it. */
+Dma *dma_grant(Space *space, const bool *bus_master);
+void dma_free(Dma *dma);
+
+/* False when not allowed or when part of the range is not memory: such bytes read as ones and writes there are lost.
+ * Transfers to device windows are carried out, except into a device that is itself in the middle of an access. */
+bool dma_read(Dma *dma, uint64_t gpa, void *buf, size_t len);
+bool dma_write(Dma *dma, uint64_t gpa, const void *buf, size_t len);
+
+typedef struct DmaVec {                 /* a list of host pieces of guest memory, for system calls only */
+    struct iovec *iov;
+    unsigned n, room;
+    size_t bytes;
+} DmaVec;
+/* Append [gpa, gpa+len) to v.  False, with v unchanged, when not allowed or not all of it is RAM: the device then goes
+ * through dma_read/dma_write.  `write`: the device will write there. */
+bool dma_map(Dma *dma, uint64_t gpa, size_t len, bool write, DmaVec *v);
+/* Give the pieces back; the first `written` bytes were written by the device (their pages become dirty). */
+void dma_unmap(Dma *dma, DmaVec *v, size_t written);
+
+#endif

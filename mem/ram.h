@@ -1,0 +1,47 @@
+/* RAM blocks: where guest memory comes from, and which of its pages were written. */
+#ifndef MEM_RAM_H
+#define MEM_RAM_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mem/region.h"
+
+typedef enum RamKind { RAM_ANON, RAM_MEMFD, RAM_FILE } RamKind;
+typedef struct RamOptions {
+    RamKind kind;
+    const char *path;                   /* RAM_FILE: a file, or a directory (hugetlbfs) where one is made */
+    bool share;                         /* writes reach the file; other processes see them */
+    bool prealloc;                      /* touch every page now, with `prealloc_threads` (0: one per host CPU, at most 16) */
+    unsigned prealloc_threads;
+    bool hugetlb;                       /* RAM_MEMFD from huge pages of `hugetlb_size` bytes (0: default size) */
+    uint64_t hugetlb_size;
+    bool merge, dump;                   /* MADV_MERGEABLE; part of core dumps */
+    bool readonly;
+} RamOptions;
+
+enum { RAM_PAGE = 4096 };
+typedef enum DirtyClient { DIRTY_VGA, DIRTY_CODE, DIRTY_MIGRATION, DIRTY_CLIENTS } DirtyClient;
+
+/* `size` bytes, zeroed, reserved lazily unless prealloc.  options NULL: anonymous.  The error names `name` and says how
+ * much was asked.  Blocks are listed by name for migration; names are unique. */
+RamBlock *ram_new(const char *name, uint64_t size, const RamOptions *options, GError **error);
+void ram_free(RamBlock *b);             /* no region may show it any more */
+const char *ram_name(const RamBlock *b);
+uint64_t ram_size(const RamBlock *b);
+int ram_fd(const RamBlock *b);          /* -1 for anonymous memory */
+void ram_foreach(void (*fn)(void *arg, RamBlock *b), void *arg);
+
+/* Copies within the block, for firmware loading and displays; out of range is our mistake (assert). */
+void ram_read(const RamBlock *b, uint64_t offset, void *buf, size_t len);
+void ram_write(RamBlock *b, uint64_t offset, const void *buf, size_t len);      /* marks dirty */
+
+/* Dirty pages.  A client's bitmap exists from its first ram_dirty_track(on) on.  Any thread. */
+void ram_dirty_track(RamBlock *b, DirtyClient client, bool on);
+void ram_dirty_set(RamBlock *b, uint64_t offset, uint64_t len);         /* for all tracking clients */
+void ram_dirty_set_client(RamBlock *b, DirtyClient client, uint64_t offset, uint64_t len);
+bool ram_dirty_any(const RamBlock *b, DirtyClient client, uint64_t offset, uint64_t len);
+bool ram_dirty_take(RamBlock *b, DirtyClient client, uint64_t offset, uint64_t len);    /* any, and clear them */
+
+#endif

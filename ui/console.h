@@ -1,0 +1,56 @@
+/* Consoles: what a display device draws on and what screens, VNC and screendump look at.  Main lock held. */
+#ifndef UI_CONSOLE_H
+#define UI_CONSOLE_H
+
+#include <glib.h>
+#include <pixman.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Console Console;
+typedef struct Surface {                /* x8r8g8b8, owned by the console */
+    pixman_image_t *image;
+    int width, height;                  /* pixels */
+} Surface;
+static inline uint32_t *surface_line(const Surface *s, int y)
+{
+    return (uint32_t *)((uint8_t *)pixman_image_get_data(s->image) + (size_t)y * pixman_image_get_stride(s->image));
+}
+
+typedef struct TextCell { uint8_t ch, attr; } TextCell; /* VGA character and attribute */
+
+/* The device's side.  update() draws what changed into the surface and reports it by console_dirty; it is called before
+ * anybody looks, at most at the fastest listener's rate, and not at all while nobody looks. */
+typedef struct ConsoleSource {
+    void (*update)(void *dev);
+    void (*invalidate)(void *dev);      /* forget what was drawn: the next update draws everything */
+    /* Text modes: fill `cells` (columns * rows), give the cursor (-1: hidden).  False while in a graphics mode. */
+    bool (*text)(void *dev, TextCell *cells, unsigned room, unsigned *columns, unsigned *rows, int *cursor_x,
+                 int *cursor_y);
+} ConsoleSource;
+Console *console_new(const char *label, const ConsoleSource *source, void *dev);
+void console_free(Console *c);
+Surface *console_surface(Console *c);   /* 640x400 black until the device resizes */
+void console_resize(Console *c, int width, int height); /* a new black surface, all dirty */
+void console_dirty(Console *c, int x, int y, int width, int height);
+
+/* The looker's side. */
+typedef struct ConsoleListener ConsoleListener;
+struct ConsoleListener {
+    void (*dirty)(ConsoleListener *l, int x, int y, int width, int height);
+    void (*resized)(ConsoleListener *l, Surface *s);
+    unsigned interval_ms;               /* how often it wants update(): 30 .. 3000 */
+    Console *console;
+};
+void console_listen(Console *c, ConsoleListener *l);
+void console_unlisten(ConsoleListener *l);
+Console *console_find(unsigned index);  /* in order of creation; NULL */
+const char *console_label(const Console *c);
+void *console_device(const Console *c);
+void console_refresh(Console *c);       /* update() now */
+bool console_text(Console *c, TextCell *cells, unsigned room, unsigned *columns, unsigned *rows, int *cx, int *cy);
+
+/* screendump.c: write what the console shows now, as PPM (P6) or PNG.  format "ppm" or "png". */
+bool console_screendump(Console *c, const char *path, const char *format, GError **error);
+
+#endif
