@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 typedef enum KeyCode {
-#define KEY(id, name) KEY_##id,
+#define KEY(id, name, number) KEY_##id,
 #include "ui/keycodes.def"
 #undef KEY
     KEY_CODES
