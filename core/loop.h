@@ -23,6 +23,8 @@ GMainContext *loop_context(Loop *loop);
 void loop_lock(void);
 void loop_unlock(void);
 bool loop_locked(void);                 /* by this thread                                                   */
+/* Called before the lock is let go (mem/ publishes edited maps there); set once at start. */
+extern void (*loop_before_unlock)(void);
 
 /* Run fn(arg) on the loop's thread, soon, with its lock held.  Any thread.  loop_post never blocks. */
 void loop_post(Loop *loop, void (*fn)(void *arg), void *arg);

@@ -225,6 +225,8 @@ char *row_bits_text(const Row *r, uint64_t value);
 /* Properties as text, in the grammar of the command line, for types that need no back end (integers, bool, str, size,
  * enum, PCI address, MAC, UUID).  row_parse reports what is accepted; `object` names the owner in messages. */
 bool row_parse(const Row *r, void *base, const char *text, const char *object, GError **error);
+/* "64K", "1.5G", "0x1000": bytes, with the suffix to take when there is none ('B', 'M').  False: no such size. */
+bool row_parse_size(const char *text, char default_suffix, uint64_t *bytes);
 char *row_format(const Row *r, const void *base);       /* caller frees; NULL: unset */
 const char *row_type_name(const Row *r);                /* "uint32", "bool", "str", "size" ... as introspection prints it */
 

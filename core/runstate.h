@@ -27,6 +27,9 @@ const char *runstate_name(RunState s);  /* "running", "prelaunch" ... */
 void machine_stop(RunState why);        /* stops vCPUs and the virtual clock, flushes drives, emits STOP; idempotent */
 bool machine_continue(GError **error);  /* emits RESUME; refused where a reset is due first (shutdown, internal error) */
 
+/* The whole machine to its reset state, at once; CAUSE_NONE: without a RESET event (before the first start). */
+void machine_reset_now(ShutdownCause cause);
+
 /* Requests: any thread, never block. */
 void machine_request_reset(ShutdownCause cause);
 void machine_request_shutdown(ShutdownCause cause);

@@ -1,0 +1,271 @@
+#include "core/runstate.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/loop.h"
+
+static RunState state = RUN_PRELAUNCH;
+static GArray *listeners;
+RunActions run_actions;
+RunEvents run_events;
+
+/* What was asked and not yet carried out.  -1: nothing. */
+static atomic_int reset_wanted = -1, shutdown_wanted = -1, stop_wanted = -1, exit_code_wanted = -1;
+static atomic_bool powerdown_wanted, suspend_wanted, wakeup_wanted;
+static bool needs_reset;                /* shut down or failed: only a reset makes it runnable again */
+
+static const char *const names[RUN_STATES] = {
+    [RUN_DEBUG] = "debug", [RUN_INMIGRATE] = "inmigrate", [RUN_INTERNAL_ERROR] = "internal-error",
+    [RUN_IO_ERROR] = "io-error", [RUN_PAUSED] = "paused", [RUN_POSTMIGRATE] = "postmigrate",
+    [RUN_PRELAUNCH] = "prelaunch", [RUN_FINISH_MIGRATE] = "finish-migrate", [RUN_RESTORE_VM] = "restore-vm",
+    [RUN_RUNNING] = "running", [RUN_SAVE_VM] = "save-vm", [RUN_SHUTDOWN] = "shutdown",
+    [RUN_SUSPENDED] = "suspended", [RUN_WATCHDOG] = "watchdog", [RUN_GUEST_PANICKED] = "guest-panicked",
+    [RUN_COLO] = "colo"};
+
+#define EMIT(event, ...)                                                                                               \
+    do {                                                                                                               \
+        if (run_events.event) {                                                                                        \
+            run_events.event(__VA_ARGS__);                                                                             \
+        }                                                                                                              \
+    } while (0)
+
+RunState runstate(void)
+{
+    return state;
+}
+
+bool runstate_running(void)
+{
+    return state == RUN_RUNNING;
+}
+
+const char *runstate_name(RunState s)
+{
+    return names[s];
+}
+
+void runstate_listen(const RunListener *listener)
+{
+    if (!listeners) {
+        listeners = g_array_new(FALSE, FALSE, sizeof(RunListener));
+    }
+    g_array_append_val(listeners, *listener);
+}
+
+static unsigned listener_count(void)
+{
+    return listeners ? listeners->len : 0;
+}
+
+static RunListener *listener_at(unsigned i)
+{
+    return &g_array_index(listeners, RunListener, i);
+}
+
+void machine_stop(RunState why)
+{
+    assert(why != RUN_RUNNING);
+    if (state != RUN_RUNNING) {
+        state = why;
+        return;
+    }
+    state = why;
+    for (unsigned i = listener_count(); i-- > 0;) {
+        RunListener *l = listener_at(i);
+        if (l->changed) {
+            l->changed(l->arg, false, why);
+        }
+    }
+    clock_stop();
+    EMIT(stop);
+}
+
+bool machine_continue(GError **error)
+{
+    if (state == RUN_RUNNING) {
+        return true;
+    }
+    if (needs_reset) {
+        return error_fail(error, "Resetting the Virtual Machine is required");
+    }
+    state = RUN_RUNNING;
+    EMIT(resume);
+    clock_start();
+    for (unsigned i = 0; i < listener_count(); i++) {
+        RunListener *l = listener_at(i);
+        if (l->changed) {
+            l->changed(l->arg, true, RUN_RUNNING);
+        }
+    }
+    return true;
+}
+
+/* ---- Requests ---- */
+
+void machine_request_reset(ShutdownCause cause)
+{
+    if (run_actions.reboot == REBOOT_SHUTDOWN && cause == CAUSE_GUEST_RESET) {
+        shutdown_wanted = (int)cause;
+    } else {
+        reset_wanted = (int)cause;
+    }
+    loop_wake();
+}
+
+void machine_request_shutdown(ShutdownCause cause)
+{
+    shutdown_wanted = (int)cause;
+    loop_wake();
+}
+
+void machine_request_shutdown_code(ShutdownCause cause, int exit_code)
+{
+    exit_code_wanted = exit_code;
+    machine_request_shutdown(cause);
+}
+
+void machine_request_powerdown(void)
+{
+    powerdown_wanted = true;
+    loop_wake();
+}
+
+void machine_request_suspend(void)
+{
+    suspend_wanted = true;
+    loop_wake();
+}
+
+void machine_request_wakeup(void)
+{
+    wakeup_wanted = true;
+    loop_wake();
+}
+
+void machine_request_stop(RunState why)
+{
+    stop_wanted = (int)why;
+    loop_wake();
+}
+
+/* ---- Carrying them out ---- */
+
+static void reset_machine(ShutdownCause cause)
+{
+    bool was_running = state == RUN_RUNNING;
+    if (was_running) {                  /* CPUs stand still while the machine is reset; nobody hears of it */
+        for (unsigned i = listener_count(); i-- > 0;) {
+            RunListener *l = listener_at(i);
+            if (l->changed) {
+                l->changed(l->arg, false, RUN_PAUSED);
+            }
+        }
+    }
+    for (unsigned i = 0; i < listener_count(); i++) {
+        RunListener *l = listener_at(i);
+        if (l->reset) {
+            l->reset(l->arg, cause);
+        }
+    }
+    needs_reset = false;
+    if (cause != CAUSE_NONE) {
+        EMIT(reset, cause_is_guest(cause), cause);
+    }
+    if (state == RUN_INTERNAL_ERROR || state == RUN_SHUTDOWN || state == RUN_GUEST_PANICKED) {
+        state = RUN_PAUSED;
+    }
+    if (was_running) {
+        for (unsigned i = 0; i < listener_count(); i++) {
+            RunListener *l = listener_at(i);
+            if (l->changed) {
+                l->changed(l->arg, true, RUN_RUNNING);
+            }
+        }
+    }
+}
+
+void machine_reset_now(ShutdownCause cause)
+{
+    reset_machine(cause);
+}
+
+void machine_guest_panicked(void)
+{
+    static const char *const actions[] = {[PANIC_PAUSE] = "pause", [PANIC_SHUTDOWN] = "poweroff",
+                                          [PANIC_EXIT_FAILURE] = "poweroff", [PANIC_NONE] = "run"};
+    EMIT(guest_panicked, actions[run_actions.panic]);
+    switch (run_actions.panic) {
+    case PANIC_PAUSE: machine_request_stop(RUN_GUEST_PANICKED); break;
+    case PANIC_SHUTDOWN: machine_request_shutdown(CAUSE_GUEST_PANIC); break;
+    case PANIC_EXIT_FAILURE: machine_request_shutdown_code(CAUSE_GUEST_PANIC, 1); break;
+    case PANIC_NONE: break;
+    }
+}
+
+static void suspend(void)
+{
+    if (state == RUN_RUNNING) {
+        machine_stop(RUN_SUSPENDED);
+        EMIT(suspend);
+    }
+}
+
+static void wakeup(void)
+{
+    if (state != RUN_SUSPENDED) {
+        return;
+    }
+    for (unsigned i = 0; i < listener_count(); i++) {
+        RunListener *l = listener_at(i);
+        if (l->wakeup) {
+            l->wakeup(l->arg);
+        }
+    }
+    EMIT(wakeup);
+    machine_continue(NULL);
+}
+
+bool runstate_poll(int *exit_code)
+{
+    int stop = atomic_exchange(&stop_wanted, -1);
+    if (stop >= 0) {
+        machine_stop((RunState)stop);
+        needs_reset |= stop == RUN_INTERNAL_ERROR;
+    }
+    if (atomic_exchange(&suspend_wanted, false)) {
+        suspend();
+    }
+    int cause = atomic_exchange(&shutdown_wanted, -1);
+    if (cause >= 0) {
+        EMIT(shutdown, cause_is_guest((ShutdownCause)cause), (ShutdownCause)cause);
+        int code = atomic_exchange(&exit_code_wanted, -1);
+        if (run_actions.shutdown == SHUTDOWN_PAUSE && cause != CAUSE_HOST_QMP_QUIT && cause != CAUSE_HOST_SIGNAL &&
+            code < 0) {
+            machine_stop(RUN_SHUTDOWN);
+            needs_reset = true;
+        } else {
+            *exit_code = code > 0 ? code : 0;
+            return false;
+        }
+    }
+    cause = atomic_exchange(&reset_wanted, -1);
+    if (cause >= 0) {
+        reset_machine((ShutdownCause)cause);
+    }
+    if (atomic_exchange(&wakeup_wanted, false)) {
+        wakeup();
+    }
+    if (atomic_exchange(&powerdown_wanted, false)) {
+        for (unsigned i = 0; i < listener_count(); i++) {
+            RunListener *l = listener_at(i);
+            if (l->powerdown) {
+                l->powerdown(l->arg);
+            }
+        }
+        EMIT(powerdown);
+    }
+    return true;
+}
