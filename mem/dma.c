@@ -1,0 +1,101 @@
+#include "mem/dma.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "mem/host.h"
+#include "mem/internal.h"
+
+struct Dma {
+    Space *space;
+    const bool *bus_master;
+};
+
+Dma *dma_grant(Space *space, const bool *bus_master)
+{
+    Dma *dma = g_new0(Dma, 1);
+    dma->space = space;
+    dma->bus_master = bus_master;
+    return dma;
+}
+
+void dma_free(Dma *dma)
+{
+    g_free(dma);
+}
+
+static bool allowed(const Dma *dma)
+{
+    return dma && (!dma->bus_master || *dma->bus_master);
+}
+
+bool dma_read(Dma *dma, uint64_t gpa, void *buf, size_t len)
+{
+    if (!allowed(dma)) {
+        memset(buf, 0xff, len);
+        return false;
+    }
+    return space_read(dma->space, gpa, buf, len);
+}
+
+bool dma_write(Dma *dma, uint64_t gpa, const void *buf, size_t len)
+{
+    return allowed(dma) && space_write(dma->space, gpa, buf, len);
+}
+
+bool dma_map(Dma *dma, uint64_t gpa, size_t len, bool write, DmaVec *v)
+{
+    unsigned n = v->n;
+    size_t bytes = v->bytes;
+    if (!allowed(dma)) {
+        return false;
+    }
+    while (len) {
+        const FlatRange *fr = space_find(dma->space, gpa);
+        if (!fr || fr->region->kind != REGION_RAM || (write && fr->readonly)) {
+            v->n = n;
+            v->bytes = bytes;
+            return false;
+        }
+        size_t piece = MIN(len, fr->size - (gpa - fr->at));
+        uint8_t *host = (uint8_t *)range_host(fr) + (gpa - fr->at);
+        if (v->n > n && (uint8_t *)v->iov[v->n - 1].iov_base + v->iov[v->n - 1].iov_len == host) {
+            v->iov[v->n - 1].iov_len += piece;
+        } else {
+            if (v->n == v->room) {
+                v->room = v->room ? v->room * 2 : 8;
+                v->iov = g_renew(struct iovec, v->iov, v->room);
+            }
+            v->iov[v->n++] = (struct iovec){host, piece};
+        }
+        v->bytes += piece;
+        gpa += piece;
+        len -= piece;
+    }
+    return true;
+}
+
+typedef struct Written {
+    const struct iovec *piece;
+    size_t len;
+} Written;
+
+static void mark_written(void *arg, RamBlock *b)
+{
+    const Written *w = arg;
+    uint8_t *start = ram_host(b), *at = w->piece->iov_base;
+    if (at >= start && at < start + ram_size(b)) {
+        ram_dirty_set(b, (uint64_t)(at - start), w->len);
+    }
+}
+
+void dma_unmap(Dma *dma, DmaVec *v, size_t written)
+{
+    for (unsigned i = 0; i < v->n && written; i++) {
+        Written w = {&v->iov[i], MIN(written, v->iov[i].iov_len)};
+        ram_foreach(mark_written, &w);
+        written -= w.len;
+    }
+    g_free(v->iov);
+    *v = (DmaVec){0};
+}
