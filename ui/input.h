@@ -15,7 +15,7 @@ typedef enum KeyCode {
 } KeyCode;
 const char *key_name(KeyCode key);
 int key_find(const char *name);         /* -1 */
-/* XT set 1 number ("0x1c", 0xe0xx with prefix), as send-key's {"type":"number"} gives it. -1: none */
+/* XT set 1 number (0x1c; extended keys as 0xe0xx or with bit 7), as send-key's {"type":"number"} gives it. -1: none */
 int key_from_number(unsigned number);
 unsigned key_number(KeyCode key);       /* set 1, 0xe0 in the high byte when extended; 0: none */
 /* The key (and whether Shift is needed) that types an ASCII character on a US keyboard. False: none. */
@@ -26,8 +26,8 @@ typedef enum PointerButton { BUTTON_LEFT, BUTTON_MIDDLE, BUTTON_RIGHT, BUTTON_WH
 enum { AXIS_X, AXIS_Y };
 enum { INPUT_ABS_MAX = 0x7fff };
 
-/* A device that takes input.  The last realized keyboard gets the keys; pointers go to the last realized absolute
- * device, else to the last relative one. */
+/* A device that takes input.  The last realized keyboard gets the keys; positions go to the last realized absolute
+ * device, movements to the last relative one, buttons to the absolute one if there is any. */
 typedef struct InputSink {
     const char *name;                   /* "PS/2 keyboard" */
     bool keyboard, relative, absolute;
@@ -46,8 +46,10 @@ void input_button(PointerButton button, bool down);
 void input_rel(int axis, int delta);
 void input_abs(int axis, int value);
 void input_sync(void);
-/* Press all keys in order, hold `hold_ms` (0: 100), release in reverse; calls queue behind one another. */
-void input_send_keys(const KeyCode *keys, unsigned n, unsigned hold_ms);
+/* Press all keys in order, hold them `hold_ms` (0: 100) of guest time, release in reverse, pause as long; calls queue
+ * behind one another.  False: the queue is full. */
+bool input_send_keys(const KeyCode *keys, unsigned n, unsigned hold_ms);
+bool input_typing(void);                /* such groups are not finished */
 /* Lock lights, from the keyboard device to whoever shows them. */
 enum { LED_SCROLL = 1, LED_NUM = 2, LED_CAPS = 4 };
 void input_set_leds(unsigned leds);
