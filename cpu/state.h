@@ -44,7 +44,8 @@ enum {
     ATTR_AVL = 1 << 12, ATTR_L = 1 << 13, ATTR_DB = 1 << 14, ATTR_G = 1 << 15, ATTR_UNUSABLE = 1 << 16,
     ATTR_ALL = 0x1f0ff,
     /* bits of the type field when S is set */
-    SEGMENT_ACCESSED = 1, SEGMENT_WRITABLE = 2, SEGMENT_READABLE = 2, SEGMENT_EXPAND_DOWN = 4, SEGMENT_CONFORMING = 4, SEGMENT_CODE = 8,
+    SEGMENT_ACCESSED = 1, SEGMENT_WRITABLE = 2, SEGMENT_READABLE = 2, SEGMENT_EXPAND_DOWN = 4,
+    SEGMENT_CONFORMING = 4, SEGMENT_CODE = 8,
 };
 static inline unsigned segment_type(const Segment *s) { return s->attr & ATTR_TYPE; }
 static inline bool segment_s(const Segment *s) { return s->attr & ATTR_S; }
