@@ -46,6 +46,7 @@ struct DeviceClass {
     void (*input)(void *dev, unsigned line, bool level);/* an input pin changed                              */
     size_t (*can_receive)(void *dev);   /* bytes that receive() would take now                               */
     void (*receive)(void *dev, const uint8_t *buf, size_t len);
+    void (*writable)(void *dev);        /* room again after a short char_write                               */
     void (*event)(void *dev, int event);/* CharEvent of the TYPE_CHAR property: opened, closed, break        */
     bool (*busy)(const void *dev);      /* an operation is in flight at a back end: cannot be saved now      */
 };

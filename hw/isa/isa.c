@@ -99,8 +99,8 @@ void isa_irq(Device *dev, Irq *pin, unsigned line)
 bool isa_irq_checked(Device *dev, Irq *pin, unsigned line, GError **error)
 {
     if (line >= ISA_IRQS) {
-        return error_fail(error, "Property %s.irq is %u; the ISA bus has lines 0 to %u", dev->class->name, line,
-                          ISA_IRQS - 1);
+        return error_fail(error, "Property %s.irq is %u; the ISA bus has lines 0 to %u",
+                          dev->class->name, line, ISA_IRQS - 1);
     }
     isa_irq(dev, pin, line);
     return true;
