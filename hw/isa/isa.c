@@ -106,6 +106,16 @@ bool isa_irq_checked(Device *dev, Irq *pin, unsigned line, GError **error)
     return true;
 }
 
+unsigned isa_siblings(const Device *dev)
+{
+    unsigned n = 0;
+    for (guint i = 0; dev->bus && i < dev->bus->devices->len; i++) {
+        const Device *other = dev->bus->devices->pdata[i];
+        n += other != dev && other->class == dev->class;
+    }
+    return n;
+}
+
 static bool belongs(const Device *dev, const Device *part)
 {
     while (part != dev && part->whole) {

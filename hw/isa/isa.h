@@ -44,4 +44,7 @@ void isa_irq(Device *dev, Irq *pin, unsigned line);
 /* The same for a property that a person set: false and *error when there is no such line. */
 bool isa_irq_checked(Device *dev, Irq *pin, unsigned line, GError **error);
 
+/* How many realized devices of the class of `dev` the bus held before it: COM ports are numbered so. */
+unsigned isa_siblings(const Device *dev);
+
 #endif
