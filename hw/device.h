@@ -49,6 +49,8 @@ struct DeviceClass {
     void (*writable)(void *dev);        /* room again after a short char_write                               */
     void (*event)(void *dev, int event);/* CharEvent of the TYPE_CHAR property: opened, closed, break        */
     bool (*busy)(const void *dev);      /* an operation is in flight at a back end: cannot be saved now      */
+    /* Of a class and its bases, realize, reset and update run base first, unrealize base last; of input, receive and
+     * the others the most derived counts.  A part's own functions run before its whole's (unrealize: after). */
 };
 
 struct Device {
@@ -61,7 +63,9 @@ struct Device {
     GSList *buses;                      /* buses that it offers; owned                                       */
     GSList *regions;                    /* made by device_region*; freed with it                             */
     Dma *dma;                           /* granted by the bus; NULL: it cannot reach memory                  */
+    struct DeviceLink *links;           /* what timers and back ends call back with; owned                   */
     uint8_t settling;                   /* update() is running; asked again meanwhile                        */
+    uint8_t accessing;                  /* within a guest's access: its own DMA does not come back in        */
     bool realized, hotplugged;
     bool traced;                        /* its register rows are selected by -trace                          */
     bool removing;                      /* device_del was asked                                              */
@@ -84,7 +88,12 @@ char *device_get(const Device *dev, const char *property);      /* text or NULL;
 bool device_realize(Device *dev, Bus *bus, GError **error);
 void device_free(Device *dev);          /* unrealizes, unplugs, frees parts, regions and properties */
 void device_reset(Device *dev, bool power_on);
-/* Initialise a part within its whole; device_new does it for ROW_PARTs. */
+/* `-global driver.property=value`: what devices of that type or base start with instead of the default. */
+void device_global(const char *driver, const char *property, const char *value);
+/* -global lines whose driver or property no device used, as text lines to warn with; caller frees. */
+char *device_globals_unused(void);
+/* Parts with a Device in front are reached by Device.whole; this is the outermost. */
+Device *device_whole(Device *dev);
 
 /* ---- Access, as the guest does it: banks, windows, masks, hooks, then settle ---- */
 uint64_t device_read(Device *dev, unsigned space, unsigned at, unsigned size);
@@ -95,6 +104,10 @@ void device_receive(Device *dev, const uint8_t *buf, size_t len);
  * Called during update() it means "once more". */
 void device_settle(Device *dev);
 
+/* The same without settling: for windows that forward an access (the caller settles). */
+uint64_t device_read_raw(Device *dev, unsigned space, unsigned at, unsigned size);
+void device_write_raw(Device *dev, unsigned space, unsigned at, unsigned size, uint64_t value);
+
 /* Wire an output pin of one device to an input line of another. */
 void device_connect(Irq *pin, Device *sink, unsigned line);
 Irq *device_pin(Device *dev, const char *name, unsigned i);     /* NULL when there is none */
@@ -103,10 +116,12 @@ Irq *device_pin(Device *dev, const char *name, unsigned i);     /* NULL when the
 Region *device_region(Device *dev, unsigned space, const char *name, uint64_t size);    /* registers by rows */
 /* Functions instead of rows; the core settles the device after each access.  ops see `dev` as opaque. */
 Region *device_region_io(Device *dev, const char *name, uint64_t size, const IoOps *ops);
+void device_free_regions(Device *dev);  /* device_free does it */
 Region *device_region_io_opaque(Device *dev, const char *name, uint64_t size, const IoOps *ops, void *opaque);
 
 /* ---- Looking, without effects ---- */
-/* Calls fn for each element of each row (base, own, parts), with the full name ("part.row"). */
+/* Calls fn for each element of each row (base, own, parts).  The name of a part's row is "part.row"; only properties of
+ * parts keep their bare name, since a user sets them on the whole. */
 typedef void DeviceRowFn(void *arg, const Row *row, const char *name, void *base, unsigned i);
 void device_rows(const Device *dev, DeviceRowFn *fn, void *arg);
 void device_class_rows(const DeviceClass *class, void (*fn)(void *arg, const Row *row, const char *name), void *arg);
@@ -144,12 +159,15 @@ struct Bus {
 
 /* `name` NULL: parent's id and a number, or the type in lower case and a number ("isa.0"). */
 Bus *bus_new(const BusClass *class, Device *parent, const char *name, void *impl);
+void bus_free(Bus *bus);                /* empty; device_free does it for a device's own buses */
+void bus_foreach(void (*fn)(void *arg, Bus *bus), void *arg);
 Bus *bus_find(const char *name_or_path);                /* NULL */
 Bus *bus_find_type(const char *type);                   /* the first that is not full */
 Device *device_find(const char *id_or_path);            /* by id, or by QOM path */
 /* Every realized device that is no part, in order of creation. */
 void device_foreach(void (*fn)(void *arg, Device *dev), void *arg);
-/* The board's devices live below /machine/unattached; -device ones below /machine/peripheral (-anon without id). */
+char *device_unattached_path(void);     /* the next free "/machine/unattached/device[N]"; caller frees */
+/* The board's devices live at /machine/ID, without id /machine/unattached; -device ones below /machine/peripheral (-anon without id). */
 extern bool device_creation_by_user;    /* true while -device or device_add creates */
 
 void guest_error(const Device *dev, const char *format, ...) G_GNUC_PRINTF(2, 3);

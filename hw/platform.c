@@ -1,0 +1,3 @@
+#include "hw/platform.h"
+
+Platform platform;
