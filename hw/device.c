@@ -116,7 +116,14 @@ static void link_event(void *arg, CharEvent event)
 
 static void link_writable(void *arg)
 {
-    device_settle(((struct DeviceLink *)arg)->whole);
+    struct DeviceLink *link = arg;
+    for (const DeviceClass *c = link->cell->owner; c; c = c->base) {
+        if (c->writable) {
+            c->writable(cell_base(link->whole, link->cell));
+            break;
+        }
+    }
+    device_settle(link->whole);
 }
 
 static const CharUser char_user = {link_can_receive, link_receive, link_event, link_writable};
