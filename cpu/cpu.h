@@ -42,8 +42,11 @@ typedef struct Cpu {
     /* accel/run.c */
     GThread *thread;
     int thread_id;                      /* host tid, for query-cpus-fast                                     */
+    atomic_bool kicked;                 /* somebody wants this CPU to look at the fields below               */
+    atomic_bool asleep;                 /* on `wake`; the rest up to `work` is run.c's, under its own lock   */
     atomic_bool stop_request;
-    bool stopped;
+    bool ready, quit, stopped;
+    GCond wake;
     GQueue *work;                       /* cpu_run_on                                                        */
     void *accel;                        /* the accelerator's own part                                        */
     void *apic;                         /* the local APIC device (hw/intc/apic.c)                            */

@@ -11,6 +11,7 @@ typedef struct Platform {
     /* ON: PIC, IOAPIC, PIT (unless pit=off) and local APICs are the kernel's; SPLIT: only the local APICs; OFF: none. */
     IrqchipMode irqchip;
     bool kernel_pit;
+    bool no_kernel_pit;                 /* the machine has pit=off or its own timer: said before the accelerator starts */
     /* ON: drive a GSI of the kernel's chips.  Main lock held. */
     void (*set_gsi)(unsigned gsi, bool level);
     /* Deliver an interrupt message.  Any thread.  NULL: the board decodes it for its own APICs. */
@@ -24,7 +25,12 @@ typedef struct Platform {
     /* An MSI bound to a descriptor.  -1 where the accelerator has no such thing. */
     int (*irqfd_add)(int fd, uint64_t address, uint32_t data);
     void (*irqfd_remove)(int handle);
-    /* SPLIT: LAPIC in kernel tells of an EOI for a level-triggered vector; the board forwards it to the I/O APIC. */
+    /* SPLIT: the kernel's local APICs tell of an EOI for a level-triggered vector.  The board fills it in and forwards it
+     * to the I/O APIC.  Main lock held. */
+    void (*eoi)(uint8_t vector);
+    /* Deliver writes that the accelerator has buffered (region_set_coalesced), for those who look at what they draw.
+     * NULL: it buffers none.  Main lock held. */
+    void (*flush_coalesced)(void);
     bool kernel_accel;                  /* real KVM: eventfds and irqfds are worth using                     */
 } Platform;
 extern Platform platform;
