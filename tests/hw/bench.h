@@ -33,7 +33,7 @@ int bench_main(const char *suite, const BenchCase *cases, unsigned n);
 #define BENCH_MAIN(suite, ...)                                                                                         \
     int main(void)                                                                                                     \
     {                                                                                                                  \
-        static const BenchCase cases[] = {__VA_ARGS__};                                                                \
+        const BenchCase cases[] = {__VA_ARGS__};                                                                       \
         return bench_main(suite, cases, G_N_ELEMENTS(cases));                                                          \
     }
 
