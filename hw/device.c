@@ -502,8 +502,10 @@ static void deliver_input(Device *d, unsigned line, bool level)
 {
     for (const DeviceClass *c = d->class; c; c = c->base) {
         if (c->input) {
-            c->input(d, line, level);
-            device_settle(d);
+            if (line < c->inputs) {
+                c->input(d, line, level);
+                device_settle(d);
+            }
             return;
         }
     }

@@ -34,6 +34,7 @@ struct DeviceClass {
     bool plain;                         /* a part without a Device in front                                  */
     bool hotpluggable;
     uint8_t open;                       /* bit n: holes of register space n read as ones                     */
+    uint8_t inputs;                     /* input lines that input() knows; others never reach it             */
     size_t size;                        /* of the struct                                                     */
     const Row *rows;
     const void *info;                   /* constants that the class's bus wants (PciInfo ...)                */
