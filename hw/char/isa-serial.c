@@ -43,9 +43,6 @@ static const Row rows[] = {
     PROP(IsaSerial, index, "4294967295", "0 to 3: COM1 to COM4; default: the next one"),
     PROP(IsaSerial, iobase, "4294967295", "First I/O port; default: by index"),
     PROP(IsaSerial, irq, "4294967295", "Interrupt line; default: by index"),
-    PROP_AS(IsaSerial, uart.chardev, "chardev", NULL, "Where the line leads"),
-    PROP_AS(IsaSerial, uart.baudbase, "baudbase", "115200", "Baud rate of divisor 1"),
-    PROP_AS(IsaSerial, uart.wakeup, "wakeup", "off", "A received byte ends suspend-to-RAM"),
     PART(IsaSerial, uart, serial_class),
     END,
 };
