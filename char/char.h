@@ -61,8 +61,11 @@ typedef struct CharClass {
     void (*set_line)(Char *c, const CharLine *line);
     unsigned (*modem_get)(Char *c);
     void (*modem_set)(Char *c, unsigned lines);
-    char *(*filename)(const Char *c);
-    bool many;                          /* takes several front ends */
+    char *(*filename)(const Char *c);   /* NULL: the kind's name */
+    /* A back end with several front ends keeps them itself. */
+    bool (*attach)(Char *c, const CharUser *user, void *arg, GError **error);
+    void (*detach)(Char *c, void *arg);
+    int (*take_fd)(Char *c);
 } CharClass;
 
 struct Char {
@@ -70,23 +73,45 @@ struct Char {
     char *id;
     const CharUser *user;
     void *user_arg;
-    bool open, broken_pipe;
-    bool mux;                           /* made for use through a multiplexer (mux=on) */
+    bool open;                          /* somebody is at the other end */
+    bool waiting;                       /* a front end was told less than it had: writable() is owed */
     GByteArray *pending;                /* char_write_all's backlog */
     int logfd;                          /* logfile=, or -1 */
 };
 
-/* `-chardev KIND,id=...,key=value...` as a table of strings; unknown kinds and left-over keys are errors. */
+/* `-chardev KIND,id=...,key=value...` as a table of strings; unknown kinds and left-over keys are errors.  The table
+ * stays the caller's.  With mux=on the result is a multiplexer of this id, over a back end "ID-base". */
 Char *char_new(const char *kind, const char *id, GHashTable *options, GError **error);
 /* `-serial X`, `-monitor X`, `-parallel X`: "stdio", "mon:stdio", "null", "none" (returns NULL without error), "vc",
  * "pty", "file:PATH", "pipe:PATH", "unix:PATH,server=on,wait=off", "tcp:HOST:PORT,...", "telnet:", "udp:", "chardev:ID",
  * "msmouse", "/dev/...".  `label` becomes the id. */
 Char *char_new_legacy(const char *label, const char *text, GError **error);
 Char *char_find(const char *id);
+char *char_kinds(void);                 /* for `-chardev help`: one name a line; caller frees */
 bool char_remove(const char *id, GError **error);       /* chardev-remove; refused while in use */
 void char_free(Char *c);
 void char_foreach(void (*fn)(void *arg, Char *c), void *arg);
 void char_cleanup(void);                /* at exit: flush, restore the terminal */
+
+/* From now on the machine may run: `wait=on` no longer blocks.  The last step before the main loop. */
+void char_started(void);
+
+/* What back ends ask of higher layers; empty members are skipped. */
+typedef struct CharHooks {
+    void (*monitor)(Char *c);           /* "mon:X" was given: put a human monitor on this multiplexer */
+    void (*save_disks)(void);           /* Ctrl-A s */
+} CharHooks;
+extern CharHooks char_hooks;
+
+/* Multiplexers.  The front end that attached last has the input; Ctrl-A c gives it to the next one. */
+void char_mux_escape(unsigned char key);        /* -echr; 1 (Ctrl-A) at start */
+void char_mux_focus(Char *c, void *arg);        /* give the input to the front end attached with `arg` */
+
+/* Ring buffers: what the guest wrote and nobody has read, oldest first; what a monitor wrote goes there too, as it
+ * does in QMP ringbuf-write.  False when c is of another kind. */
+bool char_is_ringbuf(const Char *c);
+size_t char_ringbuf_count(const Char *c);
+size_t char_ringbuf_read(Char *c, uint8_t *buf, size_t len);
 
 /* For back ends: something came in (at most what can_receive said), opened, closed, room again. */
 size_t char_can_receive(Char *c);
