@@ -8,9 +8,9 @@ struct Console {
     const ConsoleSource *source;
     void *dev;
     Surface surface;
-    GPtrArray *listeners;               /* of ConsoleListener, not owned */
-    Timer refresh;                      /* set only while somebody listens */
-    bool watched;                       /* what the source was told last */
+    GPtrArray *listeners; /* of ConsoleListener, not owned */
+    Timer refresh;        /* set only while somebody listens */
+    bool watched;         /* what the source was told last */
 };
 
 static GPtrArray *consoles;
@@ -111,7 +111,7 @@ void console_free(Console *c)
 Surface *console_surface(Console *c)
 {
     if (!c->surface.image) {
-        surface_set(c, 640, 400);       /* late: a console that nobody looks at costs no pixels */
+        surface_set(c, 640, 400); /* late: a console that nobody looks at costs no pixels */
     }
     return &c->surface;
 }
@@ -159,7 +159,7 @@ void console_listen(Console *c, ConsoleListener *l)
             l->resized(l, console_surface(c));
         }
         if (c->source->invalidate) {
-            c->source->invalidate(c->dev);      /* it has seen nothing yet */
+            c->source->invalidate(c->dev); /* it has seen nothing yet */
         }
     }
     timer_at(&c->refresh, clock_now(CLOCK_RT));
@@ -205,7 +205,8 @@ void console_refresh(Console *c)
     c->source->update(c->dev);
 }
 
-bool console_text(Console *c, TextCell *cells, unsigned room, unsigned *columns, unsigned *rows, int *cx, int *cy)
+bool console_text(Console *c, TextCell *cells, unsigned room, unsigned *columns, unsigned *rows,
+                  int *cx, int *cy)
 {
     return c->source->text && c->source->text(c->dev, cells, room, columns, rows, cx, cy);
 }

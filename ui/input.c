@@ -57,33 +57,60 @@ bool key_for_char(char ch, KeyCode *key, bool *shift)
         char plain, shifted;
         uint8_t key;
     } layout[] = {
-        {'1', '!', KEY_1},         {'2', '@', KEY_2},
-        {'3', '#', KEY_3},         {'4', '$', KEY_4},
-        {'5', '%', KEY_5},         {'6', '^', KEY_6},
-        {'7', '&', KEY_7},         {'8', '*', KEY_8},
-        {'9', '(', KEY_9},         {'0', ')', KEY_0},
-        {'-', '_', KEY_MINUS},     {'=', '+', KEY_EQUAL},
-        {'q', 'Q', KEY_Q},         {'w', 'W', KEY_W},
-        {'e', 'E', KEY_E},         {'r', 'R', KEY_R},
-        {'t', 'T', KEY_T},         {'y', 'Y', KEY_Y},
-        {'u', 'U', KEY_U},         {'i', 'I', KEY_I},
-        {'o', 'O', KEY_O},         {'p', 'P', KEY_P},
-        {'a', 'A', KEY_A},         {'s', 'S', KEY_S},
-        {'d', 'D', KEY_D},         {'f', 'F', KEY_F},
-        {'g', 'G', KEY_G},         {'h', 'H', KEY_H},
-        {'j', 'J', KEY_J},         {'k', 'K', KEY_K},
-        {'l', 'L', KEY_L},         {'z', 'Z', KEY_Z},
-        {'x', 'X', KEY_X},         {'c', 'C', KEY_C},
-        {'v', 'V', KEY_V},         {'b', 'B', KEY_B},
-        {'n', 'N', KEY_N},         {'m', 'M', KEY_M},
-        {'[', '{', KEY_BRACKET_LEFT}, {']', '}', KEY_BRACKET_RIGHT},
-        {';', ':', KEY_SEMICOLON}, {'\'', '"', KEY_APOSTROPHE},
-        {'`', '~', KEY_GRAVE_ACCENT}, {'\\', '|', KEY_BACKSLASH},
-        {',', '<', KEY_COMMA},     {'.', '>', KEY_DOT},
-        {'/', '?', KEY_SLASH},     {' ', 0, KEY_SPC},
-        {'\n', 0, KEY_RET},        {'\r', 0, KEY_RET},
-        {'\t', 0, KEY_TAB},        {'\b', 0, KEY_BACKSPACE},
-        {0x7f, 0, KEY_BACKSPACE},  {0x1b, 0, KEY_ESC},
+        {'1', '!', KEY_1},
+        {'2', '@', KEY_2},
+        {'3', '#', KEY_3},
+        {'4', '$', KEY_4},
+        {'5', '%', KEY_5},
+        {'6', '^', KEY_6},
+        {'7', '&', KEY_7},
+        {'8', '*', KEY_8},
+        {'9', '(', KEY_9},
+        {'0', ')', KEY_0},
+        {'-', '_', KEY_MINUS},
+        {'=', '+', KEY_EQUAL},
+        {'q', 'Q', KEY_Q},
+        {'w', 'W', KEY_W},
+        {'e', 'E', KEY_E},
+        {'r', 'R', KEY_R},
+        {'t', 'T', KEY_T},
+        {'y', 'Y', KEY_Y},
+        {'u', 'U', KEY_U},
+        {'i', 'I', KEY_I},
+        {'o', 'O', KEY_O},
+        {'p', 'P', KEY_P},
+        {'a', 'A', KEY_A},
+        {'s', 'S', KEY_S},
+        {'d', 'D', KEY_D},
+        {'f', 'F', KEY_F},
+        {'g', 'G', KEY_G},
+        {'h', 'H', KEY_H},
+        {'j', 'J', KEY_J},
+        {'k', 'K', KEY_K},
+        {'l', 'L', KEY_L},
+        {'z', 'Z', KEY_Z},
+        {'x', 'X', KEY_X},
+        {'c', 'C', KEY_C},
+        {'v', 'V', KEY_V},
+        {'b', 'B', KEY_B},
+        {'n', 'N', KEY_N},
+        {'m', 'M', KEY_M},
+        {'[', '{', KEY_BRACKET_LEFT},
+        {']', '}', KEY_BRACKET_RIGHT},
+        {';', ':', KEY_SEMICOLON},
+        {'\'', '"', KEY_APOSTROPHE},
+        {'`', '~', KEY_GRAVE_ACCENT},
+        {'\\', '|', KEY_BACKSLASH},
+        {',', '<', KEY_COMMA},
+        {'.', '>', KEY_DOT},
+        {'/', '?', KEY_SLASH},
+        {' ', 0, KEY_SPC},
+        {'\n', 0, KEY_RET},
+        {'\r', 0, KEY_RET},
+        {'\t', 0, KEY_TAB},
+        {'\b', 0, KEY_BACKSPACE},
+        {0x7f, 0, KEY_BACKSPACE},
+        {0x1b, 0, KEY_ESC},
     };
     for (unsigned i = 0; ch && i < G_N_ELEMENTS(layout); i++) {
         if (layout[i].plain == ch || layout[i].shifted == ch) {
@@ -100,10 +127,10 @@ bool key_for_char(char ch, KeyCode *key, bool *shift)
 typedef struct Sink {
     const InputSink *ops;
     void *arg;
-    bool touched;                       /* got events since the last sync */
+    bool touched; /* got events since the last sync */
 } Sink;
 
-static GArray *sinks;                   /* of Sink, in order of realization */
+static GArray *sinks; /* of Sink, in order of realization */
 
 void input_add(const InputSink *sink, void *arg)
 {
@@ -129,7 +156,7 @@ static Sink *sink_find(Want want)
 {
     for (unsigned i = sinks ? sinks->len : 0; i-- > 0;) {
         Sink *s = &g_array_index(sinks, Sink, i);
-        if (want == WANT_KEYBOARD ? s->ops->keyboard
+        if (want == WANT_KEYBOARD   ? s->ops->keyboard
             : want == WANT_RELATIVE ? s->ops->relative
                                     : s->ops->absolute) {
             return s;
@@ -208,8 +235,8 @@ unsigned input_leds(void)
 }
 
 /* ---- Typed groups ----
- * Times are the guest's: while the machine stands still no key goes up, so a key is held as long as asked however slow
- * the guest is, and a clock moved by hand types too. */
+ * Times are the guest's: while the machine stands still no key goes up, so a key is held as long as
+ * asked however slow the guest is, and a clock moved by hand types too. */
 
 enum { QUEUE_MAX = 4096, HOLD_DEFAULT_MS = 100 };
 
@@ -218,9 +245,9 @@ typedef struct KeyGroup {
     KeyCode keys[];
 } KeyGroup;
 
-static GQueue typing = G_QUEUE_INIT;    /* the head is being typed */
+static GQueue typing = G_QUEUE_INIT; /* the head is being typed */
 static Timer typing_timer;
-static bool typing_down;                /* the head's keys are down; else the pause behind them runs */
+static bool typing_down; /* the head's keys are down; else the pause behind them runs */
 
 static void group_press(const KeyGroup *g)
 {
@@ -241,7 +268,8 @@ static void typing_step(void *arg)
         }
         input_sync();
         typing_down = false;
-        /* A pause as long as the press, so that a guest that samples the keys sees a repeated one. */
+        /* A pause as long as the press, so that a guest that samples the keys sees a repeated one.
+         */
         timer_at(&typing_timer, clock_now(CLOCK_VIRTUAL) + g->hold_ms * NS_PER_MS);
         return;
     }

@@ -36,9 +36,7 @@ static bool ppm_write(FILE *f, const Surface *s)
     return true;
 }
 
-static void png_quiet(png_structp png, png_const_charp text)
-{
-}
+static void png_quiet(png_structp png, png_const_charp text) {}
 
 static void png_give_up(png_structp png, png_const_charp text)
 {
@@ -68,7 +66,7 @@ static bool png_write(FILE *f, const Surface *s)
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, png_give_up, png_quiet);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     g_autofree uint8_t *rgb = g_malloc((size_t)s->width * 3);
-    errno = ENOMEM;                     /* for the first two; the file's own errors replace it */
+    errno = ENOMEM; /* for the first two; the file's own errors replace it */
     bool ok = info && png_encode(png, info, f, s, rgb);
     png_destroy_write_struct(&png, &info);
     return ok;
