@@ -13,6 +13,7 @@
 #include "mem/ram.h"
 
 typedef struct PciBus PciBus;
+typedef struct PciDevice PciDevice;
 
 enum { PCI_BARS = 6, PCI_CONFIG_SIZE = 256, PCIE_CONFIG_SIZE = 4096 };
 #define PCI_DEVFN(slot, fn) (((slot) << 3) | (fn))
@@ -52,27 +53,28 @@ typedef struct PciInfo {
  *
  * A capability answers only after pci_cap_add (in realize), so that a property can leave it out. */
 typedef struct PciCap {                 /* how each capability struct begins */
-    uint8_t present;                    /* 0: not in the list, its registers do not answer                   */
+    uint8_t present;                    /* bit 0: in the list (else its registers do not answer); others: variants */
     uint8_t id, next;
 } PciCap;
 
-typedef struct PciMsiCap {
+typedef struct PciMsiCap {              /* PCI 3.0 §6.8.1; cap.present bit 1: 64-bit address, bit 2: maskable too */
     PciCap cap;
-    uint8_t wide, maskable;             /* 64-bit address; mask and pending registers                        */
-    uint16_t control, control_rw;
+    uint8_t log2_vectors;               /* that the function asks for                                        */
+    uint16_t control;                   /* only the bits that the guest writes                               */
     uint32_t address, address_high, mask, pending;
-    uint16_t data;
+    uint16_t data, data_wide;           /* where 32-bit and 64-bit variants keep it                          */
 } PciMsiCap;
 
 enum { PCI_MSIX_VECTORS = 128 };
-typedef struct PciMsixCap {
+typedef struct PciMsixCap {             /* PCI 3.0 §6.8.2 */
     PciCap cap;
     uint16_t vectors;                   /* 1 .. PCI_MSIX_VECTORS                                             */
-    uint16_t control;
+    uint16_t control;                   /* only the bits that the guest writes                               */
     uint32_t table_at, pba_at;          /* offset and BAR indicator, as the guest reads them                 */
-    uint16_t words;                     /* 4 * vectors                                                       */
-    uint32_t table[PCI_MSIX_VECTORS * 4];       /* address, address high, data, control of each vector       */
-    uint32_t pba[PCI_MSIX_VECTORS / 32];
+    struct PciMsixVector {
+        uint32_t address, address_high, data, control;
+    } vector[PCI_MSIX_VECTORS];
+    uint32_t pending[PCI_MSIX_VECTORS / 32];
 } PciMsixCap;
 
 typedef struct PciPmCap {               /* PCI power management 1.2 §3.2 */
@@ -88,7 +90,7 @@ extern const DeviceClass pci_msi_cap_class, pci_msix_cap_class, pci_pm_cap_class
 /* ---- A function ---- */
 enum PciBarFlags { PCI_BAR_MEM = 0, PCI_BAR_IO = 1, PCI_BAR_64 = 4, PCI_BAR_PREFETCH = 8 };
 
-typedef struct PciDevice {
+struct PciDevice {
     Device dev;
     /* properties */
     int32_t devfn;                      /* "addr"; fixed from plug on                                        */
@@ -108,17 +110,15 @@ typedef struct PciDevice {
     /* outputs */
     bool intx;                          /* the function asks for service: set by pci_irq                     */
     Irq inta;                           /* INTx# towards the bus                                             */
-    Msi msi_out;
     PciBus *bus;                        /* NULL on the bench                                                 */
     bool bus_master;                    /* command bit 2, for Dma                                            */
-    Dma *dma;
     Region *bar_region[PCI_BARS], *rom_region;
     uint64_t bar_at[PCI_BARS], rom_at;  /* where each is mapped; PCI_UNMAPPED                                */
     uint8_t bar_flags[PCI_BARS];
     RamBlock *rom;
     PciMsiCap *msi;                     /* the class's parts, once added                                     */
     PciMsixCap *msix;
-} PciDevice;
+};
 #define PCI_UNMAPPED UINT64_MAX
 
 extern const DeviceClass pci_device_class;      /* "pci-device" */
@@ -136,15 +136,15 @@ void pci_irq(PciDevice *pd, bool level);
 
 /* Put a capability part into the list.  From realize only; the list is in order of these calls, newest first. */
 void pci_pm_init(PciDevice *pd, PciPmCap *pm, unsigned at);
-/* 1, 2, 4 .. 32 vectors. */
+/* 1, 2, 4 .. 32 vectors.  maskable implies wide (a 64-bit address). */
 void pci_msi_init(PciDevice *pd, PciMsiCap *msi, unsigned at, unsigned vectors, bool wide, bool maskable);
-/* Table at `table` in BAR `table_bar`, pending bits at `pba` in BAR `pba_bar`: the caller maps pci_msix_table/pci_msix_pba
- * into those BARs' regions. */
+/* Table at `table` in BAR `table_bar`, pending bits at `pba` in BAR `pba_bar`, both multiples of 8: the caller maps
+ * pci_msix_table and pci_msix_pba there, into the containers that are those BARs' regions. */
 void pci_msix_init(PciDevice *pd, PciMsixCap *msix, unsigned at, unsigned vectors, unsigned table_bar, uint32_t table,
                    unsigned pba_bar, uint32_t pba);
 Region *pci_msix_table(PciDevice *pd);  /* made by the call; owned by the device */
 Region *pci_msix_pba(PciDevice *pd);
-/* The usual layout in a BAR of its own: table at 0, pending bits in the second half. */
+/* The usual layout in a BAR of its own, of 4 KiB: table at 0, pending bits at 800h. */
 void pci_msix_init_bar(PciDevice *pd, PciMsixCap *msix, unsigned at, unsigned vectors, unsigned bar);
 /* Any other capability or a vendor's: `cap` is the start of a part of the class at config address `at`. */
 void pci_cap_add(PciDevice *pd, PciCap *cap, unsigned at, uint8_t id);
@@ -163,6 +163,7 @@ typedef struct PciHost {                /* what a host bridge provides for its r
     unsigned (*map_irq)(void *opaque, uint8_t devfn, unsigned pin);
     void (*set_irq)(void *opaque, unsigned line, bool level);
     void *opaque;
+    Msi msi;                            /* where messages go; empty: written into dma_space                  */
 } PciHost;
 enum { PCI_LINES = 32 };
 
@@ -195,6 +196,9 @@ typedef struct PciConfigPorts {
     uint32_t address;                   /* CONFIG_ADDRESS; the bridge declares it as a state row             */
 } PciConfigPorts;
 extern const IoOps pci_config_ports_ops;        /* opaque: PciConfigPorts; 8 bytes from cf8 */
+/* Byte accesses to port `port` of cf8..cfb are no configuration cycles; a chip that has a register there (PIIX3's reset
+ * control at cf9) claims it.  ops NULL: gives it back. */
+void pci_bus_claim_port(PciBus *root, uint16_t port, const IoOps *ops, void *opaque);
 
 /* ---- For the monitor ---- */
 void pci_foreach(PciBus *root, void (*fn)(void *arg, PciDevice *pd), void *arg);       /* buses behind bridges too */
