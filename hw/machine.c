@@ -1,0 +1,222 @@
+#include "hw/machine.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/runstate.h"
+
+Machine machine;
+const char *const on_off_auto_names[] = {"auto", "on", "off", NULL};
+
+// clang-format off
+#define MPROP(f, init_, doc_, ...) PROP(Machine, f, init_, doc_, __VA_ARGS__)
+#define MPROP_AS(f, name_, init_, doc_, ...) PROP_AS(Machine, f, name_, init_, doc_, __VA_ARGS__)
+#define AUTO .type = TYPE_ENUM, .names = on_off_auto_names
+const Row machine_rows[] = {
+    MPROP(acpi, "auto", "ACPI tables and power management", AUTO),
+    MPROP(smm, "auto", "System Management Mode", AUTO),
+    MPROP(vmport, "auto", "VMware's backdoor port", AUTO),
+    MPROP(graphics, "on", "The firmware uses the screen"),
+    MPROP(usb, "off", "A USB controller on the board"),
+    MPROP(hpet, "on", "High precision event timer"),
+    MPROP(pit, "on", "8254 timer"),
+    MPROP(i8042, "on", "Keyboard controller"),
+    MPROP(sata, "on", "SATA controller"),
+    MPROP(smbus, "on", "SMBus controller"),
+    MPROP_AS(fd_bootchk, "fd-bootchk", "on", "The firmware checks a floppy's boot signature"),
+    MPROP_AS(mem_merge, "mem-merge", "on", "Let the host merge equal pages"),
+    MPROP_AS(dump_guest_core, "dump-guest-core", "on", "Guest memory is part of core dumps"),
+    MPROP(nvdimm, "off", "NVDIMM support"),
+    MPROP_AS(suppress_vmdesc, "suppress-vmdesc", "off", "Leave the description out of migration streams"),
+    MPROP_AS(max_ram_below_4g, "max-ram-below-4g", "0", "Most RAM below the 32-bit boundary", .type = TYPE_SIZE),
+    MPROP(firmware, NULL, "Firmware image, as -bios"),
+    MPROP(kernel, NULL, "Linux kernel image, as -kernel"),
+    MPROP(initrd, NULL, "Initial RAM disk, as -initrd"),
+    MPROP(append, NULL, "Kernel command line, as -append"),
+    MPROP_AS(memory_backend, "memory-backend", NULL, "Memory back end that holds the main RAM"),
+    MPROP(pflash0, NULL, "Drive of the first flash chip"),
+    MPROP(pflash1, NULL, "Drive of the second flash chip"),
+    MPROP_AS(pcspk_audiodev, "pcspk-audiodev", NULL, "Sound back end of the PC speaker"),
+    MPROP_AS(oem_id, "x-oem-id", NULL, "OEM id of ACPI tables, 6 characters"),
+    MPROP_AS(oem_table_id, "x-oem-table-id", NULL, "OEM table id of ACPI tables, 8 characters"),
+    END
+};
+// clang-format on
+
+void machine_init(void)
+{
+    machine = (Machine){.boot_splash_time = -1, .boot_reboot_timeout = -1, .topology = {1, 1, 1, 1}, .cpus = 1,
+                        .max_cpus = 1};
+    machine.fw_cfg_files = g_array_new(FALSE, FALSE, sizeof(FwCfgFile));
+    machine.option_roms = g_ptr_array_new_with_free_func(g_free);
+    for (const Row *r = machine_rows; r->kind != ROW_END; r++) {
+        if (r->init) {
+            bool ok = row_parse(r, &machine, r->init, "machine", NULL);
+            assert(ok);
+        }
+    }
+}
+
+const MachineClass *machine_class_find(const char *name)
+{
+    for (const MachineClass *const *c = machine_classes; *c; c++) {
+        if (!strcmp((*c)->name, name) || ((*c)->alias && !strcmp((*c)->alias, name))) {
+            return *c;
+        }
+    }
+    return NULL;
+}
+
+char *machine_help(void)
+{
+    GString *out = g_string_new("Supported machines are:\n");
+    for (const MachineClass *const *c = machine_classes; *c; c++) {
+        if ((*c)->alias) {
+            g_string_append_printf(out, "%-20s %s (alias of %s)\n", (*c)->alias, (*c)->doc, (*c)->name);
+        }
+        g_string_append_printf(out, "%-20s %s%s\n", (*c)->name, (*c)->doc, (*c)->is_default ? " (default)" : "");
+    }
+    return g_string_free(out, FALSE);
+}
+
+bool machine_set(const char *property, const char *value, GError **error)
+{
+    const char *object = machine.class ? machine.class->name : "machine";
+    for (const Row *r = machine_rows; r->kind != ROW_END; r++) {
+        if (!strcmp(r->name, property)) {
+            return row_parse(r, &machine, value, object, error);
+        }
+    }
+    return error_fail(error, "Property '%s-machine.%s' not found", object, property);
+}
+
+char *machine_properties_help(void)
+{
+    GString *out = g_string_new(NULL);
+    g_string_append_printf(out, "%s-machine options:\n", machine.class->name);
+    for (const Row *r = machine_rows; r->kind != ROW_END; r++) {
+        g_autofree char *left = g_strdup_printf("  %s=<%s>", r->name, row_type_name(r));
+        g_string_append_printf(out, "%-32s - %s%s%s%s\n", left, r->doc, r->init ? " (default: " : "",
+                               r->init ? r->init : "", r->init ? ")" : "");
+    }
+    return g_string_free(out, FALSE);
+}
+
+/* ---- -smp: what is not given follows from the rest; sockets grow first (as since version 6.2: cores first) ---- */
+
+bool machine_set_smp(const SmpOptions *o, GError **error)
+{
+    unsigned dies = o->dies ? o->dies : 1, sockets = o->sockets, cores = o->cores, threads = o->threads;
+    unsigned cpus = o->cpus, most = o->maxcpus;
+    if (!cpus && !most) {
+        sockets = sockets ? sockets : 1;
+        cores = cores ? cores : 1;
+        threads = threads ? threads : 1;
+    } else {
+        unsigned total = most ? most : cpus;
+        if (!cores) {
+            sockets = sockets ? sockets : 1;
+            threads = threads ? threads : 1;
+            cores = total / (sockets * dies * threads);
+        } else if (!sockets) {
+            threads = threads ? threads : 1;
+            sockets = total / (dies * cores * threads);
+        }
+        if (!threads) {
+            threads = total / (sockets * dies * cores);
+        }
+    }
+    uint64_t product = (uint64_t)sockets * dies * cores * threads;
+    most = most ? most : product > UINT32_MAX ? 0 : (unsigned)product;
+    cpus = cpus ? cpus : most;
+    if (product != most || !most) {
+        return error_fail(error, "-smp: sockets (%u) * dies (%u) * cores (%u) * threads (%u) must equal maxcpus (%u)",
+                          sockets, dies, cores, threads, most ? most : cpus);
+    }
+    if (cpus > most) {
+        return error_fail(error, "-smp: cpus (%u) must not exceed maxcpus (%u)", cpus, most);
+    }
+    machine.topology = (Topology){sockets, dies, cores, threads};
+    machine.cpus = cpus;
+    machine.max_cpus = most;
+    return true;
+}
+
+static bool check_options(GError **error)
+{
+    const MachineClass *class = machine.class;
+    if (machine.max_cpus > class->max_cpus) {
+        return error_fail(error, "Invalid SMP CPUs %u. The max CPUs supported by machine '%s' is %u", machine.max_cpus,
+                          class->name, class->max_cpus);
+    }
+    if (!machine.ram_size) {
+        machine.ram_size = class->default_ram;
+    }
+    if (machine.initrd && !machine.kernel) {
+        return error_fail(error, "-initrd only allowed with -kernel option");
+    }
+    if (machine.append && !machine.kernel) {
+        return error_fail(error, "-append only allowed with -kernel option");
+    }
+    return true;
+}
+
+bool machine_make_cpus(void)
+{
+    for (unsigned i = 0; i < machine.cpus; i++) {
+        Cpu *c = cpu_new(machine.cpu_model, topology_apic_id(&machine.topology, i), space_memory());
+        c->is_bsp = i == 0;
+        c->path = device_unattached_path();
+    }
+    return true;
+}
+
+Device *board_device(const char *type, const char *id, Bus *bus, const char *props, GError **error)
+{
+    const DeviceClass *class = device_class_find(type);
+    if (!class) {
+        error_fail(error, "machine '%s': this build has no device '%s'", machine.class->name, type);
+        return NULL;
+    }
+    Device *d = device_new(class, id);
+    g_auto(GStrv) pairs = g_strsplit(props ? props : "", ",", -1);
+    for (char **p = pairs; *p && **p; p++) {
+        char *eq = strchr(*p, '=');
+        *eq = 0;
+        if (!device_set(d, *p, eq + 1, error)) {
+            device_free(d);
+            return NULL;
+        }
+    }
+    if (!device_realize(d, bus, error)) {
+        device_free(d);
+        return NULL;
+    }
+    return d;
+}
+
+/* ---- Reset: every device that is no part, buses' children after their parents ---- */
+
+static void reset_device(void *arg, Device *d)
+{
+    device_reset(d, false);
+}
+
+static void reset_all(void *arg, ShutdownCause cause)
+{
+    device_foreach(reset_device, NULL);
+    mem_commit();
+}
+
+bool machine_build(GError **error)
+{
+    if (!check_options(error) || !machine.class->build(error)) {
+        return false;
+    }
+    static const RunListener listener = {.reset = reset_all};
+    runstate_listen(&listener);
+    mem_commit();
+    machine.ready = true;
+    return true;
+}
