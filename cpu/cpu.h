@@ -25,6 +25,7 @@ enum {
     CPU_EVENT_SIPI = 1 << 4,            /* vector in sipi_vector                                             */
     CPU_EVENT_RESET = 1 << 5,
     CPU_EVENT_MCE = 1 << 6,
+    CPU_EVENTS_ALL = (1 << 7) - 1,
 };
 
 typedef struct Cpu {
@@ -59,6 +60,8 @@ typedef struct CpuOps {                 /* filled in by accel/ */
     void (*kick)(Cpu *c);               /* make it look at `events`; any thread                              */
     void (*sync)(Cpu *c);               /* accelerator -> state, all groups                                  */
     void (*run_on)(Cpu *c, void (*fn)(Cpu *c, void *arg), void *arg);   /* on its thread, waits              */
+    uint64_t (*tsc)(Cpu *c);            /* the counter now, for RDMSR here; NULL: as last copied             */
+    void (*msr_written)(Cpu *c, uint32_t index);        /* TSC, TSC_DEADLINE ...: WRMSR here has stored it   */
 } CpuOps;
 extern CpuOps cpu_ops;
 
@@ -79,13 +82,17 @@ typedef struct CpuPlatform {            /* filled in by hw/ */
 extern CpuPlatform cpu_platform;
 
 /* ---- The CPUs of the machine ---- */
-Cpu *cpu_new(const CpuModel *model, uint32_t apic_id, Space *memory);   /* index is the next free one */
+Cpu *cpu_new(const CpuModel *model, uint32_t apic_id, Space *memory);   /* index is the next free one; in reset */
+void cpu_free_all(void);                /* at exit, and between unit tests; the threads are gone */
 unsigned cpu_count(void);
 Cpu *cpu_at(unsigned index);            /* NULL */
+Cpu *cpu_by_apic_id(uint32_t apic_id);  /* NULL */
+extern const Row cpu_run_rows[];        /* of Cpu, beside cpu_state_rows: halted, wait_sipi ... for migration */
 Cpu *cpu_current(void);                 /* the vCPU whose thread this is, or NULL */
 void cpu_set_current(Cpu *c);
 void cpu_reset(Cpu *c);                 /* SDM vol 3 table 9-1: power-up and reset state */
-void cpu_init_signal(Cpu *c);           /* INIT: the same, but FPU, MTRRs, TSC ... survive */
+void cpu_init_signal(Cpu *c);           /* INIT: the same, but FPU, MTRRs, TSC ... survive; latched while in SMM */
+void cpu_start_at(Cpu *c, uint8_t vector);      /* SIPI: run from vector * 4096; ignored unless it waits for one */
 
 void cpu_raise(Cpu *c, unsigned event); /* any thread */
 void cpu_lower(Cpu *c, unsigned event);

@@ -21,6 +21,7 @@ typedef enum FeatureWord {
     WORD_ARCH_CAPABILITIES, WORD_CORE_CAPABILITY,       /* MSRs                                              */
     WORD_XCR0_LO, WORD_XCR0_HI,         /* 0DH sub-leaf 0 EAX, EDX: derived from the features, not settable  */
     WORD_14_0_ECX,
+    WORD_HYPERV,                        /* enlightenments, numbered by cpu/hyperv.c; no register of its own     */
     FEATURE_WORDS
 } FeatureWord;
 #define FEATURE(word, bit) ((word) * 32 + (bit))
@@ -95,10 +96,10 @@ struct CpuModel {                       /* read-only once made */
     char model_id[49];
     uint32_t level, xlevel, xlevel2;    /* highest basic, extended, Centaur leaf                             */
     unsigned phys_bits;
+    bool cpuid_0xb;
     bool kvm_signature;                 /* leaf 40000000H says KVMKVMKVM                                     */
     bool hypervisor_leaves;
     bool pmu, l3_cache, full_cpuid_auto, legacy_cache, host_cache, migratable;
-    uint32_t hv_features;               /* bit per hv-* enlightenment (cpu/hyperv.c), 0: none                */
     uint32_t hv_spinlocks;
     char hv_vendor[13];
     int64_t tsc_frequency;              /* Hz; 0: the accelerator's                                          */

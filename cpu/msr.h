@@ -31,7 +31,8 @@ typedef struct Msr {
     uint8_t step;                       /* 0: 1                                                              */
     bool canonical;                     /* a value that is no canonical address is #GP                       */
     bool read_only;                     /* every write is #GP                                                */
-    bool init_keeps;                    /* survives INIT (SDM vol 3 table 9-1)                               */
+    bool init_resets;                   /* INIT resets it too; the others survive (SDM vol 3 table 9-1)      */
+    bool alias;                         /* another index of the same field: no need to copy or save it       */
     bool constant;                      /* no field: reads as `reset`, takes writes that `ignored` permits   */
     uint16_t field, stride;             /* in CpuState; stride 0: 8                                          */
     uint16_t feature;                   /* exists when CPUID has it (cpu/model.h FEATURE_*); 0: always       */
