@@ -1,7 +1,7 @@
 /* What CPUID answers (SDM vol 2 CPUID; APM vol 3 appendix E). */
 #include <string.h>
 
-#include "cpu/features.h"
+#include "cpu/model-tables.h"
 
 enum { EAX, EBX, ECX, EDX };
 

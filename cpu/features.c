@@ -2,7 +2,7 @@
  *
  * SDM vol 2 CPUID; APM vol 3 appendix E; the KVM and VIA ones from their interface documents.  The spelling is the one
  * of QEMU's command line.  A bit without a name cannot be asked for by a user, but passes with "host" and "max". */
-#include "cpu/features.h"
+#include "cpu/model-tables.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* Hyper-V's interface: CPUID leaves 40000000H-4000000AH (Hyper-V TLFS, feature discovery).
  *
  * The enlightenments themselves are the accelerator's work; here is only what the guest is told of them. */
-#include "cpu/features.h"
+#include "cpu/model-tables.h"
 
 #include "core/error.h"
 

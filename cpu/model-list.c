@@ -1,7 +1,7 @@
 /* Lists of models and features: -cpu help, query-cpu-definitions. */
 #include <string.h>
 
-#include "cpu/features.h"
+#include "cpu/model-tables.h"
 
 static gint by_name(gconstpointer a, gconstpointer b)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "cpu/features.h"
+#include "cpu/model-tables.h"
 
 /* Text options that are not part of the result, or only after more thought. */
 typedef struct Options {

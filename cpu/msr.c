@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "cpu/features.h"
+#include "cpu/model-tables.h"
 
 /* ---- What masks cannot say ---- */
 

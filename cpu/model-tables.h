@@ -1,6 +1,6 @@
 /* Inside of the CPU models: what each feature word is, and the tables of models.  Used by cpu/ only. */
-#ifndef CPU_FEATURES_H
-#define CPU_FEATURES_H
+#ifndef CPU_MODEL_TABLES_H
+#define CPU_MODEL_TABLES_H
 
 #include "cpu/model.h"
 
