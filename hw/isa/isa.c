@@ -96,6 +96,12 @@ void isa_irq(Device *dev, Irq *pin, unsigned line)
     }
 }
 
+void isa_irq_from(IsaBus *isa, Irq *pin, unsigned line)
+{
+    g_assert(line < ISA_IRQS);
+    irq_connect(pin, isa_line_set, isa, line);
+}
+
 bool isa_irq_checked(Device *dev, Irq *pin, unsigned line, GError **error)
 {
     if (line >= ISA_IRQS) {

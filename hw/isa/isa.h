@@ -41,7 +41,10 @@ void isa_map_memory(Device *dev, Region *r, uint32_t address);
 /* Wire an output pin of `dev` to interrupt line `line` (below ISA_IRQS).  Devices that share a line are ORed.  The wire
  * goes when the device does. */
 void isa_irq(Device *dev, Irq *pin, unsigned line);
-/* The same for a property that a person set: false and *error when there is no such line. */
+/* The same for a device on another bus that drives ISA lines (an interrupt router, IDE in legacy mode).  The caller sets
+ * pin->set to NULL before `isa` goes. */
+void isa_irq_from(IsaBus *isa, Irq *pin, unsigned line);
+/* isa_irq for a property that a person set: false and *error when there is no such line. */
 bool isa_irq_checked(Device *dev, Irq *pin, unsigned line, GError **error);
 
 /* How many realized devices of the class of `dev` the bus held before it: COM ports are numbered so. */

@@ -1,0 +1,122 @@
+/* The memory map of a PC. */
+#include "hw/pci/pc-memory.h"
+
+#include <string.h>
+
+enum { MIB = 1 << 20 };
+static const uint64_t GIB = UINT64_C(1) << 30;
+
+uint64_t pc_ram_below_4g(uint64_t ram_size, uint64_t max_below_4g)
+{
+    uint64_t limit = max_below_4g ? max_below_4g : 7 * GIB / 2;
+    return ram_size < limit ? ram_size : MIN(limit, 3 * GIB);
+}
+
+void pc_memory_init(PcMemory *m, Region *ram, uint64_t ram_size, uint64_t max_below_4g)
+{
+    Region *all = space_root(space_memory());
+    memset(m, 0, sizeof *m);
+    m->below_4g = pc_ram_below_4g(ram_size, max_below_4g);
+    m->above_4g = ram_size - m->below_4g;
+    m->ram = ram;
+    m->ram_low = region_alias("ram-below-4g", ram, 0, m->below_4g);
+    region_map(all, m->ram_low, 0, 0);
+    if (m->above_4g) {
+        m->ram_high = region_alias("ram-above-4g", ram, m->below_4g, m->above_4g);
+        region_map(all, m->ram_high, 4 * GIB, 0);
+    }
+    m->pci = region_container("pci", 0);
+    region_map(all, m->pci, 0, -1);
+}
+
+void pc_memory_map_bios(PcMemory *m, RamBlock *bios)
+{
+    enum { ISA_BIOS = 128 << 10 };
+    uint64_t size = ram_size(bios), isa_size = MIN(size, ISA_BIOS);
+    m->bios_high = region_rom("bios", bios, 0, size);
+    region_map(m->pci, m->bios_high, 4 * GIB - size, 0);
+    m->bios_isa = region_alias("isa-bios", m->bios_high, size - isa_size, isa_size);
+    region_map(m->pci, m->bios_isa, MIB - isa_size, 1);
+}
+
+void pc_memory_free(PcMemory *m)
+{
+    region_free(m->bios_isa);
+    region_free(m->bios_high);
+    region_free(m->ram_high);
+    region_free(m->ram_low);
+    region_free(m->pci);
+    memset(m, 0, sizeof *m);
+}
+
+/* ---- PAM ---- */
+
+enum { PAM_READ = 1, PAM_WRITE = 2, PAM_START = 0xc0000, PAM_SIZE = 0x4000, PAM_BIOS_SIZE = 0x10000 };
+
+/* Firmware copies itself into RAM in place: it reads from PCI, where the ROM is, and writes the RAM behind. */
+static uint64_t split_read(void *opaque, uint64_t at, unsigned size)
+{
+    const struct PamArea *area = opaque;
+    return space_load(area->all->pci_view, area->at + at, size);
+}
+
+static void split_write(void *opaque, uint64_t at, unsigned size, uint64_t value)
+{
+    const struct PamArea *area = opaque;
+    space_store(area->all->ram_view, area->at + at, size, value);
+}
+
+static Space *view_of(const char *name, Region *shown, Region **alias)
+{
+    Space *s = space_new(name, 0);
+    *alias = region_alias(name, shown, 0, MIB);
+    region_map(space_root(s), *alias, 0, 0);
+    return s;
+}
+
+void pam_init(PamAreas *p, const PcMemory *m)
+{
+    static const IoOps split_ops = {split_read, split_write, 1, 8};
+    Region *all = space_root(space_memory());
+    p->pci_view = view_of("pam-pci-view", m->pci, &p->pci_alias);
+    p->ram_view = view_of("pam-ram-view", m->ram, &p->ram_alias);
+    p->pci = region_alias("pam-pci", m->pci, PAM_START, MIB - PAM_START);
+    region_map(all, p->pci, PAM_START, 1);
+    for (unsigned i = 0; i < PAM_AREAS; i++) {
+        struct PamArea *area = &p->area[i];
+        unsigned size = i ? PAM_SIZE : PAM_BIOS_SIZE;
+        area->all = p;
+        area->at = i ? PAM_START + (i - 1) * PAM_SIZE : MIB - PAM_BIOS_SIZE;
+        area->ram = region_alias("pam-ram", m->ram, area->at, size);
+        area->split = region_io("pam-split", size, &split_ops, area);
+        region_set_enabled(area->ram, false);
+        region_set_enabled(area->split, false);
+        region_map(all, area->ram, area->at, 2);
+        region_map(all, area->split, area->at, 2);
+    }
+}
+
+void pam_set(PamAreas *p, unsigned i, unsigned attributes)
+{
+    struct PamArea *area = &p->area[i];
+    region_set_readonly(area->ram, !(attributes & PAM_WRITE));
+    region_set_enabled(area->ram, attributes & PAM_READ);
+    region_set_enabled(area->split, (attributes & (PAM_READ | PAM_WRITE)) == PAM_WRITE);
+}
+
+void pam_free(PamAreas *p)
+{
+    if (!p->pci_view) {
+        return;
+    }
+    for (unsigned i = 0; i < PAM_AREAS; i++) {
+        region_free(p->area[i].ram);
+        region_free(p->area[i].split);
+    }
+    region_free(p->pci);
+    region_free(p->pci_alias);
+    region_free(p->ram_alias);
+    space_free(p->pci_view);
+    space_free(p->ram_view);
+    memset(p, 0, sizeof *p);
+}

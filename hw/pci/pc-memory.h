@@ -1,0 +1,45 @@
+/* The memory map of a PC: RAM on both sides of the 4 GiB hole, the firmware's places, and the areas C0000h-FFFFFh that a
+ * host bridge switches between RAM and PCI (PAM).  Main lock held. */
+#ifndef HW_PCI_PC_MEMORY_H
+#define HW_PCI_PC_MEMORY_H
+
+#include "mem/ram.h"
+#include "mem/region.h"
+
+enum { PAM_AREAS = 13 };                /* C0000h-EFFFFh in 16 KiB steps, and F0000h-FFFFFh */
+
+typedef struct PcMemory {
+    uint64_t below_4g, above_4g;        /* bytes of RAM on either side of the hole                           */
+    Region *ram;                        /* all RAM as one region from 0; the caller's                        */
+    Region *ram_low, *ram_high;         /* where the memory space shows it; ram_high may be NULL             */
+    Region *pci;                        /* PCI memory, 2^64 bytes; seen wherever nothing else is             */
+    Region *bios_high, *bios_isa;       /* the firmware at 4 GiB - size; its last 128 KiB at E0000h, in PCI  */
+} PcMemory;
+
+/* How much of `ram_size` bytes lies below 4 GiB: everything, unless it would reach 3.5 GiB (or max_below_4g, when that is
+ * not 0); then 3 GiB, so that both parts keep gigabyte pages, or max_below_4g when that is less. */
+uint64_t pc_ram_below_4g(uint64_t ram_size, uint64_t max_below_4g);
+
+/* Map `ram`, of ram_size bytes, into the memory space and make the PCI space.  Undone by pc_memory_free. */
+void pc_memory_init(PcMemory *m, Region *ram, uint64_t ram_size, uint64_t max_below_4g);
+/* Show the firmware image: up to 16 MiB, a multiple of 64 KiB.  The block stays the caller's. */
+void pc_memory_map_bios(PcMemory *m, RamBlock *bios);
+void pc_memory_free(PcMemory *m);
+
+/* Programmable attribute map.  Bit 0 of an area's attributes: reads go to RAM; bit 1: writes do.  The others go to PCI. */
+typedef struct PamAreas {
+    Region *pci;                        /* covers the RAM from C0000h on where no area shows it              */
+    Space *pci_view, *ram_view;         /* for areas that read from one and write to the other               */
+    Region *pci_alias, *ram_alias;
+    struct PamArea {
+        struct PamAreas *all;
+        uint32_t at;
+        Region *ram, *split;
+    } area[PAM_AREAS];
+} PamAreas;
+void pam_init(PamAreas *p, const PcMemory *m);
+/* area 0: F0000h-FFFFFh; 1: C0000h ... 12: EC000h, as the registers count them. */
+void pam_set(PamAreas *p, unsigned area, unsigned attributes);
+void pam_free(PamAreas *p);
+
+#endif
