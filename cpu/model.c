@@ -29,10 +29,18 @@ static uint32_t named_bits(FeatureWord w)
     return bits;
 }
 
-/* AMX tiles have no place in struct Xsave, so nobody can offer them. */
+/* What CpuState has no place for, so that nobody can offer it: AMX tiles, processor trace, last branch records, SGX. */
 static uint32_t not_held(FeatureWord w)
 {
-    return w == WORD_7_0_EDX ? 1u << 22 | 1u << 24 | 1u << 25 : w == WORD_7_1_EAX ? 1u << 21 : 0;
+    switch (w) {
+    case WORD_7_0_EBX: return 1u << 2 | 1u << 25;
+    case WORD_7_0_ECX: return 1u << 30;
+    case WORD_7_0_EDX: return 1u << 19 | 1u << 22 | 1u << 24 | 1u << 25;
+    case WORD_7_1_EAX: return 1u << 21;
+    case WORD_7_1_EDX: return 1u << 8;
+    case WORD_XSAVE: return 1u << 4;
+    default: return 0;
+    }
 }
 
 static uint32_t word_supported(const ModelEnv *env, FeatureWord w)
