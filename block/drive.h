@@ -53,11 +53,53 @@ void drive_drain_all(void);
 /* For realize-time and loaders: waits for the answer.  0 or -errno. */
 int drive_read_sync(Drive *d, int64_t offset, void *buf, size_t len);
 int drive_write_sync(Drive *d, int64_t offset, const void *buf, size_t len);
+int drive_flush_sync(Drive *d);
 
-/* The guest opened or closed the tray: emits DEVICE_TRAY_MOVED. */
+/* The guest opened or closed the tray: emits DEVICE_TRAY_MOVED.  drive_guest_eject is the same as opening it. */
 void drive_guest_tray(Drive *d, bool open);
 void drive_guest_eject(Drive *d);
 void drive_guest_lock(Drive *d, bool locked);
+
+/* ---- What a person does with a medium ----
+ * A locked tray is only asked to open (eject_request), which is an error of its own, unless `force`.  In-flight requests
+ * end first; the device hears media_changed, and events tell of a tray that moved. */
+typedef enum DriveReadonly { READONLY_RETAIN, READONLY_ON, READONLY_OFF } DriveReadonly;
+bool drive_eject(Drive *d, bool force, GError **error);
+/* format may be NULL: probed.  When the new medium cannot be opened the drive keeps what it has. */
+bool drive_change_medium(Drive *d, const char *path, const char *format, DriveReadonly readonly, bool force,
+                         GError **error);
+bool drive_resize(Drive *d, int64_t length, GError **error);    /* block_resize */
+
+/* ---- What query-block and query-blockstats tell ---- */
+typedef enum DriveOp { DRIVE_READ, DRIVE_WRITE, DRIVE_FLUSH, DRIVE_DISCARD, DRIVE_ZERO, DRIVE_OPS } DriveOp;
+typedef struct DriveStats {             /* by DriveOp */
+    uint64_t operations[DRIVE_OPS], bytes[DRIVE_OPS], time_ns[DRIVE_OPS], failed[DRIVE_OPS], invalid[DRIVE_OPS];
+    uint64_t write_highest;             /* end of the highest write */
+    int64_t last_access_ns;             /* CLOCK_RT; 0: never */
+    unsigned in_flight;
+} DriveStats;
+void drive_stats(const Drive *d, DriveStats *stats);
+
+typedef enum DriveIoStatus { IO_STATUS_OK, IO_STATUS_FAILED, IO_STATUS_NOSPACE } DriveIoStatus;
+typedef enum DriveOnError { ON_ERROR_REPORT, ON_ERROR_IGNORE, ON_ERROR_ENOSPC, ON_ERROR_STOP } DriveOnError;
+typedef struct DriveState {
+    const char *device;                 /* id of the device that has the drive, or NULL */
+    const char *filename, *format, *protocol, *node_name;       /* NULL without a medium */
+    bool removable, tray, tray_open, locked, readonly, snapshot;
+    bool writeback, direct, no_flush;
+    const char *detect_zeroes;          /* "off", "on", "unmap" */
+    DriveIoStatus io_status;
+    DriveOnError rerror, werror;
+} DriveState;
+void drive_state(const Drive *d, DriveState *state);    /* strings stay the drive's */
+
+/* What happens here and is told elsewhere; a higher layer fills it in, empty members are skipped. */
+typedef struct DriveEvents {
+    void (*tray_moved)(Drive *d, bool open);            /* DEVICE_TRAY_MOVED */
+    /* BLOCK_IO_ERROR; `action` is "report", "ignore" or "stop" */
+    void (*io_error)(Drive *d, bool write, const char *action, bool nospace, const char *reason);
+} DriveEvents;
+extern DriveEvents drive_events;
 
 /* What `-drive if=...,index=,bus=,unit=` said, for boards that create controllers. */
 typedef enum DriveInterface { IF_NONE, IF_IDE, IF_SCSI, IF_FLOPPY, IF_PFLASH, IF_MTD, IF_SD, IF_VIRTIO, IF_XEN,
@@ -67,18 +109,22 @@ typedef struct DriveInfo {
     int bus, unit;
     bool cdrom;                         /* media=cdrom */
     bool claimed;                       /* a board has made a device for it */
-    char *serial;
+    char *serial;                       /* serial=, or NULL */
     Drive *drive;
 } DriveInfo;
 DriveInfo *drive_info_find(DriveInterface interface, int bus, int unit);        /* NULL */
 void drive_info_foreach(void (*fn)(void *arg, DriveInfo *info), void *arg);
 /* `-drive`, parsed to strings (file, format, if, index, bus, unit, media, snapshot, readonly, cache, aio, discard,
  * werror, rerror, id, serial, copy-on-read, detect-zeroes ...); adds to the list of DriveInfo.  `max_units` of an
- * interface says how index= turns into bus and unit (IDE: 2). */
+ * interface says how index= turns into bus and unit (IDE: 2).  What it knows leaves the table. */
 DriveInfo *drive_add(GHashTable *options, DriveInterface default_interface, bool global_snapshot, GError **error);
 Drive *drive_find(const char *id);
 Drive *drive_new(const char *id, GHashTable *options, GError **error);  /* no DriveInfo: blockdev-style users and tests */
 Drive *drive_new_memory(const char *id, size_t size);   /* a RAM disk, for unit tests */
+/* A drive over a graph made elsewhere; takes over the reference. */
+struct BlockNode;
+Drive *drive_new_node(const char *id, struct BlockNode *root);
+void drive_set_on_error(Drive *d, DriveOnError rerror, DriveOnError werror);    /* devices' own rerror=, werror= */
 void drive_free(Drive *d);
 void drive_foreach(void (*fn)(void *arg, Drive *d), void *arg);
 void drive_cleanup(void);               /* at exit: drain and flush all */

@@ -1,0 +1,199 @@
+/* Media that come and go, what people ask about a drive, and its size. */
+#include <errno.h>
+
+#include "block/drive-private.h"
+#include "block/worker.h"
+#include "core/error.h"
+#include "core/loop.h"
+#include "core/options.h"
+
+static bool tray_is_open(const Drive *d)
+{
+    return d->user && d->user->tray_open && d->user->tray_open(d->user_arg);
+}
+
+static bool is_locked(const Drive *d)
+{
+    return d->user && d->user->locked ? d->user->locked(d->user_arg) : d->locked;
+}
+
+static void tell_tray(Drive *d, bool open)
+{
+    if (drive_events.tray_moved) {
+        drive_events.tray_moved(d, open);
+    }
+}
+
+void drive_guest_tray(Drive *d, bool open) { tell_tray(d, open); }
+
+void drive_guest_eject(Drive *d) { tell_tray(d, true); }
+
+void drive_guest_lock(Drive *d, bool locked) { d->locked = locked; }
+
+/* Tell the device; its tray may move for that. */
+static void medium_changed(Drive *d, bool loaded)
+{
+    bool before = tray_is_open(d);
+    if (d->user && d->user->media_changed) {
+        d->user->media_changed(d->user_arg, loaded);
+    }
+    bool after = tray_is_open(d);
+    if (before != after) {
+        tell_tray(d, after);
+    }
+}
+
+static bool may_open(Drive *d, bool force, GError **error)
+{
+    if (d->user && !d->removable && !d->user->media_changed) {
+        return error_fail(error, "Device '%s' is not removable", d->id);
+    }
+    if (is_locked(d) && !tray_is_open(d)) {
+        if (d->user && d->user->eject_request) {
+            d->user->eject_request(d->user_arg, force);
+        }
+        if (!force) {
+            return error_fail(error,
+                              "Device '%s' is locked and force was not specified, wait for tray to open and try again",
+                              d->id);
+        }
+    }
+    return true;
+}
+
+static void medium_remove(Drive *d)
+{
+    drive_drain(d);
+    if (d->root) {
+        if (!drive_readonly(d)) {
+            drive_flush_sync(d);
+        }
+        BlockNode *old = d->root;
+        d->root = NULL;
+        node_unref(old);
+    }
+}
+
+bool drive_eject(Drive *d, bool force, GError **error)
+{
+    if (!may_open(d, force, error)) {
+        return false;
+    }
+    if (d->root) {
+        medium_remove(d);
+        medium_changed(d, false);
+    }
+    return true;
+}
+
+bool drive_change_medium(Drive *d, const char *path, const char *format, DriveReadonly readonly, bool force,
+                         GError **error)
+{
+    if (!may_open(d, force, error)) {
+        return false;
+    }
+    DriveSettings settings = d->settings;
+    BlockNode *node;
+    g_autoptr(GHashTable) options = options_new();
+    options_set(options, "file", path);
+    if (format) {
+        options_set(options, "format", format);
+    }
+    if (readonly != READONLY_RETAIN) {
+        settings.mode.readonly = readonly == READONLY_ON;
+    }
+    /* The same image again: our own lock on it must not be in the way, so the old one goes first when needed. */
+    GError *why = NULL;
+    if (!drive_medium_open(&settings, d->id, options, &node, &why)) {
+        g_propagate_error(error, why);
+        return false;
+    }
+    if (d->root) {
+        medium_remove(d);
+        medium_changed(d, false);
+    }
+    d->settings = settings;
+    d->root = node;
+    medium_changed(d, true);
+    return true;
+}
+
+typedef struct Resize {
+    BlockNode *node;
+    int64_t length;
+    int result;
+    bool done;
+} Resize;
+
+static void resize_run(void *arg)
+{
+    Resize *r = arg;
+    r->result = node_co_truncate(r->node, r->length);
+    r->done = true;
+}
+
+bool drive_resize(Drive *d, int64_t length, GError **error)
+{
+    if (!d->root) {
+        return error_fail(error, "Device '%s' has no medium", d->id);
+    }
+    if (length < 0) {
+        return error_fail(error, "Parameter 'size' expects a size of at least 0 bytes");
+    }
+    if (drive_readonly(d)) {
+        return error_fail(error, "Device '%s' is read-only", d->id);
+    }
+    drive_drain(d);
+    Resize r = {.node = d->root, .length = length};
+    worker_inline(true);
+    co_start(resize_run, &r);
+    worker_inline(false);
+    while (!r.done) {
+        loop_iterate(true);
+    }
+    if (r.result < 0) {
+        return error_fail_errno(error, r.result, "Could not resize '%s' to %" G_GINT64_FORMAT " bytes", d->id, length);
+    }
+    if (d->user && d->user->resized) {
+        d->user->resized(d->user_arg);
+    }
+    return true;
+}
+
+void drive_stats(const Drive *d, DriveStats *stats)
+{
+    *stats = d->stats;
+    stats->in_flight = d->in_flight;
+}
+
+void drive_state(const Drive *d, DriveState *state)
+{
+    static const char *const zeroes[] = {"off", "on", "unmap"};
+    const DriveSettings *s = &d->settings;
+    *state = (DriveState){
+        .device = d->device_id,
+        .removable = d->removable || (d->user && d->user->media_changed),
+        .tray = d->user && d->user->tray_open,
+        .tray_open = tray_is_open(d),
+        .locked = is_locked(d),
+        .readonly = drive_readonly(d),
+        .snapshot = s->snapshot,
+        .writeback = !s->writethrough,
+        .direct = s->mode.direct,
+        .no_flush = s->mode.no_flush,
+        .detect_zeroes = zeroes[s->detect_zeroes],
+        .io_status = d->io_status,
+        .rerror = s->rerror,
+        .werror = s->werror,
+    };
+    const BlockNode *n = d->root;
+    if (n) {
+        state->node_name = n->name;
+        if (s->snapshot && n->backing) {
+            n = n->backing;
+        }
+        state->filename = n->filename ? n->filename : n->driver->name;
+        state->format = n->driver->name;
+        state->protocol = n->file ? n->file->driver->name : n->driver->name;
+    }
+}

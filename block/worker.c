@@ -1,0 +1,154 @@
+#include "block/worker.h"
+
+#include <glib.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "core/coroutine.h"
+
+#define IDLE_EXIT (10 * G_TIME_SPAN_SECOND)
+
+typedef struct Work Work;
+struct Work {                           /* on the coroutine's stack */
+    int (*fn)(void *arg);
+    void *arg;
+    int result;
+    Coroutine *co;
+    Work *next;
+};
+typedef struct WorkList { Work *first, *last; } WorkList;
+
+static GMutex lock;                     /* for all of the following */
+static GCond work_came, work_ended;
+static WorkList todo, done;
+static unsigned threads, idle, under_way;
+
+static _Thread_local unsigned inline_depth;
+
+static void list_add(WorkList *list, Work *w)
+{
+    w->next = NULL;
+    if (list->first) {
+        list->last->next = w;
+    } else {
+        list->first = w;
+    }
+    list->last = w;
+}
+
+static Work *list_pop(WorkList *list)
+{
+    Work *w = list->first;
+    if (w) {
+        list->first = w->next;
+    }
+    return w;
+}
+
+static void reap_posted(void *arg)
+{
+    (void)arg;
+    worker_reap(false);
+}
+
+/* With the lock held; false: nothing came for a while. */
+static bool work_wait(void)
+{
+    gint64 until = g_get_monotonic_time() + IDLE_EXIT;
+    idle++;
+    while (!todo.first) {
+        if (!g_cond_wait_until(&work_came, &lock, until) && !todo.first) {
+            idle--;
+            return false;
+        }
+    }
+    idle--;
+    return true;
+}
+
+static void *worker(void *arg)
+{
+    g_mutex_lock(&lock);
+    while (work_wait()) {
+        Work *w = list_pop(&todo);
+        g_mutex_unlock(&lock);
+        w->result = w->fn(w->arg);
+        g_mutex_lock(&lock);
+        bool first = !done.first;
+        list_add(&done, w);
+        g_cond_broadcast(&work_ended);
+        if (first) {
+            loop_post(loop_main(), reap_posted, NULL);
+        }
+    }
+    threads--;
+    g_mutex_unlock(&lock);
+    return arg;
+}
+
+static bool worker_start(void)
+{
+    /* Signals are for the main thread. */
+    sigset_t all, before;
+    pthread_t id;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool ok = !pthread_create(&id, NULL, worker, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (ok) {
+        pthread_detach(id);
+    }
+    return ok;
+}
+
+static __attribute__((noinline)) unsigned *inline_slot(void)
+{
+    __asm__ volatile("");
+    return &inline_depth;
+}
+
+void worker_inline(bool on) { *inline_slot() += on ? 1 : -1; }
+
+int co_worker_run(int (*fn)(void *arg), void *arg)
+{
+    if (*inline_slot()) {
+        return fn(arg);
+    }
+    Work w = {.fn = fn, .arg = arg, .co = co_self()};
+    unsigned waiting = 0;
+    g_mutex_lock(&lock);
+    for (Work *other = todo.first; other; other = other->next) {
+        waiting++;
+    }
+    if (idle <= waiting && threads < WORKERS_MAX) {
+        if (worker_start()) {
+            threads++;
+        } else if (!threads) {          /* the host gives us no thread: block rather than fail */
+            g_mutex_unlock(&lock);
+            return fn(arg);
+        }
+    }
+    list_add(&todo, &w);
+    under_way++;
+    g_cond_signal(&work_came);
+    g_mutex_unlock(&lock);
+    co_yield();
+    return w.result;
+}
+
+bool worker_reap(bool wait)
+{
+    g_mutex_lock(&lock);
+    bool any = under_way;
+    while (wait && under_way && !done.first) {
+        g_cond_wait(&work_ended, &lock);
+    }
+    for (Work *w; (w = list_pop(&done));) {
+        under_way--;
+        g_mutex_unlock(&lock);
+        co_enter(w->co);
+        g_mutex_lock(&lock);
+    }
+    g_mutex_unlock(&lock);
+    return any;
+}

@@ -1,0 +1,19 @@
+/* Threads for calls that block: none while nothing is to do, up to WORKERS_MAX, gone again after a while of idleness. */
+#ifndef BLOCK_WORKER_H
+#define BLOCK_WORKER_H
+
+#include <stdbool.h>
+
+enum { WORKERS_MAX = 64 };
+
+/* Run fn(arg) on a worker and return its result.  Inside a coroutine, which yields meanwhile. */
+int co_worker_run(int (*fn)(void *arg), void *arg);
+
+/* While on, this thread runs such calls itself instead: for those who would wait for the answer anyhow.  Nests. */
+void worker_inline(bool on);
+
+/* Go on with coroutines whose calls have ended; `wait`: until there is one.  False when no call is under way.  Main
+ * lock held, any thread; what else the main loop has to do is not done here. */
+bool worker_reap(bool wait);
+
+#endif
