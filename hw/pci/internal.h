@@ -4,8 +4,6 @@
 
 #include "hw/pci/pci.h"
 
-Region *pci_bus_mem(PciBus *bus);       /* containers for BARs */
-Region *pci_bus_io(PciBus *bus);
 /* Leave the function by a message: as a bus master's write. */
 void pci_bus_message(PciDevice *pd, uint64_t address, uint32_t data);
 char *pci_node_name(const PciDevice *pd);       /* OpenFirmware's name for its class; caller frees */

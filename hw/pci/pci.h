@@ -180,6 +180,8 @@ Bus *pci_bus_as_bus(PciBus *bus);       /* to realize devices on */
 PciBus *pci_bus_of(const Bus *bus);     /* of a Bus with type "PCI" */
 PciBus *pci_root(void);                 /* the first root bus, or NULL */
 unsigned pci_bus_number(const PciBus *bus);
+Region *pci_bus_mem(PciBus *bus);       /* containers for BARs, and for what a function decodes at fixed addresses (VGA) */
+Region *pci_bus_io(PciBus *bus);
 PciBus *pci_bus_find(PciBus *root, unsigned number);    /* NULL: nobody claims it */
 bool pci_bus_line_level(const PciBus *bus, unsigned line);      /* of a root bus */
 PciDevice *pci_find(const PciBus *bus, unsigned devfn); /* NULL: the slot is empty */

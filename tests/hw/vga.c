@@ -2,6 +2,10 @@
 #include "tests/hw/vga-modes.h"
 
 #include "core/clock.h"
+#include "hw/display/edid.h"
+#include "hw/pci/pci.h"
+
+extern const DeviceClass vga_pci_class;
 
 static Vga *vga_new(void)
 {
@@ -449,7 +453,65 @@ START_TEST(memory_size_property)
 }
 END_TEST
 
+START_TEST(registers_in_bar_2)
+{
+    enum { BAR = 0xfebf0000 };
+    PciDevice *pd = bench_device(&vga_pci_class, "romfile=,xres=1024,yres=768");
+    ck_assert_uint_eq(device_read(&pd->dev, SPACE_PCI_CONFIG, 0, 4), 0x11111234);
+    ck_assert_uint_eq(device_read(&pd->dev, SPACE_PCI_CONFIG, 8, 4), 0x03000002);
+    region_map(space_root(space_memory()), pd->bar_region[2], BAR, 0);
+    mem_commit();
+    Space *mem = space_memory();
+    space_store(mem, BAR + 0x402, 1, 0x67);
+    ck_assert_uint_eq(space_load(mem, BAR + 0x40c, 1), 0x67);
+    space_store(mem, BAR + 0x40e, 2, 0x3c08);
+    ck_assert_uint_eq(space_load(mem, BAR + 0x40f, 1), 0x3c);
+    space_store(mem, BAR + 0x502, 2, 640);
+    ck_assert_uint_eq(space_load(mem, BAR + 0x502, 2), 640);
+    ck_assert_uint_eq(space_load(mem, BAR + 0x500, 2), 0xb0c5);
+    ck_assert_uint_eq(space_load(mem, BAR + 0x600, 4), 8);
+    ck_assert_uint_eq(space_load(mem, BAR + 0x604, 4), 0x1e1e1e1e);
+    space_store(mem, BAR + 0x604, 4, 0xbebebebe);
+    ck_assert_uint_eq(device_peek(&pd->dev, "vga.big_endian", 0), 1);
+    ck_assert_uint_eq(space_load(mem, BAR + 0x604, 4), 0xbebebebe);
+    uint8_t edid[EDID_SIZE], sum[2] = {0};
+    ck_assert(space_read(mem, BAR, edid, sizeof edid));
+    for (unsigned i = 0; i < EDID_SIZE; i++) {
+        sum[i / EDID_BLOCK] = (uint8_t)(sum[i / EDID_BLOCK] + edid[i]);
+    }
+    ck_assert_uint_eq(sum[0], 0);
+    ck_assert_uint_eq(sum[1], 0);
+    ck_assert_uint_eq(load_le(edid, 8), 0x00ffffffffffff00);
+    /* the preferred timing: active pixels and lines */
+    ck_assert_uint_eq(edid[56] | (edid[58] & 0xf0) << 4, 1024);
+    ck_assert_uint_eq(edid[59] | (edid[61] & 0xf0) << 4, 768);
+    region_unmap(pd->bar_region[2]);
+    mem_commit();
+}
+END_TEST
+
+START_TEST(edid_limits)
+{
+    uint8_t e[EDID_SIZE];
+    edid_build(&(EdidInfo){.name = "A name too long to fit", .width = 9999, .height = 9999, .max_width = 1024,
+                           .max_height = 768, .refresh_mhz = 60000},
+               e);
+    ck_assert_uint_eq(e[35], 0x21);
+    ck_assert_uint_eq(e[36], 0x08);
+    for (unsigned i = 38; i < 54; i++) {
+        ck_assert_uint_eq(e[i], 1);     /* nothing larger is listed */
+    }
+    ck_assert_uint_eq(e[56] | (e[58] & 0xf0) << 4, 4095);
+    ck_assert(!memcmp(e + 95, "A name too l\n", 13));
+    /* 1920 x 1080 at 60 Hz with reduced blanking is 138.5 MHz (CVT 1.1) */
+    edid_build(&(EdidInfo){.width = 1920, .height = 1080, .refresh_mhz = 60000}, e);
+    ck_assert_uint_eq(e[54] | e[55] << 8, 13850);
+    ck_assert_uint_eq(e[60] | (e[61] & 15) << 8, 31);
+}
+END_TEST
+
 BENCH_MAIN("vga", CASE(index_data_pairs), CASE(crtc_answers_at_one_place), CASE(crtc_lock), CASE(attribute_flip_flop),
            CASE(dac), CASE(retrace), CASE(memory_model), CASE(memory_map_select), CASE(text_lies_in_two_planes),
            CASE(chain4_is_plain_memory), CASE(ports_are_mapped), CASE(dispi_registers), CASE(dispi_clears_and_banks),
-           CASE(dac_of_eight_bits), CASE(memory_size_property))
+           CASE(dac_of_eight_bits), CASE(memory_size_property), CASE(registers_in_bar_2),
+           CASE(edid_limits))
