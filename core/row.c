@@ -109,6 +109,10 @@ static bool parse_pci_addr(const char *text, int32_t *devfn)
 {
     unsigned slot, fn = 0;
     int n = 0;
+    if (!strcmp(text, "-1")) {          /* any free slot, as row_format prints it */
+        *devfn = -1;
+        return true;
+    }
     if (sscanf(text, "%x%n", &slot, &n) != 1) {
         return false;
     }
