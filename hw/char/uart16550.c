@@ -79,14 +79,6 @@ int64_t uart_char_ns(const Uart *s)
                              s->baudbase);
 }
 
-/* The sender may go on. */
-static void rx_accept(Uart *s)
-{
-    if (s->chardev) {
-        char_accept(s->chardev);
-    }
-}
-
 /* ---- Receiver (§8.4, §8.10) ---- */
 
 static unsigned trigger_level(const Uart *s)
@@ -143,7 +135,7 @@ static void rbr_read(void *dev, unsigned arg, unsigned i)
     s->late = false;
     rx_restart_timeout(s);
     if (was_full) {
-        rx_accept(s);
+        char_accept(s->chardev);
     }
 }
 
@@ -284,7 +276,7 @@ static void fcr_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_
     s->fcr = fcr & FCR_STORED;
     if (fcr & FCR_CLEAR_RX) {
         rx_clear(s);
-        rx_accept(s);
+        char_accept(s->chardev);
     }
     if ((fcr & FCR_CLEAR_TX) && s->tx_n > 1) {
         s->tx_n = 1; /* the shift register is not cleared */
@@ -322,7 +314,7 @@ static void lcr_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_
     if (value & ~old & LCR_BREAK) {
         if (s->mcr & MCR_LOOP) {
             rx_push(s, 0, LSR_BI);
-        } else if (s->chardev) {
+        } else {
             char_send_break(s->chardev);
         }
     }
@@ -352,8 +344,7 @@ static unsigned lines_now(const Uart *s)
         return (s->mcr & MCR_RTS ? LINE_CTS : 0) | (s->mcr & MCR_DTR ? LINE_DSR : 0) |
                (s->mcr & MCR_OUT1 ? LINE_RI : 0) | (s->mcr & MCR_OUT2 ? LINE_DCD : 0);
     }
-    unsigned v =
-        s->chardev ? char_modem_get(s->chardev) : CHAR_TIOCM_CTS | CHAR_TIOCM_DSR | CHAR_TIOCM_CAR;
+    unsigned v = char_modem_get(s->chardev);
     return (v & CHAR_TIOCM_CTS ? LINE_CTS : 0) | (v & CHAR_TIOCM_DSR ? LINE_DSR : 0) |
            (v & CHAR_TIOCM_RI ? LINE_RI : 0) | (v & CHAR_TIOCM_CAR ? LINE_DCD : 0);
 }
@@ -380,7 +371,7 @@ static void mcr_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_
     }
     modem_sample(s);
     if (old & ~value & MCR_LOOP) {
-        rx_accept(s);
+        char_accept(s->chardev);
     }
 }
 

@@ -80,6 +80,7 @@ static void start_with(const CharClass *class)
 {
     far_end = (Far){.chr = {.class = class, .id = (char *)"far", .open = true, .logfd = -1},
                     .room = SIZE_MAX};
+    far_end.chr.pending = g_byte_array_new();
     far_end.modem_in = CHAR_TIOCM_CTS | CHAR_TIOCM_DSR | CHAR_TIOCM_CAR;
     uart = device_new(&serial_class, NULL);
     device_set_pointer(&uart->dev, "chardev", &far_end);
