@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/runstate.h"
+#include "hw/platform.h"
 
 Machine machine;
 const char *const on_off_auto_names[] = {"auto", "on", "off", NULL};
@@ -162,6 +163,15 @@ static bool check_options(GError **error)
     return true;
 }
 
+bool machine_make_model(GError **error)
+{
+    const char *option = machine.cpu_option ? machine.cpu_option : machine.class->default_cpu;
+    ModelEnv env = platform.model_env;
+    env.topology = machine.topology;
+    machine.cpu_model = model_new(option, &env, error);
+    return machine.cpu_model != NULL;
+}
+
 bool machine_make_cpus(void)
 {
     for (unsigned i = 0; i < machine.cpus; i++) {
@@ -216,6 +226,15 @@ bool machine_build(GError **error)
     }
     static const RunListener listener = {.reset = reset_all};
     runstate_listen(&listener);
+    mem_commit();
+    return true;
+}
+
+bool machine_finish(GError **error)
+{
+    if (machine.class->finish && !machine.class->finish(error)) {
+        return false;
+    }
     mem_commit();
     machine.ready = true;
     return true;

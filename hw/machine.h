@@ -23,6 +23,7 @@ typedef struct MachineClass {
     bool is_default;                    /* taken when there is no -machine                                   */
     bool no_cdrom, no_floppy, no_serial, no_parallel;   /* default devices that it does not get              */
     bool (*build)(GError **error);      /* from `machine` and `platform`                                     */
+    bool (*finish)(GError **error);     /* when the user's devices are there too: tables for the firmware    */
 } MachineClass;
 extern const MachineClass *const machine_classes[];     /* NULL-terminated */
 const MachineClass *machine_class_find(const char *name);       /* by name or alias */
@@ -92,6 +93,8 @@ bool machine_set(const char *property, const char *value, GError **error);
 char *machine_properties_help(void);    /* -machine X,help; caller frees */
 /* Checks -m and -smp, makes CPUs and devices, and leaves the machine reset.  The accelerator has started. */
 bool machine_build(GError **error);
+/* When all devices exist: the board describes them to the firmware.  The machine is ready to be reset. */
+bool machine_finish(GError **error);
 /* For boards: a CPU for each of machine.cpus, with the model of -cpu. */
 bool machine_make_cpus(void);
 bool machine_make_model(GError **error);

@@ -3,11 +3,13 @@
 #ifndef HW_PLATFORM_H
 #define HW_PLATFORM_H
 
+#include "cpu/model.h"
 #include "hw/device.h"
 
 typedef enum IrqchipMode { IRQCHIP_OFF, IRQCHIP_SPLIT, IRQCHIP_ON } IrqchipMode;
 
 typedef struct Platform {
+    ModelEnv model_env;                 /* what CPU features can be offered; the topology is the machine's   */
     /* ON: PIC, IOAPIC, PIT (unless pit=off) and local APICs are the kernel's; SPLIT: only the local APICs; OFF: none. */
     IrqchipMode irqchip;
     bool kernel_pit;

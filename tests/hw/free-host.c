@@ -105,6 +105,7 @@ static Char *new_char(void)
     c->class = &sink_class;
     c->open = true;
     c->logfd = -1;
+    c->pending = g_byte_array_new();
     chars = g_slist_prepend(chars, c);
     return c;
 }
