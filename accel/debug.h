@@ -46,7 +46,8 @@ typedef struct DebugPoint {
 } DebugPoint;
 bool debug_wanted(void);                /* any breakpoint at all */
 bool debug_software_at(uint64_t linear);
-/* The hardware ones, in the order of the debug registers; returns how many. */
+/* What the debug registers are to hold, in their order; returns how many.  Registers that are left over double software
+ * breakpoints, because a KVM that emulates its guest does not exit at INT3. */
 unsigned debug_hardware(DebugPoint out[4]);
 bool debug_stepping(const Cpu *c);
 

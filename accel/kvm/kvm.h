@@ -1,0 +1,97 @@
+/* Inside the KVM accelerator: the VM, its CPUs, and who does what.
+ *
+ *   vm.c      opening /dev/kvm, options, starting          memory.c  slots, dirty pages, coalesced writes, ioeventfds
+ *   irq.c     interrupt chips, routes, messages, irqfds    chips.c   state of the kernel's chips <-> our devices' rows
+ *   vcpu.c    running a CPU: exits and injection           regs.c    CpuState <-> KVM
+ *   debug.c   breakpoints and single steps
+ *   cpuid.c   what CPUID can offer and does offer          report.c  telling people about exits that end a run
+ */
+#ifndef ACCEL_KVM_KVM_H
+#define ACCEL_KVM_KVM_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+
+#include "accel/accel.h"
+#include "hw/platform.h"
+
+typedef struct KvmVm {
+    int dev, fd;                        /* /dev/kvm and the VM */
+    size_t run_size;                    /* of a vCPU's mapping */
+    unsigned slots;                     /* memory slots that the kernel has */
+    bool readonly_mem, coalesced_pio, smm, irqfd, ioeventfd, sregs2, x2apic_api, xcrs, debugregs, triple_fault_event,
+        exception_payload, user_msr, tsc_control;
+    size_t xsave_size;                  /* 0: only KVM_GET_FPU */
+    uint32_t dirty_ring;                /* bytes of a vCPU's ring; 0: bitmaps */
+    IrqchipMode irqchip;
+    bool pit;
+} KvmVm;
+extern KvmVm kvm;
+
+typedef struct KvmCpu {
+    int fd;
+    struct kvm_run *run;
+    bool unfinished;                    /* an exit was answered; KVM_RUN still has to hand the answer over */
+    atomic_bool in_guest;               /* between the last look at kvm_held() and the return of KVM_RUN */
+    struct kvm_dirty_gfn *dirty;        /* ring, or NULL */
+    uint32_t dirty_next;
+    bool msrs_known;                    /* msrs[] is what the kernel has: it has not run since */
+    uint64_t *msrs;                     /* values as last copied, in the order of regs.c's list */
+    uint64_t cr8, apic_base;            /* as last seen by our own APIC */
+    pthread_t thread;
+} KvmCpu;
+static inline KvmCpu *kvm_cpu(const Cpu *c) { return c->accel; }
+
+/* ioctls that give -errno instead of -1, and go on when a signal comes. */
+int kvm_dev_ioctl(unsigned long request, uintptr_t arg);
+int kvm_vm_ioctl(unsigned long request, uintptr_t arg);
+int kvm_cpu_ioctl(const Cpu *c, unsigned long request, uintptr_t arg);
+int kvm_extension(unsigned cap);        /* of the VM once there is one */
+int kvm_enable_cap(unsigned cap, uint64_t arg0, uint64_t arg1);
+
+/* memory.c */
+bool kvm_memory_start(GError **error);
+/* Deliver buffered writes to their devices, if there are any. */
+void kvm_coalesced_flush(void);
+void kvm_memory_stopped(bool stopped);
+void kvm_coalesced_map(void *run_page); /* the ring's page, from the first vCPU's mapping */
+void kvm_coalesced_unmap(void *run_page);
+void kvm_dirty_ring_map(Cpu *c);
+void kvm_dirty_ring_collect(Cpu *c);    /* NULL: of all CPUs */
+/* While memory slots move no CPU may be in the guest: the change must look atomic to it. */
+bool kvm_enter(Cpu *c);                 /* false: wait and look at requests first */
+void kvm_leave(Cpu *c);
+
+/* irq.c */
+bool kvm_irqchip_start(GError **error);
+void kvm_eoi(uint8_t vector);           /* split: the guest's EOI of a level-triggered vector */
+
+/* chips.c */
+void kvm_chips_start(void);
+
+/* regs.c */
+void kvm_regs_start(void);
+void kvm_fetch(Cpu *c);
+void kvm_flush(Cpu *c);
+
+/* cpuid.c */
+uint64_t kvm_supported_cpuid(uint32_t leaf, uint32_t subleaf, int reg);
+bool kvm_cpuid_set(Cpu *c, GError **error);
+
+/* vcpu.c */
+bool kvm_cpu_init(Cpu *c, GError **error);
+void kvm_cpu_free(Cpu *c);
+RunResult kvm_run(Cpu *c);
+void kvm_interrupt(Cpu *c);
+void kvm_stopped(bool stopped);
+
+/* debug.c */
+bool kvm_guest_debug(Cpu *c, GError **error);
+bool kvm_translate(Cpu *c, uint64_t linear, uint64_t *physical);
+RunResult kvm_exit_debug(Cpu *c);
+
+/* report.c */
+void kvm_report_internal_error(Cpu *c);
+void kvm_report_exit(Cpu *c, const char *what, uint64_t detail);
+
+#endif

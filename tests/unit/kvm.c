@@ -1,0 +1,889 @@
+/* KVM on a small machine: memory, a few windows and ports, and guests from kvm-guest.asm.  Skipped where there is no KVM. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "accel/accel.h"
+#include "accel/debug.h"
+#include "accel/kvm/kvm.h"
+#include "core/clock.h"
+#include "core/loop.h"
+#include "core/runstate.h"
+#include "cpu/model.h"
+#include "mem/ram.h"
+
+#define GUEST(name) extern const uint8_t guest_##name[], guest_##name##_end[];
+GUEST(ports) GUEST(strings) GUEST(mmio) GUEST(interrupts) GUEST(triple) GUEST(coalesced) GUEST(dirty) GUEST(spin)
+GUEST(spin_out) GUEST(halt) GUEST(smp) GUEST(ap) GUEST(pam) GUEST(doorbell) GUEST(steps) GUEST(bad)
+#define LOAD(name, at) ram_write(ram, at, guest_##name, (size_t)(guest_##name##_end - guest_##name))
+
+/* ---- The machine ---- */
+
+enum { RAM_SIZE = 0xd0000, LOG = 4096 };
+static RamBlock *ram, *bios, *segment;
+static Region *ram_region, *window, *coalesced, *bell, *pam, *ports;
+static struct Access {
+    uint16_t at;
+    uint8_t size;
+    uint64_t value;
+} access_log[LOG];
+static unsigned logged, done, counter, resets;
+
+static void log_access(unsigned at, unsigned size, uint64_t value)
+{
+    if (logged < LOG) {
+        access_log[logged++] = (struct Access){(uint16_t)at, (uint8_t)size, value};
+    }
+}
+
+static void set_pam(unsigned mode)
+{
+    region_set_enabled(pam, mode != 0);
+    region_set_readonly(pam, mode == 2);
+}
+
+static uint64_t port_read(void *opaque, uint64_t at, unsigned size)
+{
+    if (at == 8) {                      /* 0x18: each read is one more */
+        return counter++;
+    }
+    return (UINT64_C(0xa3a2a1a0) + (at - 4) * 0x01010101) & size_mask(size);
+}
+
+static void port_write(void *opaque, uint64_t at, unsigned size, uint64_t value)
+{
+    if (at == 0xe) {                    /* 0x1e */
+        done = (unsigned)value;
+        loop_wake();
+    } else if (at == 0xc) {             /* 0x1c */
+        set_pam((unsigned)value);
+    } else if (at != 2) {               /* 0x12 is not recorded */
+        log_access((unsigned)at + 0x10, size, value);
+    }
+}
+
+static uint64_t window_read(void *opaque, uint64_t at, unsigned size)
+{
+    uint64_t v = 0;
+    for (unsigned i = 0; i < size; i++) {
+        v |= (0x40 + ((at + i) & 0x3f)) << (8 * i);
+    }
+    return v;
+}
+
+static void window_write(void *opaque, uint64_t at, unsigned size, uint64_t value)
+{
+    log_access((unsigned)at, size, value);
+}
+
+static void on_reset(void *arg, ShutdownCause cause)
+{
+    resets++;
+}
+
+static const IoOps port_ops = {port_read, port_write, 1, 4}, window_ops = {window_read, window_write, 1, 8};
+
+static Region *add(Region *r, uint64_t at, int priority)
+{
+    region_map(space_root(space_memory()), r, at, priority);
+    return r;
+}
+
+static void make_memory(void)
+{
+    static const uint8_t start[] = {0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0, 0xbc, 0x00, 0x80,
+                                    0xea, 0x00, 0x10, 0x00, 0x00},
+                         vector[] = {0xe9, 0x0d, 0xf0}; /* jmp from fff0 to f000 */
+    uint8_t rom[4096];
+    ram = ram_new("ram", RAM_SIZE, NULL, NULL);
+    bios = ram_new("bios", 0x10000, NULL, NULL);
+    segment = ram_new("segment", 0x10000, NULL, NULL);
+    memset(rom, 0xee, sizeof(rom));
+    ram_write(bios, 0, rom, sizeof(rom));
+    ram_write(bios, 0xf000, start, sizeof(start));
+    ram_write(bios, 0xfff0, vector, sizeof(vector));
+    ram_region = add(region_ram("ram", ram, 0, RAM_SIZE), 0, 0);
+    add(region_rom("bios", bios, 0, 0x10000), 0xffff0000, 0);
+    add(region_rom("rom", bios, 0, 0x10000), 0xe0000, 0);
+    pam = add(region_ram("pam", segment, 0, 0x10000), 0xe0000, 1);
+    set_pam(0);
+    window = add(region_io("window", 0x1000, &window_ops, NULL), 0xd0000, 0);
+    coalesced = add(region_io("coalesced", 0x1000, &window_ops, NULL), 0xd1000, 0);
+    region_set_coalesced(coalesced, true);
+    bell = add(region_io("bell", 0x1000, &window_ops, NULL), 0xd2000, 0);
+    ports = region_io("ports", 0x10, &port_ops, NULL);
+    region_map(space_root(space_io()), ports, 0x10, 0);
+    mem_commit();
+}
+
+static void start_machine(const char *options, unsigned cpus)
+{
+    static const RunListener listener = {.reset = on_reset};
+    GError *error = NULL;
+    g_autoptr(GPtrArray) choices = g_ptr_array_new();
+    loop_main();
+    loop_lock();
+    g_ptr_array_add(choices, (char *)options);
+    ck_assert_msg(accel_start(choices, &error), "%s", error ? error->message : "");
+    runstate_listen(&listener);
+    make_memory();
+    const ModelEnv env = {.supported = accel->supported_cpuid, .kvm = true, .topology = {cpus, 1, 1, 1}};
+    CpuModel *model = model_new("qemu64", &env, &error);
+    ck_assert_msg(model, "%s", error ? error->message : "");
+    for (unsigned i = 0; i < cpus; i++) {
+        cpu_new(model, i, space_memory());
+    }
+    ck_assert_msg(accel_start_cpus(&error), "%s", error ? error->message : "");
+    logged = done = counter = resets = 0;
+}
+
+static void stop_machine(void)
+{
+    machine_stop(RUN_PAUSED);
+    accel_stop_cpus();
+    loop_unlock();
+}
+
+/* Rounds of the main loop until *what, at most ten seconds. */
+static bool wait_for(const unsigned *what)
+{
+    int code;
+    int64_t end = clock_now(CLOCK_RT) + 10 * NS_PER_SECOND;
+    Timer limit;
+    timer_init(&limit, CLOCK_RT, (void (*)(void *))loop_wake, NULL);
+    timer_at(&limit, end);
+    while (!*(volatile const unsigned *)what && clock_now(CLOCK_RT) < end) {
+        loop_iterate(true);
+        runstate_poll(&code);
+    }
+    timer_off(&limit);
+    return *what;
+}
+
+static void wait_ms(unsigned ms)
+{
+    int code;
+    int64_t end = clock_now(CLOCK_RT) + ms * NS_PER_MS;
+    Timer limit;
+    timer_init(&limit, CLOCK_RT, (void (*)(void *))loop_wake, NULL);
+    timer_at(&limit, end);
+    while (clock_now(CLOCK_RT) < end) {
+        loop_iterate(true);
+        runstate_poll(&code);
+    }
+    timer_off(&limit);
+}
+
+static bool stopped_in(RunState s)
+{
+    int code;
+    int64_t end = clock_now(CLOCK_RT) + 10 * NS_PER_SECOND;
+    while (runstate() != s && clock_now(CLOCK_RT) < end) {
+        wait_ms(1);
+        runstate_poll(&code);
+    }
+    return runstate() == s;
+}
+
+static void run_guest(unsigned code)
+{
+    ck_assert(machine_continue(NULL));
+    ck_assert_msg(wait_for(&done), "the guest does not end");
+    ck_assert_uint_eq(done, code);
+}
+
+static uint64_t peek(uint64_t at, unsigned size)
+{
+    uint64_t v = 0;
+    ck_assert(space_peek(space_memory(), at, &v, size));
+    return v;
+}
+
+#define CHECK_LOG(i, at_, size_, value_)                                                                               \
+    do {                                                                                                               \
+        ck_assert_uint_lt(i, logged);                                                                                  \
+        ck_assert_uint_eq(access_log[i].at, at_);                                                                      \
+        ck_assert_uint_eq(access_log[i].size, size_);                                                                  \
+        ck_assert_uint_eq(access_log[i].value, value_);                                                                \
+    } while (0)
+
+/* Every mode of the interrupt chips: loop tests run once in each. */
+enum { MODES = 3 };
+static const char *const modes[MODES] = {"kvm,kernel-irqchip=off", "kvm,kernel-irqchip=split", "kvm,kernel-irqchip=on"};
+
+/* ---- Ports and memory ---- */
+
+START_TEST(ports_of_each_size)
+{
+    start_machine(modes[_i], 1);
+    LOAD(ports, 0x1000);
+    run_guest(1);
+    CHECK_LOG(0, 0x10, 1, 0x11);
+    CHECK_LOG(1, 0x10, 2, 0x2222);
+    CHECK_LOG(2, 0x10, 4, 0x33333333);
+    CHECK_LOG(3, 0x10, 1, 0xa0);
+    CHECK_LOG(4, 0x10, 2, 0xa1a0);
+    CHECK_LOG(5, 0x10, 4, 0xa3a2a1a0);
+    stop_machine();
+}
+END_TEST
+
+START_TEST(string_instructions)
+{
+    start_machine(modes[_i], 1);
+    LOAD(strings, 0x1000);
+    run_guest(2);
+    ck_assert_uint_eq(logged, 10);
+    for (unsigned i = 0; i < 5; i++) {
+        CHECK_LOG(i, 0x10, 1, (unsigned)"hello"[i]);
+        CHECK_LOG(5 + i, 0x10, 1, (unsigned)"hello"[4 - i]);
+    }
+    for (unsigned i = 0; i < 300; i++) {
+        ck_assert_uint_eq(peek(0x3000 + i, 1), i & 0xff);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_uint_eq(peek(0x3200 + 2 * i, 2), 300 + i);
+    }
+    ck_assert_uint_eq(counter, 304);
+    stop_machine();
+}
+END_TEST
+
+START_TEST(mmio_of_each_size)
+{
+    start_machine(modes[_i], 1);
+    LOAD(mmio, 0x1000);
+    run_guest(3);
+    CHECK_LOG(0, 0, 1, 0x11);
+    CHECK_LOG(1, 2, 2, 0x2222);
+    CHECK_LOG(2, 4, 4, 0x33333333);
+    CHECK_LOG(3, 7, 2, 0x4455);
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_LOG(4 + i, 0x10 + i, 1, 0x77);
+    }
+    ck_assert_uint_eq(logged, 7);
+    ck_assert_uint_eq(peek(0x3000, 1), 0x41);
+    ck_assert_uint_eq(peek(0x3002, 2), 0x4342);
+    ck_assert_uint_eq(peek(0x3004, 4), 0x47464544);
+    ck_assert_uint_eq(peek(0x3010, 4), 0x63626160);
+    stop_machine();
+}
+END_TEST
+
+START_TEST(coalesced_writes_keep_their_order)
+{
+    start_machine("kvm", 1);
+    LOAD(coalesced, 0x1000);
+    run_guest(6);
+    ck_assert_uint_eq(logged, 300);
+    for (unsigned i = 0; i < 100; i++) {
+        CHECK_LOG(3 * i, 0, 1, 2 * i);
+        CHECK_LOG(3 * i + 1, 1, 1, 2 * i + 1);
+        CHECK_LOG(3 * i + 2, 0x10, 1, 2 * i + 2);
+    }
+    stop_machine();
+}
+END_TEST
+
+/* A guest that wrote and sleeps in the kernel: the write arrives by itself. */
+START_TEST(coalesced_writes_arrive)
+{
+    static const uint8_t code[] = {0xb8, 0x00, 0xd1, 0x8e, 0xc0,       /* mov ax, d100; mov es, ax */
+                                   0x26, 0xc6, 0x06, 0x00, 0x00, 0x5a, /* mov byte [es:0], 5a */
+                                   0xfa, 0xf4};                        /* cli; hlt */
+    start_machine("kvm,kernel-irqchip=on", 1);
+    ram_write(ram, 0x1000, code, sizeof(code));
+    ck_assert(machine_continue(NULL));
+    ck_assert(wait_for(&logged));
+    CHECK_LOG(0, 0, 1, 0x5a);
+    stop_machine();
+}
+END_TEST
+
+static void check_dirty(const char *options)
+{
+    start_machine(options, 1);
+    LOAD(dirty, 0x1000);
+    ram_dirty_track(ram, DIRTY_MIGRATION, true);
+    region_set_logged(ram_region, DIRTY_MIGRATION, true);
+    mem_commit();
+    ram_dirty_take(ram, DIRTY_MIGRATION, 0, RAM_SIZE);
+    run_guest(7);
+    mem_sync_dirty(ram);
+    ck_assert(ram_dirty_take(ram, DIRTY_MIGRATION, 0x4000, 4096));
+    ck_assert(!ram_dirty_any(ram, DIRTY_MIGRATION, 0x5000, 4096));
+    ck_assert(ram_dirty_take(ram, DIRTY_MIGRATION, 0x6000, 4096));
+    ck_assert(!ram_dirty_any(ram, DIRTY_MIGRATION, 0x7000 + 4096, 0));
+    ck_assert(ram_dirty_take(ram, DIRTY_MIGRATION, 0x8000, 4096));
+    ck_assert(ram_dirty_take(ram, DIRTY_MIGRATION, 0x9000, 4096));
+    ck_assert(!ram_dirty_any(ram, DIRTY_MIGRATION, 0x20000, RAM_SIZE - 0x20000));
+    mem_sync_dirty(ram);
+    ck_assert(!ram_dirty_any(ram, DIRTY_MIGRATION, 0x3000, RAM_SIZE - 0x3000));
+    region_set_logged(ram_region, DIRTY_MIGRATION, false);
+    mem_commit();
+    stop_machine();
+}
+
+START_TEST(dirty_log)
+{
+    check_dirty("kvm");
+}
+END_TEST
+
+START_TEST(dirty_ring)
+{
+    check_dirty("kvm,dirty-ring-size=4096");
+}
+END_TEST
+
+START_TEST(segment_flips)
+{
+    start_machine(modes[_i], 1);
+    LOAD(pam, 0x1000);
+    run_guest(9);
+    stop_machine();
+}
+END_TEST
+
+/* The map changes again and again below a running processor: it must never meet a hole. */
+START_TEST(slots_move_under_a_running_cpu)
+{
+    start_machine("kvm", 2);
+    LOAD(spin, 0x1000);
+    ck_assert(machine_continue(NULL));
+    for (unsigned i = 0; i < 300; i++) {
+        region_set_size(ram_region, RAM_SIZE - (i % 2 ? 0x10000 : 0));
+        mem_commit();
+        wait_ms(1);
+    }
+    ck_assert_int_eq(runstate(), RUN_RUNNING);
+    ck_assert_uint_eq(resets, 0);
+    uint32_t before = (uint32_t)peek(0x3000, 4);
+    wait_ms(20);
+    ck_assert_uint_ne(before, peek(0x3000, 4));
+    stop_machine();
+}
+END_TEST
+
+START_TEST(doorbells)
+{
+    int memory_fd = eventfd(0, EFD_NONBLOCK), port_fd = eventfd(0, EFD_NONBLOCK);
+    uint64_t n = 0;
+    start_machine("kvm", 1);
+    LOAD(doorbell, 0x1000);
+    region_add_eventfd(bell, 0, 4, true, 0x5678, memory_fd);
+    region_add_eventfd(ports, 6, 2, false, 0, port_fd);
+    mem_commit();
+    run_guest(10);
+    ck_assert_int_eq(read(memory_fd, &n, 8), 8);
+    ck_assert_uint_eq(n, 1);
+    ck_assert_int_eq(read(port_fd, &n, 8), 8);
+    ck_assert_uint_eq(n, 1);
+    ck_assert_uint_eq(logged, 1);
+    CHECK_LOG(0, 0, 4, 0x1234);
+    region_del_eventfd(bell, 0, 4, true, 0x5678, memory_fd);
+    region_del_eventfd(ports, 6, 2, false, 0, port_fd);
+    mem_commit();
+    stop_machine();
+    close(memory_fd);
+    close(port_fd);
+}
+END_TEST
+
+/* ---- Interrupts ---- */
+
+/* A PIC of one line: the vector of our own interrupt, acknowledged when it is taken. */
+static bool line;
+static int take_interrupt(Cpu *c)
+{
+    if (!line) {
+        return -1;
+    }
+    line = false;
+    cpu_lower(c, CPU_EVENT_INTR);
+    return 0x21;
+}
+
+static void raise_interrupt(void)
+{
+    if (platform.irqchip == IRQCHIP_ON) {       /* by message to APIC 0, vector 0x21 */
+        platform.send_msi(0xfee00000, 0x21);
+    } else {
+        line = true;
+        cpu_raise(cpu_at(0), CPU_EVENT_INTR);
+    }
+}
+
+/* The kernel's local APIC starts off: enable it in its spurious-interrupt register, and let ExtINT pass. */
+static void enable_apic(Cpu *c, void *unused)
+{
+    struct kvm_lapic_state s;
+    ck_assert_int_ge(kvm_cpu_ioctl(c, KVM_GET_LAPIC, (uintptr_t)&s), 0);
+    store_le(s.regs + 0xf0, 4, 0x1ff);
+    store_le(s.regs + 0x350, 4, 0x700);
+    ck_assert_int_ge(kvm_cpu_ioctl(c, KVM_SET_LAPIC, (uintptr_t)&s), 0);
+}
+
+/* End of interrupt, which the guest's handler of this test leaves to us. */
+static void forget_in_service(Cpu *c, void *unused)
+{
+    struct kvm_lapic_state s;
+    kvm_cpu_ioctl(c, KVM_GET_LAPIC, (uintptr_t)&s);
+    memset(s.regs + 0x100, 0, 0x80);
+    kvm_cpu_ioctl(c, KVM_SET_LAPIC, (uintptr_t)&s);
+}
+
+START_TEST(interrupts_wake_a_halted_cpu)
+{
+    start_machine(modes[_i], 1);
+    cpu_platform.interrupt = take_interrupt;
+    LOAD(interrupts, 0x1000);
+    if (platform.irqchip != IRQCHIP_OFF) {
+        cpu_run_on(cpu_at(0), enable_apic, NULL);
+    }
+    ck_assert(machine_continue(NULL));
+    ck_assert(wait_for(&logged));
+    CHECK_LOG(0, 0x10, 1, 1);
+    for (unsigned i = 1; i <= 3; i++) {
+        wait_ms(i == 2 ? 0 : 10);       /* once while it is not asleep yet */
+        unsigned before = logged;
+        raise_interrupt();
+        for (unsigned tries = 0; logged == before && tries < 1000; tries++) {
+            wait_ms(1);
+        }
+        CHECK_LOG(i, 0x10, 1, 0x10);
+        if (platform.irqchip == IRQCHIP_ON) {
+            cpu_run_on(cpu_at(0), forget_in_service, NULL);
+        }
+    }
+    while (logged < 5) {
+        wait_ms(1);
+    }
+    CHECK_LOG(4, 0x10, 1, 2);
+    wait_ms(10);
+    ck_assert_uint_eq(done, 0);
+    cpu_raise(cpu_at(0), CPU_EVENT_NMI);
+    ck_assert(wait_for(&done));
+    ck_assert_uint_eq(done, 4);
+    ck_assert_uint_eq(peek(0x3001, 1), 1);
+    stop_machine();
+}
+END_TEST
+
+START_TEST(descriptors_interrupt)
+{
+    int fd = eventfd(0, EFD_NONBLOCK);
+    const uint64_t one = 1;
+    start_machine("kvm,kernel-irqchip=on", 1);
+    LOAD(interrupts, 0x1000);
+    cpu_run_on(cpu_at(0), enable_apic, NULL);
+    int handle = platform.irqfd_add(fd, 0xfee00000, 0x21);
+    ck_assert_int_ge(handle, 0);
+    ck_assert(machine_continue(NULL));
+    ck_assert(wait_for(&logged));
+    ck_assert_int_eq(write(fd, &one, 8), 8);
+    for (unsigned tries = 0; logged < 2 && tries < 1000; tries++) {
+        wait_ms(1);
+    }
+    CHECK_LOG(1, 0x10, 1, 0x10);
+    platform.irqfd_remove(handle);
+    cpu_run_on(cpu_at(0), forget_in_service, NULL);
+    ck_assert_int_eq(write(fd, &one, 8), 8);
+    wait_ms(50);
+    ck_assert_uint_eq(logged, 2);
+    ck_assert_int_eq(platform.irqfd_add(fd, 0xfee00000, 0x22), handle);
+    platform.irqfd_remove(handle);
+    stop_machine();
+    close(fd);
+}
+END_TEST
+
+/* A sleeping guest and a machine that waits cost nothing. */
+START_TEST(idle_costs_nothing)
+{
+    start_machine(modes[_i], 1);
+    LOAD(halt, 0x1000);
+    wait_ms(20);
+    struct timespec a, b;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+    usleep(200000);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+    ck_assert_int_lt((b.tv_sec - a.tv_sec) * 1000000000 + b.tv_nsec - a.tv_nsec, 2000000);
+    ck_assert(machine_continue(NULL));
+    wait_ms(200);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+    usleep(200000);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+    ck_assert_int_lt((b.tv_sec - a.tv_sec) * 1000000000 + b.tv_nsec - a.tv_nsec, 4000000);
+    stop_machine();
+}
+END_TEST
+
+/* ---- Stop, continue, reset ---- */
+
+START_TEST(stop_and_continue)
+{
+    start_machine(modes[_i], 1);
+    LOAD(spin_out, 0x1000);
+    for (unsigned i = 0; i < 1000; i++) {
+        ck_assert(machine_continue(NULL));
+        if (i % 10 == 0) {
+            wait_ms(i % 3);
+        }
+        machine_stop(RUN_PAUSED);
+        uint32_t before = (uint32_t)peek(0x3000, 4);
+        unsigned counted = counter;
+        if (i % 50 == 0) {
+            wait_ms(1);
+        }
+        ck_assert_uint_eq(before, peek(0x3000, 4));
+        ck_assert_uint_eq(counted, counter);
+        const CpuState *s = &cpu_at(0)->state;
+        cpu_sync(cpu_at(0));
+        if (s->seg[SEG_CS].base == 0) {
+            ck_assert_uint_le(s->rip, 0x1000 + (uint64_t)(guest_spin_out_end - guest_spin_out));
+        }
+    }
+    ck_assert_uint_ne(peek(0x3000, 4), 0);
+    stop_machine();
+}
+END_TEST
+
+START_TEST(triple_fault_resets)
+{
+    start_machine(modes[_i], 1);
+    LOAD(triple, 0x1000);
+    ck_assert(machine_continue(NULL));
+    ck_assert(wait_for(&resets));
+    CHECK_LOG(0, 0x10, 1, 5);
+    for (unsigned tries = 0; resets < 5 && tries < 5000; tries++) {     /* and it runs from its reset vector again */
+        wait_ms(1);
+    }
+    ck_assert_uint_ge(resets, 5);
+    ck_assert_uint_ge(logged, resets);
+    stop_machine();
+}
+END_TEST
+
+START_TEST(triple_fault_ends_with_no_reboot)
+{
+    int code = -1;
+    start_machine("kvm", 1);
+    run_actions.reboot = REBOOT_SHUTDOWN;
+    LOAD(triple, 0x1000);
+    ck_assert(machine_continue(NULL));
+    while (runstate_poll(&code)) {
+        loop_iterate(true);
+    }
+    ck_assert_int_eq(code, 0);
+    ck_assert_uint_eq(logged, 1);
+    stop_machine();
+}
+END_TEST
+
+/* Start-up of a second processor: by the kernel's local APICs, or by events of our own. */
+START_TEST(second_cpu_starts)
+{
+    start_machine(modes[_i], 2);
+    LOAD(ap, 0x2000);
+    if (platform.irqchip == IRQCHIP_OFF) {
+        LOAD(halt, 0x1000);
+        ck_assert(machine_continue(NULL));
+        wait_ms(20);
+        ck_assert(cpu_at(1)->wait_sipi);
+        cpu_raise(cpu_at(1), CPU_EVENT_INIT);
+        wait_ms(1);
+        cpu_at(1)->sipi_vector = 2;
+        cpu_raise(cpu_at(1), CPU_EVENT_SIPI);
+        for (unsigned tries = 0; !peek(0x5000, 1) && tries < 1000; tries++) {
+            wait_ms(1);
+        }
+        ck_assert_uint_eq(peek(0x5000, 1), 1);
+        cpu_sync(cpu_at(1));
+        ck_assert_uint_eq(cpu_at(1)->state.seg[SEG_CS].selector, 0x200);
+    } else {
+        LOAD(smp, 0x1000);
+        run_guest(8);
+    }
+    /* A reset puts it back to waiting. */
+    unsigned before = resets;
+    machine_request_reset(CAUSE_HOST_UI);
+    for (unsigned tries = 0; resets == before && tries < 1000; tries++) {
+        wait_ms(1);
+    }
+    machine_stop(RUN_PAUSED);
+    cpu_sync(cpu_at(1));
+    stop_machine();
+}
+END_TEST
+
+/* ---- State ---- */
+
+static void fill_state(CpuState *s)
+{
+    for (unsigned i = 0; i < CPU_GPRS; i++) {
+        s->gpr[i] = UINT64_C(0x1111111111111111) * (i + 1);
+    }
+    s->rip = 0x1234;
+    s->rflags = FLAG_ONE | FLAG_CF | FLAG_OF | FLAG_DF;
+    for (unsigned i = SEG_ES; i <= SEG_GS; i++) {
+        segment_set_real(&s->seg[i], (uint16_t)(0x100 * (i + 1)));
+    }
+    s->gdtr = (TableReg){0x12340, 0x47};
+    s->idtr = (TableReg){0x56780, 0x3ff};
+    s->cr2 = 0xdeadbeef;
+    s->cr3 = 0x7000;
+    s->dr[0] = 0x1000;
+    s->dr[3] = 0x4000;
+    s->dr[7] = 0x400;
+    s->fpu.fcw = 0x27f;
+    s->fpu.mxcsr = 0x1f80;
+    s->fpu.xstate_bv |= XSTATE_FP | XSTATE_SSE;
+    s->fpu.ftw = 0x81;
+    s->fpu.st[0] = (FpReg){.mantissa = 0x8000000000000000, .sign_exponent = 0x3fff};
+    for (unsigned i = 0; i < 16; i++) {
+        s->fpu.xmm[i][0] = 0x0123456789abcdef + i;
+        s->fpu.xmm[i][1] = ~(uint64_t)i;
+    }
+    s->msr.sysenter_cs = 8;
+    s->msr.sysenter_eip = 0xc0001000;
+    s->msr.star = 0x0013000800000000;
+    s->msr.pat = 0x0007040600070406;
+    s->event.nmi_masked = true;
+    s->event.interrupt_shadow = SHADOW_STI;
+}
+
+START_TEST(state_round_trip)
+{
+    start_machine(modes[_i], 1);
+    Cpu *c = cpu_at(0);
+    cpu_sync(c);
+    fill_state(&c->state);
+    CpuState *want = g_memdup2(&c->state, sizeof(CpuState));
+    cpu_run_on(c, (void (*)(Cpu *, void *))(void *)kvm_flush, NULL);
+    memset(&c->state, 0x5a, sizeof(CpuState));
+    c->state_valid = c->state_dirty = false;
+    cpu_sync(c);
+    const CpuState *got = &c->state;
+    ck_assert_mem_eq(got->gpr, want->gpr, sizeof(got->gpr));
+    ck_assert_uint_eq(got->rip, want->rip);
+    ck_assert_uint_eq(got->rflags, want->rflags);
+    for (unsigned i = 0; i < CPU_SEGS; i++) {
+        ck_assert_uint_eq(got->seg[i].selector, want->seg[i].selector);
+        ck_assert_uint_eq(got->seg[i].base, want->seg[i].base);
+        ck_assert_uint_eq(got->seg[i].limit, want->seg[i].limit);
+        ck_assert_uint_eq(got->seg[i].attr | ATTR_AVL, want->seg[i].attr | ATTR_AVL);
+    }
+    ck_assert_uint_eq(got->gdtr.base, want->gdtr.base);
+    ck_assert_uint_eq(got->idtr.limit, want->idtr.limit);
+    ck_assert_uint_eq(got->cr0, want->cr0);
+    ck_assert_uint_eq(got->cr2, want->cr2);
+    ck_assert_uint_eq(got->cr3, want->cr3);
+    ck_assert_uint_eq(got->cr4, want->cr4);
+    ck_assert_uint_eq(got->efer, want->efer);
+    ck_assert_uint_eq(got->xcr0, want->xcr0);
+    ck_assert_mem_eq(got->dr, want->dr, sizeof(got->dr));
+    ck_assert_uint_eq(got->fpu.fcw, want->fpu.fcw);
+    ck_assert_uint_eq(got->fpu.mxcsr, want->fpu.mxcsr);
+    ck_assert_mem_eq(got->fpu.xmm, want->fpu.xmm, sizeof(got->fpu.xmm));
+    ck_assert_uint_eq(got->fpu.st[0].mantissa, want->fpu.st[0].mantissa);
+    ck_assert_uint_eq(got->fpu.st[0].sign_exponent, want->fpu.st[0].sign_exponent);
+    ck_assert_uint_eq(got->fpu.ftw, want->fpu.ftw);
+    ck_assert_uint_eq(got->msr.sysenter_cs, want->msr.sysenter_cs);
+    ck_assert_uint_eq(got->msr.sysenter_eip, want->msr.sysenter_eip);
+    ck_assert_uint_eq(got->msr.star, want->msr.star);
+    ck_assert_uint_eq(got->msr.pat, want->msr.pat);
+    ck_assert_uint_eq(got->msr.apic_base, want->msr.apic_base);
+    ck_assert(got->event.nmi_masked);
+    ck_assert_uint_eq(got->event.interrupt_shadow, SHADOW_STI);
+    ck_assert(!got->event.smm && !got->event.exception_pending);
+    g_free(want);
+    stop_machine();
+}
+END_TEST
+
+/* Registers set while it is stopped are those it goes on with. */
+START_TEST(changed_registers_take_effect)
+{
+    start_machine("kvm", 1);
+    LOAD(spin, 0x1000);
+    LOAD(ports, 0x6000);
+    ck_assert(machine_continue(NULL));
+    wait_ms(5);
+    machine_stop(RUN_PAUSED);
+    Cpu *c = cpu_at(0);
+    cpu_sync(c);
+    ck_assert_uint_ge(c->state.rip, 0x1000);
+    ck_assert_uint_lt(c->state.rip, 0x1010);
+    uint64_t tsc = c->state.msr.tsc;
+    c->state.rip = 0x6000;
+    c->state_dirty = true;
+    run_guest(1);
+    machine_stop(RUN_PAUSED);
+    cpu_sync(c);
+    ck_assert_uint_gt(c->state.msr.tsc, tsc);
+    stop_machine();
+}
+END_TEST
+
+/* ---- Debugging ---- */
+
+START_TEST(single_steps)
+{
+    static const uint16_t at[] = {0x1001, 0x1002, 0x1005, 0x1008, 0x1009, 0x100b};
+    start_machine("kvm", 1);
+    LOAD(steps, 0x1000);
+    Cpu *c = cpu_at(0);
+    cpu_sync(c);
+    segment_set_real(&c->state.seg[SEG_CS], 0);
+    c->state.rip = 0x1000;
+    c->state_dirty = true;
+    ck_assert(debug_step(c, true, NULL));
+    for (unsigned i = 0; i < G_N_ELEMENTS(at); i++) {
+        ck_assert(machine_continue(NULL));
+        ck_assert(stopped_in(RUN_DEBUG));
+        ck_assert_ptr_eq(debug_stop.cpu, c);
+        ck_assert_int_eq(debug_stop.why, DEBUG_STOP_STEP);
+        cpu_sync(c);
+        ck_assert_uint_eq(c->state.rip, at[i]);
+    }
+    ck_assert_uint_eq(peek(0x3000, 2), 0x1234);
+    ck_assert_uint_eq(c->state.gpr[CPU_RBX] & 0xffff, 0x1235);
+    ck_assert(debug_step(c, false, NULL));
+    run_guest(11);
+    stop_machine();
+}
+END_TEST
+
+START_TEST(breakpoints)
+{
+    start_machine("kvm", 1);
+    LOAD(steps, 0x1000);
+    Cpu *c = cpu_at(0);
+    ck_assert(debug_insert(c, DEBUG_SOFTWARE, 0x1008, 1, NULL));
+    ck_assert_uint_eq(peek(0x1008, 1), 0xcc);
+    ck_assert(machine_continue(NULL));
+    ck_assert(stopped_in(RUN_DEBUG));
+    ck_assert_int_eq(debug_stop.why, DEBUG_STOP_BREAK);
+    ck_assert_uint_eq(debug_stop.at, 0x1008);
+    cpu_sync(c);
+    ck_assert_uint_eq(c->state.rip, 0x1008);
+    ck_assert(debug_remove(c, DEBUG_SOFTWARE, 0x1008, 1, NULL));
+    ck_assert_uint_eq(peek(0x1008, 1), 0x40);
+    ck_assert(!debug_remove(c, DEBUG_SOFTWARE, 0x1008, 1, NULL));
+    run_guest(11);
+    stop_machine();
+}
+END_TEST
+
+START_TEST(hardware_breakpoints)
+{
+    start_machine("kvm", 1);
+    LOAD(steps, 0x1000);
+    Cpu *c = cpu_at(0);
+    ck_assert(debug_insert(c, DEBUG_HARDWARE, 0x1002, 1, NULL));
+    ck_assert(machine_continue(NULL));
+    ck_assert(stopped_in(RUN_DEBUG));
+    ck_assert_int_eq(debug_stop.why, DEBUG_STOP_BREAK);
+    cpu_sync(c);
+    ck_assert_uint_eq(c->state.rip, 0x1002);
+    ck_assert_uint_ne(c->state.gpr[CPU_RAX] & 0xffff, 0x1234);
+    debug_remove_all();
+    run_guest(11);
+    stop_machine();
+}
+END_TEST
+
+/* ---- Errors that people make ---- */
+
+START_TEST(bad_options)
+{
+    static const char *const bad[][2] = {
+        {"kvm,kernel-irqchip=maybe", "on, off, split"}, {"kvm,dirty-ring-size=1000", "power of two"},
+        {"kvm,dirty-ring-size=x", "number"},            {"kvm,thread=single", "thread"},
+        {"kvm,kvm-shadow-mem=much", "kvm-shadow-mem"},  {"hax", "invalid accelerator"},
+        {"kvm,device=/nowhere/kvm", "/nowhere/kvm"},    {"kvm,device=/dev/null", "not KVM"},
+        {"tcg", "software CPU"},                        {"tcg,colour=red", "colour"},
+    };
+    loop_main();
+    loop_lock();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) choices = g_ptr_array_new();
+    g_ptr_array_add(choices, (char *)bad[_i][0]);
+    ck_assert(!accel_start(choices, &error));
+    ck_assert_msg(strstr(error->message, bad[_i][1]), "%s", error->message);
+    ck_assert_ptr_null(strchr(error->message, '\n'));
+    ck_assert_ptr_null(accel);
+    loop_unlock();
+}
+END_TEST
+
+START_TEST(falls_back)
+{
+    loop_main();
+    loop_lock();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) choices = g_ptr_array_new();
+    g_ptr_array_add(choices, (char *)"tcg");
+    g_ptr_array_add(choices, (char *)"accel=kvm");
+    ck_assert(accel_start(choices, &error));
+    ck_assert_str_eq(accel->name, "kvm");
+    loop_unlock();
+}
+END_TEST
+
+#define CASE(name, loops) {#name, name, loops}
+
+int main(void)
+{
+    if (access("/dev/kvm", R_OK | W_OK) < 0) {
+        fprintf(stderr, "skipped: /dev/kvm cannot be opened here\n");
+        return 77;
+    }
+    /* A case for each test, so that one can be picked with CK_RUN_CASE. */
+    const struct {
+        const char *name;
+        const TTest *test;
+        int loops;
+    } cases[] = {
+        CASE(ports_of_each_size, MODES),
+        CASE(string_instructions, MODES),
+        CASE(mmio_of_each_size, MODES),
+        CASE(coalesced_writes_keep_their_order, 1),
+        CASE(coalesced_writes_arrive, 1),
+        CASE(dirty_log, 1),
+        CASE(dirty_ring, 1),
+        CASE(segment_flips, MODES),
+        CASE(slots_move_under_a_running_cpu, 1),
+        CASE(doorbells, 1),
+        CASE(interrupts_wake_a_halted_cpu, MODES),
+        CASE(descriptors_interrupt, 1),
+        CASE(idle_costs_nothing, MODES),
+        CASE(stop_and_continue, MODES),
+        CASE(triple_fault_resets, MODES),
+        CASE(triple_fault_ends_with_no_reboot, 1),
+        CASE(second_cpu_starts, MODES),
+        CASE(state_round_trip, MODES),
+        CASE(changed_registers_take_effect, 1),
+        CASE(single_steps, 1),
+        CASE(breakpoints, 1),
+        CASE(hardware_breakpoints, 1),
+        CASE(bad_options, 10),
+        CASE(falls_back, 1),
+    };
+    Suite *s = suite_create("kvm");
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        TCase *t = tcase_create(cases[i].name);
+        tcase_set_timeout(t, 60);
+        tcase_add_loop_test(t, cases[i].test, 0, cases[i].loops);
+        suite_add_tcase(s, t);
+    }
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
