@@ -94,8 +94,8 @@ const ModelRow models_intel[] = {
      .level = 0xd, .xlevel = 0x80000008,
      .id = "Intel Xeon Processor (Cooperlake)",
      .add =
-         "stibp arch-capabilities avx512-bf16 rdctl-no ibrs-all skip-l1dfl-vmentry mds-no pschange-mc- "
-         "no taa-no"},
+         "stibp arch-capabilities avx512-bf16 rdctl-no ibrs-all skip-l1dfl-vmentry mds-no "
+         "pschange-mc-no taa-no"},
     {.name = "Icelake-Server", .base = "Cascadelake-Server", .vendor = INTEL, .family = 6, .model = 134, .stepping = 0,
      .level = 0xd, .xlevel = 0x80000008,
      .id = "Intel Xeon Processor (Icelake)",
