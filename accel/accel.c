@@ -4,6 +4,11 @@
 #include <string.h>
 
 #include "core/loop.h"
+#include "hw/platform.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 /* The names that people type for the software CPU. */
 static bool soft_start(GError **error)
@@ -106,6 +111,17 @@ static const Accel *accel_choose(const char *text, GError **error)
     return a;
 }
 
+/* CPUID 8000_0008H, EAX 7..0; 0: unknown. */
+static unsigned host_phys_bits(void)
+{
+#if defined(__x86_64__)
+    unsigned a, b, c, d;
+    return __get_cpuid(0x80000008, &a, &b, &c, &d) ? a & 0xff : 0;
+#else
+    return 0;
+#endif
+}
+
 bool accel_start(GPtrArray *choices, GError **error)
 {
     static const char *const fallbacks[] = {"kvm", "tcg"};
@@ -123,6 +139,8 @@ bool accel_start(GPtrArray *choices, GError **error)
                 error_report("falling back to %s", a->alias ? a->alias : a->name);
             }
             accel = a;
+            platform.model_env = (ModelEnv){.supported = a->supported_cpuid, .kvm = a == &kvm_accel,
+                                            .phys_bits = host_phys_bits()};
             run_init();
             return true;
         }

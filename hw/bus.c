@@ -76,3 +76,13 @@ void bus_foreach(void (*fn)(void *arg, Bus *bus), void *arg)
         fn(arg, g_ptr_array_index(buses, i));
     }
 }
+
+char *device_fw_path(const Device *d)
+{
+    if (!d->bus) {
+        return d->class->fw_node ? g_strdup_printf("/%s", d->class->fw_node) : NULL;
+    }
+    g_autofree char *above = d->bus->parent ? device_fw_path(d->bus->parent) : NULL;
+    g_autofree char *node = d->bus->class->device_path ? d->bus->class->device_path(d) : NULL;
+    return above && node ? g_strdup_printf("%s/%s", above, node) : NULL;
+}

@@ -37,6 +37,7 @@ struct DeviceClass {
     uint8_t inputs;                     /* input lines that input() knows; others never reach it             */
     size_t size;                        /* of the struct                                                     */
     const Row *rows;
+    const char *fw_node;                /* OpenFirmware node of a device without a bus: "pci@i0cf8"          */
     const void *info;                   /* constants that the class's bus wants (PciInfo ...)                */
     /* Check properties, claim back ends, map regions; on failure leave nothing behind that free would not clean. */
     bool (*realize)(void *dev, GError **error);
@@ -165,6 +166,8 @@ void bus_foreach(void (*fn)(void *arg, Bus *bus), void *arg);
 Bus *bus_find(const char *name_or_path);                /* NULL */
 Bus *bus_find_type(const char *type);                   /* the first that is not full */
 Device *device_find(const char *id_or_path);            /* by id, or by QOM path */
+/* "/pci@i0cf8/isa@1/fdc@03f0/floppy@0": where the firmware finds the device; NULL: it cannot.  Caller frees. */
+char *device_fw_path(const Device *dev);
 /* Every realized device that is no part, in order of creation. */
 void device_foreach(void (*fn)(void *arg, Device *dev), void *arg);
 char *device_unattached_path(void);     /* the next free "/machine/unattached/device[N]"; caller frees */

@@ -180,6 +180,7 @@ static void i440fx_host_unrealize(void *dev)
 
 const DeviceClass i440fx_host_class = {
     .name = "i440FX-pcihost",
+    .fw_node = "pci@i0cf8",
     .doc = "440FX host bridge with its PCI bus",
     .category = "bridge",
     .internal = true,
