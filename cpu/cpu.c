@@ -81,7 +81,8 @@ void cpu_set_current(Cpu *c)
     current = c;
 }
 
-/* Present, accessed, and a limit of 64K: what reset leaves in every segment register (SDM vol 3 table 9-1). */
+/* Present, accessed, and a limit of 64K: what reset leaves in every segment register (SDM vol 3
+ * table 9-1). */
 static Segment reset_segment(uint16_t selector, uint64_t base, unsigned type, bool s)
 {
     return (Segment){.selector = selector,
@@ -142,7 +143,7 @@ void cpu_init_signal(Cpu *c)
     CpuState *s = &c->state;
     bool in_smm = s->event.smm;
     if (in_smm) {
-        s->event.init_latched = true;   /* taken by RSM (SDM vol 3 §31.3) */
+        s->event.init_latched = true; /* taken by RSM (SDM vol 3 §31.3) */
         return;
     }
     reset_common(c);
@@ -156,7 +157,7 @@ void cpu_init_signal(Cpu *c)
 void cpu_start_at(Cpu *c, uint8_t vector)
 {
     if (!c->wait_sipi) {
-        return;                         /* only the first SIPI after INIT counts */
+        return; /* only the first SIPI after INIT counts */
     }
     Segment *cs = &c->state.seg[SEG_CS];
     c->sipi_vector = vector;

@@ -36,7 +36,7 @@ static void leaf_1(const CpuModel *m, const Cpu *c, uint32_t r[4])
         r[ECX] |= 1u << 27;
     }
     if (c && !(c->state.msr.apic_base & 0x800)) {
-        r[EDX] &= ~(1u << 9);           /* the APIC is switched off */
+        r[EDX] &= ~(1u << 9); /* the APIC is switched off */
     }
 }
 
@@ -52,7 +52,8 @@ static void leaf_2(const CpuModel *m, uint32_t r[4])
 
 static const ModelCache *cache_at(const CpuModel *m, const ModelCacheInfo *info, uint32_t n)
 {
-    const ModelCache *const all[] = {&info->l1d, &info->l1i, &info->l2, m->l3_cache ? &info->l3 : NULL};
+    const ModelCache *const all[] = {&info->l1d, &info->l1i, &info->l2,
+                                     m->l3_cache ? &info->l3 : NULL};
     return n < G_N_ELEMENTS(all) ? all[n] : NULL;
 }
 
@@ -61,14 +62,16 @@ static void cache_leaf(const CpuModel *m, const ModelCache *cache, bool intel, u
 {
     const Topology *t = &m->env.topology;
     unsigned shift = cache->shared == SHARED_DIE ? topology_die_shift(t) : topology_core_shift(t);
-    r[EAX] = cache->type | (uint32_t)cache->level << 5 | (uint32_t)cache->self_init << 8 | ((1u << shift) - 1) << 14;
+    r[EAX] = cache->type | (uint32_t)cache->level << 5 | (uint32_t)cache->self_init << 8 |
+             ((1u << shift) - 1) << 14;
     if (intel) {
         uint32_t cores = 1u << (topology_package_shift(t) - topology_core_shift(t));
         r[EAX] |= (MIN(cores, 64) - 1) << 26;
     }
     r[EBX] = (cache->line - 1u) | (cache->partitions - 1u) << 12 | (cache->ways - 1u) << 22;
     r[ECX] = cache->sets - 1;
-    r[EDX] = (uint32_t)cache->no_invd_sharing | (uint32_t)cache->inclusive << 1 | (uint32_t)cache->complex_index << 2;
+    r[EDX] = (uint32_t)cache->no_invd_sharing | (uint32_t)cache->inclusive << 1 |
+             (uint32_t)cache->complex_index << 2;
 }
 
 static void leaf_4(const CpuModel *m, uint32_t sub, uint32_t r[4])
@@ -91,7 +94,9 @@ static void leaf_7(const CpuModel *m, const Cpu *c, uint32_t sub, uint32_t r[4])
 {
     switch (sub) {
     case 0:
-        r[EAX] = m->words[WORD_7_2_EDX] ? 2 : m->words[WORD_7_1_EAX] || m->words[WORD_7_1_EDX] ? 1 : 0;
+        r[EAX] = m->words[WORD_7_2_EDX]                             ? 2
+                 : m->words[WORD_7_1_EAX] || m->words[WORD_7_1_EDX] ? 1
+                                                                    : 0;
         r[EBX] = m->words[WORD_7_0_EBX];
         r[ECX] = m->words[WORD_7_0_ECX];
         r[EDX] = m->words[WORD_7_0_EDX];
@@ -103,14 +108,13 @@ static void leaf_7(const CpuModel *m, const Cpu *c, uint32_t sub, uint32_t r[4])
         r[EAX] = m->words[WORD_7_1_EAX];
         r[EDX] = m->words[WORD_7_1_EDX];
         break;
-    case 2:
-        r[EDX] = m->words[WORD_7_2_EDX];
-        break;
+    case 2: r[EDX] = m->words[WORD_7_2_EDX]; break;
     }
 }
 
 /* Extended topology.  Types: 1 thread, 2 core, 5 die; leaf BH knows the first two only. */
-static void leaf_topology(const CpuModel *m, const Cpu *c, uint32_t leaf, uint32_t sub, uint32_t r[4])
+static void leaf_topology(const CpuModel *m, const Cpu *c, uint32_t leaf, uint32_t sub,
+                          uint32_t r[4])
 {
     const Topology *t = &m->env.topology;
     bool dies = leaf == 0x1f;
@@ -131,7 +135,8 @@ static void leaf_topology(const CpuModel *m, const Cpu *c, uint32_t leaf, uint32
     }
 }
 
-/* Size and offset of an XSAVE component: the accelerator's, since its XSAVE instruction writes them. */
+/* Size and offset of an XSAVE component: the accelerator's, since its XSAVE instruction writes
+ * them. */
 static void component(const CpuModel *m, unsigned i, uint32_t r[4])
 {
     for (int reg = 0; reg < 3 && m->env.supported; reg++) {
@@ -215,7 +220,8 @@ static uint32_t assoc_code(unsigned ways)
 {
     static const struct {
         uint8_t ways, code;
-    } codes[] = {{1, 1}, {2, 2}, {4, 4}, {8, 6}, {16, 8}, {32, 0xa}, {48, 0xb}, {64, 0xc}, {96, 0xd}, {128, 0xe}};
+    } codes[] = {{1, 1},    {2, 2},    {4, 4},    {8, 6},    {16, 8},
+                 {32, 0xa}, {48, 0xb}, {64, 0xc}, {96, 0xd}, {128, 0xe}};
     for (size_t i = 0; i < G_N_ELEMENTS(codes); i++) {
         if (codes[i].ways == ways) {
             return codes[i].code;
@@ -226,7 +232,8 @@ static uint32_t assoc_code(unsigned ways)
 
 static uint32_t l1_amd(const ModelCache *c)
 {
-    return (cache_size(c) / 1024) << 24 | (uint32_t)c->ways << 16 | (uint32_t)c->lines_per_tag << 8 | c->line;
+    return (cache_size(c) / 1024) << 24 | (uint32_t)c->ways << 16 |
+           (uint32_t)c->lines_per_tag << 8 | c->line;
 }
 
 static const ModelCacheInfo *amd_caches(const CpuModel *m)
@@ -237,7 +244,7 @@ static const ModelCacheInfo *amd_caches(const CpuModel *m)
 static void leaf_8000_0005(const CpuModel *m, uint32_t r[4])
 {
     const ModelCacheInfo *i = amd_caches(m);
-    if (model_is_amd(m)) {              /* 64 fully associative TLB entries of each kind */
+    if (model_is_amd(m)) { /* 64 fully associative TLB entries of each kind */
         r[EAX] = r[EBX] = 0xff40ff40;
         r[ECX] = l1_amd(&i->l1d);
         r[EDX] = l1_amd(&i->l1i);
@@ -248,9 +255,10 @@ static void leaf_8000_0006(const CpuModel *m, uint32_t r[4])
 {
     const ModelCacheInfo *i = model_is_amd(m) ? amd_caches(m) : &caches_generic_amd;
     const ModelCache *l2 = &i->l2, *l3 = &i->l3;
-    r[ECX] = (cache_size(l2) / 1024) << 16 | assoc_code(l2->ways) << 12 | (uint32_t)l2->lines_per_tag << 8 | l2->line;
+    r[ECX] = (cache_size(l2) / 1024) << 16 | assoc_code(l2->ways) << 12 |
+             (uint32_t)l2->lines_per_tag << 8 | l2->line;
     if (model_is_amd(m)) {
-        r[EAX] = 0x22004200;            /* 512 4K data entries 4-way, 512 code entries 4-way */
+        r[EAX] = 0x22004200; /* 512 4K data entries 4-way, 512 code entries 4-way */
         r[EBX] = 0x42004200;
         if (m->l3_cache) {
             r[EDX] = (cache_size(l3) / (512 * 1024)) << 18 | assoc_code(l3->ways) << 12 |
@@ -287,7 +295,8 @@ static void leaf_8000_001e(const CpuModel *m, const Cpu *c, uint32_t r[4])
     r[ECX] = ((id >> topology_die_shift(t)) & 0xff) | (t->dies - 1) << 8;
 }
 
-static void leaf_extended(const CpuModel *m, const Cpu *c, uint32_t leaf, uint32_t sub, uint32_t r[4])
+static void leaf_extended(const CpuModel *m, const Cpu *c, uint32_t leaf, uint32_t sub,
+                          uint32_t r[4])
 {
     switch (leaf) {
     case 0x80000000:
@@ -301,16 +310,14 @@ static void leaf_extended(const CpuModel *m, const Cpu *c, uint32_t leaf, uint32
     case 0x80000001:
         r[ECX] = m->words[WORD_8000_0001_ECX];
         r[EDX] = m->words[WORD_8000_0001_EDX];
-        if (model_is_amd(m)) {          /* repeats the signature and most of leaf 1's bits */
+        if (model_is_amd(m)) { /* repeats the signature and most of leaf 1's bits */
             r[EAX] = model_signature(m);
             r[EDX] |= m->words[WORD_1_EDX] & 0x0183f3ff;
         }
         break;
     case 0x80000002:
     case 0x80000003:
-    case 0x80000004:
-        memcpy(r, m->model_id + 16 * (leaf - 0x80000002), 16);
-        break;
+    case 0x80000004: memcpy(r, m->model_id + 16 * (leaf - 0x80000002), 16); break;
     case 0x80000005: leaf_8000_0005(m, r); break;
     case 0x80000006: leaf_8000_0006(m, r); break;
     case 0x80000007: r[EDX] = m->words[WORD_8000_0007_EDX]; break;
@@ -318,7 +325,7 @@ static void leaf_extended(const CpuModel *m, const Cpu *c, uint32_t leaf, uint32
     case 0x8000000a:
         if (model_has(m, FEATURE_SVM)) {
             r[EAX] = 1;
-            r[EBX] = 16;                /* ASIDs */
+            r[EBX] = 16; /* ASIDs */
             r[EDX] = m->words[WORD_SVM];
         }
         break;
@@ -350,8 +357,8 @@ static void leaf_basic(const CpuModel *m, const Cpu *c, uint32_t leaf, uint32_t 
     case 4: leaf_4(m, sub, r); break;
     case 5:
         if (model_has(m, FEATURE_MONITOR)) {
-            r[EAX] = r[EBX] = 64;       /* smallest and largest monitored line */
-            r[ECX] = 3;                 /* extensions; interrupts break MWAIT even when masked */
+            r[EAX] = r[EBX] = 64; /* smallest and largest monitored line */
+            r[ECX] = 3;           /* extensions; interrupts break MWAIT even when masked */
         }
         break;
     case 6: r[EAX] = m->words[WORD_6_EAX]; break;
@@ -388,7 +395,8 @@ void model_cpuid(const CpuModel *m, const Cpu *c, uint32_t leaf, uint32_t sublea
                      : leaf >= 0x40000000 ? hypervisor_limit(m)
                                           : m->level;
     if (leaf > limit) {
-        /* Beyond the end Intel repeats the highest basic leaf (SDM vol 2 CPUID), AMD answers zeros. */
+        /* Beyond the end Intel repeats the highest basic leaf (SDM vol 2 CPUID), AMD answers zeros.
+         */
         if (model_is_amd(m) || !m->level) {
             return;
         }
@@ -408,7 +416,8 @@ void model_cpuid(const CpuModel *m, const Cpu *c, uint32_t leaf, uint32_t sublea
 
 /* ---- The list ---- */
 
-static void add_entry(GArray *list, const CpuModel *m, const Cpu *c, uint32_t leaf, uint32_t sub, bool has_sub)
+static void add_entry(GArray *list, const CpuModel *m, const Cpu *c, uint32_t leaf, uint32_t sub,
+                      bool has_sub)
 {
     CpuidEntry e = {.leaf = leaf, .subleaf = sub, .has_subleaf = has_sub};
     model_cpuid(m, c, leaf, sub, e.regs);
@@ -421,16 +430,14 @@ static bool has_subleaf(const CpuModel *m, const Cpu *c, uint32_t leaf, uint32_t
     uint32_t r[4];
     switch (leaf) {
     case 4:
-    case 0x8000001d:                    /* ends with a cache of type "none", which is listed */
+    case 0x8000001d: /* ends with a cache of type "none", which is listed */
         if (n == 0) {
             return true;
         }
         model_cpuid(m, c, leaf, n - 1, r);
         return r[EAX] & 31;
     case 7:
-    case 0x14:
-        model_cpuid(m, c, leaf, 0, r);
-        return n <= (leaf == 0x14 ? MIN(r[EAX], 1) : r[EAX]);
+    case 0x14: model_cpuid(m, c, leaf, 0, r); return n <= (leaf == 0x14 ? MIN(r[EAX], 1) : r[EAX]);
     case 0xb: return n <= 2;
     case 0x1f: return n <= 3;
     case 0xd: return n < 63;
@@ -440,8 +447,8 @@ static bool has_subleaf(const CpuModel *m, const Cpu *c, uint32_t leaf, uint32_t
 
 static void add_leaf(GArray *list, const CpuModel *m, const Cpu *c, uint32_t leaf)
 {
-    bool indexed = leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd || leaf == 0x14 || leaf == 0x1f ||
-                   leaf == 0x8000001d;
+    bool indexed = leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd || leaf == 0x14 ||
+                   leaf == 0x1f || leaf == 0x8000001d;
     for (uint32_t n = 0; has_subleaf(m, c, leaf, n); n++) {
         uint64_t components = model_xcr0(m) | model_xss(m);
         if (leaf != 0xd || n < 2 || components >> n & 1) {

@@ -8,13 +8,19 @@
 static bool decoder_for(unsigned code_size, ZydisDecoder *d)
 {
     switch (code_size) {
-    case 16: return ZYAN_SUCCESS(ZydisDecoderInit(d, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16));
-    case 32: return ZYAN_SUCCESS(ZydisDecoderInit(d, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32));
-    default: return ZYAN_SUCCESS(ZydisDecoderInit(d, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64));
+    case 16:
+        return ZYAN_SUCCESS(
+            ZydisDecoderInit(d, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16));
+    case 32:
+        return ZYAN_SUCCESS(
+            ZydisDecoderInit(d, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32));
+    default:
+        return ZYAN_SUCCESS(ZydisDecoderInit(d, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64));
     }
 }
 
-unsigned disas_one(const uint8_t *code, size_t len, unsigned code_size, uint64_t ip, DisasSyntax syntax, GString *out)
+unsigned disas_one(const uint8_t *code, size_t len, unsigned code_size, uint64_t ip,
+                   DisasSyntax syntax, GString *out)
 {
     ZydisDecoder decoder;
     ZydisFormatter formatter;
@@ -22,10 +28,12 @@ unsigned disas_one(const uint8_t *code, size_t len, unsigned code_size, uint64_t
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     char text[256];
     if (!decoder_for(code_size, &decoder) ||
-        !ZYAN_SUCCESS(ZydisFormatterInit(&formatter, syntax == DISAS_ATT ? ZYDIS_FORMATTER_STYLE_ATT
-                                                                         : ZYDIS_FORMATTER_STYLE_INTEL)) ||
+        !ZYAN_SUCCESS(ZydisFormatterInit(&formatter, syntax == DISAS_ATT
+                                                         ? ZYDIS_FORMATTER_STYLE_ATT
+                                                         : ZYDIS_FORMATTER_STYLE_INTEL)) ||
         !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &insn, operands)) ||
-        !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &insn, operands, insn.operand_count_visible, text,
+        !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &insn, operands,
+                                                      insn.operand_count_visible, text,
                                                       sizeof(text), ip, NULL))) {
         g_string_append(out, "(bad)");
         return 0;
@@ -45,7 +53,8 @@ static size_t fetch(const Cpu *c, uint64_t at, bool physical, uint8_t *code)
     return n;
 }
 
-uint64_t disas_print(const Cpu *c, uint64_t at, bool physical, unsigned count, DisasSyntax syntax, GString *out)
+uint64_t disas_print(const Cpu *c, uint64_t at, bool physical, unsigned count, DisasSyntax syntax,
+                     GString *out)
 {
     unsigned mode = cpu_code_size(&c->state);
     while (count--) {
@@ -62,7 +71,8 @@ uint64_t disas_print(const Cpu *c, uint64_t at, bool physical, unsigned count, D
         for (unsigned i = 0; i < len; i++) {
             g_string_append_printf(out, "%02x ", code[i]);
         }
-        g_string_append_printf(out, "%*s%s\n", len < 8 ? (int)(3 * (8 - len)) + 1 : 1, "", text->str);
+        g_string_append_printf(out, "%*s%s\n", len < 8 ? (int)(3 * (8 - len)) + 1 : 1, "",
+                               text->str);
         at += len;
     }
     return at;

@@ -1,7 +1,8 @@
 /* The names of CPUID's feature bits.
  *
- * SDM vol 2 CPUID; APM vol 3 appendix E; the KVM and VIA ones from their interface documents.  The spelling is the one
- * of QEMU's command line.  A bit without a name cannot be asked for by a user, but passes with "host" and "max". */
+ * SDM vol 2 CPUID; APM vol 3 appendix E; the KVM and VIA ones from their interface documents.  The
+ * spelling is the one of QEMU's command line.  A bit without a name cannot be asked for by a user,
+ * but passes with "host" and "max". */
 #include "cpu/model-tables.h"
 
 #include <string.h>
@@ -92,8 +93,8 @@ const FeatureDependency feature_dependencies[] = {
 static const struct {
     const char *name, *is;
 } aliases[] = {
-    {"sse3", "pni"},     {"pclmuldq", "pclmulqdq"}, {"sse4-1", "sse4.1"}, {"sse4-2", "sse4.2"},
-    {"xd", "nx"},        {"ffxsr", "fxsr-opt"},     {"i64", "lm"},
+    {"sse3", "pni"}, {"pclmuldq", "pclmulqdq"}, {"sse4-1", "sse4.1"}, {"sse4-2", "sse4.2"},
+    {"xd", "nx"},    {"ffxsr", "fxsr-opt"},     {"i64", "lm"},
 };
 
 /* The n-th word of `names`; false: "-" or beyond the end. */
@@ -117,7 +118,7 @@ const char *feature_name(FeatureWord w, unsigned bit)
     const char *start;
     size_t len;
     if (w == WORD_KVM && bit == 3) {
-        return "kvmclock";              /* both clocks go by one name */
+        return "kvmclock"; /* both clocks go by one name */
     }
     if (!nth_name(feature_words[w].names, bit, &start, &len)) {
         return NULL;
@@ -133,10 +134,11 @@ char *feature_text(FeatureWord w, unsigned bit)
     const FeatureWordInfo *info = &feature_words[w];
     const char *name = feature_name(w, bit);
     if (info->msr) {
-        return g_strdup_printf("MSR(%XH).%s [bit %u]", info->leaf & ~MODEL_LEAF_MSR, name ? name : "", bit);
+        return g_strdup_printf("MSR(%XH).%s [bit %u]", info->leaf & ~MODEL_LEAF_MSR,
+                               name ? name : "", bit);
     }
-    return g_strdup_printf("CPUID.%02XH:%s%s%s [bit %u]", info->leaf, regs[info->reg], name ? "." : "",
-                           name ? name : "", bit);
+    return g_strdup_printf("CPUID.%02XH:%s%s%s [bit %u]", info->leaf, regs[info->reg],
+                           name ? "." : "", name ? name : "", bit);
 }
 
 /* One spelling for both separators. */
@@ -162,7 +164,8 @@ unsigned feature_find(const char *name)
         const char *start;
         size_t len;
         for (unsigned bit = 0; bit < 32 && feature_words[w].names; bit++) {
-            if (nth_name(feature_words[w].names, bit, &start, &len) && same_name(name, start, len)) {
+            if (nth_name(feature_words[w].names, bit, &start, &len) &&
+                same_name(name, start, len)) {
                 return FEATURE(w, bit);
             }
         }

@@ -1,6 +1,7 @@
 /* Hyper-V's interface: CPUID leaves 40000000H-4000000AH (Hyper-V TLFS, feature discovery).
  *
- * The enlightenments themselves are the accelerator's work; here is only what the guest is told of them. */
+ * The enlightenments themselves are the accelerator's work; here is only what the guest is told of
+ * them. */
 #include "cpu/model-tables.h"
 
 #include "core/error.h"
@@ -44,40 +45,37 @@ bool hyperv_check(const CpuModel *m, GError **error)
 
 void hyperv_cpuid(const CpuModel *m, uint32_t leaf, uint32_t regs[4])
 {
-    const bool nested = model_has(m, HV_EVMCS) || model_has(m, HV_EMSR_BITMAP) || model_has(m, HV_TLBFLUSH_DIRECT);
+    const bool nested =
+        model_has(m, HV_EVMCS) || model_has(m, HV_EMSR_BITMAP) || model_has(m, HV_TLBFLUSH_DIRECT);
     memset(regs, 0, 4 * sizeof(regs[0]));
     switch (leaf) {
     case HYPERV_FIRST:
         regs[0] = nested ? HYPERV_LAST : HYPERV_FIRST + 5;
         memcpy(&regs[1], m->hv_vendor[0] ? m->hv_vendor : "Microsoft Hv", 12);
         break;
-    case HYPERV_FIRST + 1:
-        memcpy(&regs[0], "Hv#1", 4);
-        break;
-    case HYPERV_FIRST + 2:              /* Windows Server 2016: 10.0.14393 */
+    case HYPERV_FIRST + 1: memcpy(&regs[0], "Hv#1", 4); break;
+    case HYPERV_FIRST + 2: /* Windows Server 2016: 10.0.14393 */
         regs[0] = 14393;
         regs[1] = 10 << 16;
         break;
     case HYPERV_FIRST + 3:
-        regs[0] = 1 << 5;               /* hypercall MSRs: always there */
+        regs[0] = 1 << 5; /* hypercall MSRs: always there */
         if (model_has(m, HV_SYNIC)) {
-            regs[1] = 1 << 4 | 1 << 5;  /* post messages, signal events */
+            regs[1] = 1 << 4 | 1 << 5; /* post messages, signal events */
         }
-        regs[3] = 1 << 3;               /* CPUs may be added */
+        regs[3] = 1 << 3; /* CPUs may be added */
         break;
-    case HYPERV_FIRST + 4:
-        regs[1] = m->hv_spinlocks;
-        break;
-    case HYPERV_FIRST + 5:
-        regs[0] = regs[1] = MAX(topology_cpus(&m->env.topology), 64);
-        break;
+    case HYPERV_FIRST + 4: regs[1] = m->hv_spinlocks; break;
+    case HYPERV_FIRST + 5: regs[0] = regs[1] = MAX(topology_cpus(&m->env.topology), 64); break;
     case HYPERV_LAST:
-        regs[0] = (model_has(m, HV_EVMCS) ? 0x101 : 0) | (uint32_t)model_has(m, HV_TLBFLUSH_DIRECT) << 17 |
+        regs[0] = (model_has(m, HV_EVMCS) ? 0x101 : 0) |
+                  (uint32_t)model_has(m, HV_TLBFLUSH_DIRECT) << 17 |
                   (uint32_t)model_has(m, HV_EMSR_BITMAP) << 19;
         break;
     }
     for (size_t i = 0; i < G_N_ELEMENTS(announced); i++) {
-        if (leaf == HYPERV_FIRST + (uint32_t)announced[i].leaf && model_has(m, announced[i].feature)) {
+        if (leaf == HYPERV_FIRST + (uint32_t)announced[i].leaf &&
+            model_has(m, announced[i].feature)) {
             regs[announced[i].reg] |= 1u << announced[i].bit;
         }
     }

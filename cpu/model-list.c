@@ -24,10 +24,12 @@ static void help_models(GString *out)
                 g_autofree char *name = g_strdup_printf("%s-v%u", v->name, v->version);
                 id = v->id ? v->id : id;
                 if (v->alias) {
-                    g_ptr_array_add(lines, g_strdup_printf("x86 %-20s  (alias of %s)", v->alias, name));
+                    g_ptr_array_add(lines,
+                                    g_strdup_printf("x86 %-20s  (alias of %s)", v->alias, name));
                 }
-                g_ptr_array_add(lines, g_strdup_printf("x86 %-20s  %s%s%s%s", name, id, v->note ? " [" : "",
-                                                       v->note ? v->note : "", v->note ? "]" : ""));
+                g_ptr_array_add(lines, g_strdup_printf("x86 %-20s  %s%s%s%s", name, id,
+                                                       v->note ? " [" : "", v->note ? v->note : "",
+                                                       v->note ? "]" : ""));
             }
         }
     }
@@ -36,10 +38,12 @@ static void help_models(GString *out)
     for (guint i = 0; i < lines->len; i++) {
         g_string_append_printf(out, "%s\n", (const char *)lines->pdata[i]);
     }
-    g_string_append_printf(out, "x86 %-20s  base CPU model type with no features enabled\n", "base");
+    g_string_append_printf(out, "x86 %-20s  base CPU model type with no features enabled\n",
+                           "base");
     g_string_append_printf(out, "x86 %-20s  processor with all supported host features \n", "host");
-    g_string_append_printf(out, "x86 %-20s  Enables all features supported by the accelerator in the current host\n",
-                           "max");
+    g_string_append_printf(
+        out, "x86 %-20s  Enables all features supported by the accelerator in the current host\n",
+        "max");
 }
 
 char *model_help(void)
@@ -78,9 +82,7 @@ static void info_free(gpointer p)
     g_free(i);
 }
 
-static void silence(const char *text)
-{
-}
+static void silence(const char *text) {}
 
 static char **unavailable(const char *name, const ModelEnv *env)
 {
@@ -88,7 +90,7 @@ static char **unavailable(const char *name, const ModelEnv *env)
     quiet.warn = silence;
     CpuModel *m = model_new(name, &quiet, NULL);
     g_autoptr(GPtrArray) names = g_ptr_array_new();
-    if (!m) {                           /* only "host" without KVM */
+    if (!m) { /* only "host" without KVM */
         g_ptr_array_add(names, g_strdup("kvm"));
     }
     for (FeatureWord w = WORD_NONE + 1; m && w < FEATURE_WORDS; w++) {
@@ -103,7 +105,8 @@ static char **unavailable(const char *name, const ModelEnv *env)
     return (char **)g_ptr_array_steal(names, NULL);
 }
 
-static void add(GPtrArray *list, const ModelEnv *env, const char *name, const char *alias_of, bool deprecated)
+static void add(GPtrArray *list, const ModelEnv *env, const char *name, const char *alias_of,
+                bool deprecated)
 {
     ModelInfo *i = g_new0(ModelInfo, 1);
     bool moving = !strcmp(name, "host") || !strcmp(name, "max");

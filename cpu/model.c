@@ -10,7 +10,7 @@
 /* Text options that are not part of the result, or only after more thought. */
 typedef struct Options {
     CpuModel *m;
-    char *type;                         /* "Nehalem-x86_64-cpu" */
+    char *type; /* "Nehalem-x86_64-cpu" */
     bool check, enforce, kvm, host_phys_bits, cpuid_0xb, tcg_cpuid;
     bool level_set, xlevel_set, xlevel2_set, host_phys_bits_set;
     uint32_t min_level, min_xlevel, min_xlevel2, phys_bits, phys_bits_limit;
@@ -29,7 +29,8 @@ static uint32_t named_bits(FeatureWord w)
     return bits;
 }
 
-/* What CpuState has no place for, so that nobody can offer it: AMX tiles, processor trace, last branch records, SGX. */
+/* What CpuState has no place for, so that nobody can offer it: AMX tiles, processor trace, last
+ * branch records, SGX. */
 static uint32_t not_held(FeatureWord w)
 {
     switch (w) {
@@ -98,7 +99,7 @@ static void apply_list(uint32_t words[FEATURE_WORDS], const char *list, bool on)
     g_auto(GStrv) names = list ? g_strsplit(list, " ", 0) : NULL;
     for (char **n = names; n && *n; n++) {
         unsigned f = feature_find(*n);
-        g_assert(f);                    /* our table, our spelling */
+        g_assert(f); /* our table, our spelling */
         if (on) {
             words[f / 32] |= 1u << f % 32;
         } else {
@@ -136,14 +137,15 @@ static void load_row(CpuModel *m, const ModelRow *r, unsigned version)
             }
         }
     }
-    if (m->env.kvm) {                   /* what every KVM guest gets, and what it cannot use */
+    if (m->env.kvm) { /* what every KVM guest gets, and what it cannot use */
         apply_list(m->words,
-                   "kvmclock kvmclock-new kvm-nopiodelay kvm-asyncpf kvm-steal-time kvm-pv-eoi kvmclock-stable-bit "
+                   "kvmclock kvmclock-new kvm-nopiodelay kvm-asyncpf kvm-steal-time kvm-pv-eoi "
+                   "kvmclock-stable-bit "
                    "x2apic",
                    true);
         apply_list(m->words, "acpi monitor svm", false);
     } else if (m->env.supported && !(word_supported(&m->env, WORD_1_EDX) & 1u << 1)) {
-        apply_list(m->words, "vme", false);     /* every model has it; not worth a warning each time */
+        apply_list(m->words, "vme", false); /* every model has it; not worth a warning each time */
     }
     apply_list(m->words, "hypervisor", true);
 }
@@ -162,7 +164,8 @@ static void load_max(Options *o)
     }
     apply_list(m->words, "hypervisor", true);
     if (env->kvm && env->supported) {
-        uint32_t vendor[3] = {env->supported(0, 0, 1), env->supported(0, 0, 3), env->supported(0, 0, 2)};
+        uint32_t vendor[3] = {env->supported(0, 0, 1), env->supported(0, 0, 3),
+                              env->supported(0, 0, 2)};
         uint32_t sig = env->supported(1, 0, 0);
         memcpy(m->vendor, vendor, sizeof(vendor));
         m->family = (sig >> 8 & 15) + ((sig >> 8 & 15) == 15 ? sig >> 20 & 0xff : 0);
@@ -193,13 +196,19 @@ typedef enum { P_BOOL, P_U32, P_INT64, P_SIZE, P_TEXT, P_IGNORED } PropType;
 typedef struct Prop {
     const char *name;
     PropType type;
-    size_t field;                       /* in Options, or with .in_model in CpuModel */
+    size_t field; /* in Options, or with .in_model in CpuModel */
     bool in_model;
-    uint64_t max;                       /* P_U32: largest; P_TEXT: size of the array */
-    size_t set;                         /* a bool of Options that remembers it; 0: none */
+    uint64_t max; /* P_U32: largest; P_TEXT: size of the array */
+    size_t set;   /* a bool of Options that remembers it; 0: none */
 } Prop;
-#define OPT(n, t, f, ...) {n, t, offsetof(Options, f), false, __VA_ARGS__}
-#define MOD(n, t, f, ...) {n, t, offsetof(CpuModel, f), true, __VA_ARGS__}
+#define OPT(n, t, f, ...)                                                                          \
+    {                                                                                              \
+        n, t, offsetof(Options, f), false, __VA_ARGS__                                             \
+    }
+#define MOD(n, t, f, ...)                                                                          \
+    {                                                                                              \
+        n, t, offsetof(CpuModel, f), true, __VA_ARGS__                                             \
+    }
 
 // clang-format off
 static const Prop props[] = {
@@ -235,9 +244,11 @@ static const Prop props[] = {
 
 static bool parse_bool(const char *name, const char *value, bool *out, GError **error)
 {
-    if (!strcmp(value, "on") || !strcmp(value, "yes") || !strcmp(value, "true") || !strcmp(value, "y")) {
+    if (!strcmp(value, "on") || !strcmp(value, "yes") || !strcmp(value, "true") ||
+        !strcmp(value, "y")) {
         *out = true;
-    } else if (!strcmp(value, "off") || !strcmp(value, "no") || !strcmp(value, "false") || !strcmp(value, "n")) {
+    } else if (!strcmp(value, "off") || !strcmp(value, "no") || !strcmp(value, "false") ||
+               !strcmp(value, "n")) {
         *out = false;
     } else {
         return error_fail(error, "Parameter '%s' expects 'on' or 'off'", name);
@@ -274,7 +285,8 @@ static bool parse_number(const char *text, bool suffix, uint64_t *out)
 static bool set_text(const Prop *p, char *to, const char *value, GError **error)
 {
     if (!strcmp(p->name, "vendor") && strlen(value) != 12) {
-        return error_fail(error, "Property '.vendor' doesn't take value '%s': 12 characters are expected", value);
+        return error_fail(
+            error, "Property '.vendor' doesn't take value '%s': 12 characters are expected", value);
     }
     memset(to, 0, p->max);
     memcpy(to, value, MIN(strlen(value), p->max - 1));
@@ -289,19 +301,16 @@ static bool set_prop(Options *o, const Prop *p, const char *value, GError **erro
         *((char *)o + p->set) = true;
     }
     switch (p->type) {
-    case P_BOOL:
-        return parse_bool(p->name, value, (bool *)to, error);
-    case P_TEXT:
-        return set_text(p, to, value, error);
-    case P_IGNORED:
-        return true;
+    case P_BOOL: return parse_bool(p->name, value, (bool *)to, error);
+    case P_TEXT: return set_text(p, to, value, error);
+    case P_IGNORED: return true;
     case P_U32:
         if (!parse_number(value, false, &v) || (v > UINT32_MAX && p->max == UINT32_MAX)) {
             return error_fail(error, "Parameter '%s' expects uint32", p->name);
         }
         if (v > p->max) {
-            return error_fail(error, "Property .%s doesn't take value %s (minimum: 0, maximum: %u)", p->name, value,
-                              (unsigned)p->max);
+            return error_fail(error, "Property .%s doesn't take value %s (minimum: 0, maximum: %u)",
+                              p->name, value, (unsigned)p->max);
         }
         *(uint32_t *)to = (uint32_t)v;
         return true;
@@ -399,7 +408,8 @@ static void derive_xcr0(CpuModel *m)
     m->words[WORD_XCR0_HI] = 0;
 }
 
-/* Takes out what is not supported; with check or enforce, says so.  False: enforce and something is missing. */
+/* Takes out what is not supported; with check or enforce, says so.  False: enforce and something is
+ * missing. */
 static bool filter(CpuModel *m, bool check, bool enforce, GError **error)
 {
     const char *who = m->env.kvm ? "host" : "TCG";
@@ -413,14 +423,16 @@ static bool filter(CpuModel *m, bool check, bool enforce, GError **error)
         for (unsigned b = 0; b < 32 && (check || enforce); b++) {
             if (m->filtered[w] >> b & 1 && !feature_words[w].synthetic) {
                 g_autofree char *what = feature_text(w, b);
-                g_autofree char *text = g_strdup_printf("%s doesn't support requested feature: %s", who, what);
+                g_autofree char *text =
+                    g_strdup_printf("%s doesn't support requested feature: %s", who, what);
                 warn(m, text);
                 missing = true;
             }
         }
     }
     if (missing && enforce) {
-        return error_fail(error, "%s doesn't support requested features", m->env.kvm ? "Host" : "TCG");
+        return error_fail(error, "%s doesn't support requested features",
+                          m->env.kvm ? "Host" : "TCG");
     }
     return true;
 }
@@ -457,7 +469,8 @@ static bool derive_phys_bits(Options *o, GError **error)
     CpuModel *m = o->m;
     if (o->phys_bits) {
         if (o->phys_bits < 32 || o->phys_bits > 52) {
-            return error_fail(error, "phys-bits should be between 32 and 52  (but is %u)", o->phys_bits);
+            return error_fail(error, "phys-bits should be between 32 and 52  (but is %u)",
+                              o->phys_bits);
         }
         m->phys_bits = o->phys_bits;
     } else if (o->host_phys_bits && m->env.phys_bits) {
@@ -469,7 +482,8 @@ static bool derive_phys_bits(Options *o, GError **error)
         m->phys_bits = model_has(m, FEATURE_LM) ? 40 : model_has(m, FEATURE_PSE36) ? 36 : 32;
     }
     if (!model_has(m, FEATURE_LM)) {
-        m->phys_bits = MIN(m->phys_bits, model_has(m, FEATURE_PSE36) || model_has(m, FEATURE_PAE) ? 36 : 32);
+        m->phys_bits =
+            MIN(m->phys_bits, model_has(m, FEATURE_PSE36) || model_has(m, FEATURE_PAE) ? 36 : 32);
     }
     return true;
 }
@@ -510,7 +524,8 @@ static bool finish(Options *o, GError **error)
     derive_topology_bits(m);
     derive_levels(o);
     m->kvm_signature = m->env.kvm && o->kvm;
-    m->hypervisor_leaves = m->kvm_signature || model_has(m, HV_ANY) || (!m->env.kvm && o->tcg_cpuid);
+    m->hypervisor_leaves =
+        m->kvm_signature || model_has(m, HV_ANY) || (!m->env.kvm && o->tcg_cpuid);
     if (!m->caches) {
         m->caches = model_is_amd(m) ? &caches_generic_amd : &caches_generic_intel;
     }
@@ -555,7 +570,12 @@ CpuModel *model_new(const char *option, const ModelEnv *env, GError **error)
     m->l3_cache = m->full_cpuid_auto = m->migratable = true;
     m->hv_spinlocks = UINT32_MAX;
     m->apic_id = -1;
-    Options o = {.m = m, .type = m->type_name, .check = true, .kvm = true, .cpuid_0xb = true, .tcg_cpuid = true};
+    Options o = {.m = m,
+                 .type = m->type_name,
+                 .check = true,
+                 .kvm = true,
+                 .cpuid_0xb = true,
+                 .tcg_cpuid = true};
     /* migratable=off changes what "host" starts from, so it is looked for first. */
     for (unsigned i = 1; parts[0] && parts[i]; i++) {
         if (same_prop(parts[i], "migratable=off")) {
@@ -591,13 +611,14 @@ uint64_t model_xcr0(const CpuModel *m)
 
 uint64_t model_xss(const CpuModel *m)
 {
-    return 0;                           /* no supervisor component (PT, CET, LBR) is offered */
+    return 0; /* no supervisor component (PT, CET, LBR) is offered */
 }
 
 uint32_t model_signature(const CpuModel *m)
 {
     unsigned base = MIN(m->family, 15);
-    return m->stepping | (m->model & 15) << 4 | base << 8 | (m->model >> 4) << 16 | (m->family - base) << 20;
+    return m->stepping | (m->model & 15) << 4 | base << 8 | (m->model >> 4) << 16 |
+           (m->family - base) << 20;
 }
 
 uint64_t model_cr4(const CpuModel *m)
@@ -606,16 +627,26 @@ uint64_t model_cr4(const CpuModel *m)
         unsigned feature;
         uint64_t bits;
     } rules[] = {
-        {FEATURE(WORD_1_EDX, 1), CR4_VME | CR4_PVI}, {FEATURE(WORD_1_EDX, 2), CR4_DE},
-        {FEATURE_TSC, CR4_TSD},                      {FEATURE_PSE, CR4_PSE},
-        {FEATURE_PAE, CR4_PAE},                      {FEATURE_MCE, CR4_MCE},
-        {FEATURE(WORD_1_EDX, 13), CR4_PGE},          {FEATURE_FXSR, CR4_OSFXSR},
-        {FEATURE_SSE, CR4_OSXMMEXCPT},               {FEATURE(WORD_7_0_ECX, 2), CR4_UMIP},
-        {FEATURE_LA57, CR4_LA57},                    {FEATURE_VMX, CR4_VMXE},
-        {FEATURE(WORD_1_ECX, 6), CR4_SMXE},          {FEATURE_FSGSBASE, CR4_FSGSBASE},
-        {FEATURE(WORD_1_ECX, 17), CR4_PCIDE},        {FEATURE_XSAVE, CR4_OSXSAVE},
-        {FEATURE_SMEP, CR4_SMEP},                    {FEATURE_SMAP, CR4_SMAP},
-        {FEATURE_PKU, CR4_PKE},                      {FEATURE_PKS, CR4_PKS},
+        {FEATURE(WORD_1_EDX, 1), CR4_VME | CR4_PVI},
+        {FEATURE(WORD_1_EDX, 2), CR4_DE},
+        {FEATURE_TSC, CR4_TSD},
+        {FEATURE_PSE, CR4_PSE},
+        {FEATURE_PAE, CR4_PAE},
+        {FEATURE_MCE, CR4_MCE},
+        {FEATURE(WORD_1_EDX, 13), CR4_PGE},
+        {FEATURE_FXSR, CR4_OSFXSR},
+        {FEATURE_SSE, CR4_OSXMMEXCPT},
+        {FEATURE(WORD_7_0_ECX, 2), CR4_UMIP},
+        {FEATURE_LA57, CR4_LA57},
+        {FEATURE_VMX, CR4_VMXE},
+        {FEATURE(WORD_1_ECX, 6), CR4_SMXE},
+        {FEATURE_FSGSBASE, CR4_FSGSBASE},
+        {FEATURE(WORD_1_ECX, 17), CR4_PCIDE},
+        {FEATURE_XSAVE, CR4_OSXSAVE},
+        {FEATURE_SMEP, CR4_SMEP},
+        {FEATURE_SMAP, CR4_SMAP},
+        {FEATURE_PKU, CR4_PKE},
+        {FEATURE_PKS, CR4_PKS},
     };
     uint64_t bits = CR4_PCE;
     for (size_t i = 0; i < G_N_ELEMENTS(rules); i++) {
@@ -626,7 +657,8 @@ uint64_t model_cr4(const CpuModel *m)
 
 uint64_t model_efer(const CpuModel *m)
 {
-    return (model_has(m, FEATURE_SYSCALL) ? EFER_SCE : 0) | (model_has(m, FEATURE_LM) ? EFER_LME : 0) |
-           (model_has(m, FEATURE_NX) ? EFER_NXE : 0) | (model_has(m, FEATURE_SVM) ? EFER_SVME : 0) |
+    return (model_has(m, FEATURE_SYSCALL) ? EFER_SCE : 0) |
+           (model_has(m, FEATURE_LM) ? EFER_LME : 0) | (model_has(m, FEATURE_NX) ? EFER_NXE : 0) |
+           (model_has(m, FEATURE_SVM) ? EFER_SVME : 0) |
            (model_has(m, FEATURE_FXSR_OPT) ? EFER_FFXSR : 0);
 }

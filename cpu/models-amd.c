@@ -1,10 +1,10 @@
 /* CPU models: AMD and Hygon.
  *
- * Each row: the model it grew from, what came, what went (SDM vol 1 and vol 2 CPUID; AMD's revision guides and APM
- * vol 3), as management tools have documented these names. */
+ * Each row: the model it grew from, what came, what went (SDM vol 1 and vol 2 CPUID; AMD's revision
+ * guides and APM vol 3), as management tools have documented these names. */
 #include "cpu/model-tables.h"
 
-#define AMD "AuthenticAMD"
+#define AMD   "AuthenticAMD"
 #define HYGON "HygonGenuine"
 
 // clang-format off

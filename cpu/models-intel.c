@@ -1,8 +1,8 @@
 /* CPU models: Intel, and the plain ones that claim to be.
  *
- * Each row: the model it grew from, what came, what went (SDM vol 1 and vol 2 CPUID; AMD's revision guides and APM
- * vol 3), as management tools have documented these names.  The bases run from the oldest up, so that a row shows
- * what its generation brought. */
+ * Each row: the model it grew from, what came, what went (SDM vol 1 and vol 2 CPUID; AMD's revision
+ * guides and APM vol 3), as management tools have documented these names.  The bases run from the
+ * oldest up, so that a row shows what its generation brought. */
 #include "cpu/model-tables.h"
 
 #define INTEL "GenuineIntel"

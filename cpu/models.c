@@ -1,6 +1,7 @@
 /* CPU models: what all have in common; later versions; caches.
  *
- * A later version of a model is what microcode updates and errata made of it; the plain name means version 1. */
+ * A later version of a model is what microcode updates and errata made of it; the plain name means
+ * version 1. */
 #include "cpu/model-tables.h"
 
 const ModelRow *const model_tables[] = {models_intel, models_amd, NULL};

@@ -46,7 +46,8 @@ static bool mtrr_fixed_write(Cpu *c, unsigned i, uint64_t old, uint64_t *v)
 
 static bool mtrr_base_write(Cpu *c, unsigned i, uint64_t old, uint64_t *v)
 {
-    return !(*v & ~(phys_mask(c) & ~UINT64_C(0xfff)) & ~UINT64_C(0xff)) && memory_type_valid(*v & 0xff, false);
+    return !(*v & ~(phys_mask(c) & ~UINT64_C(0xfff)) & ~UINT64_C(0xff)) &&
+           memory_type_valid(*v & 0xff, false);
 }
 
 static bool mtrr_mask_write(Cpu *c, unsigned i, uint64_t old, uint64_t *v)
@@ -62,12 +63,14 @@ static bool mtrr_type_write(Cpu *c, unsigned i, uint64_t old, uint64_t *v)
 static bool apic_base_write(Cpu *c, unsigned i, uint64_t old, uint64_t *v)
 {
     const uint64_t extd = 1 << 10, enable = 1 << 11;
-    if (*v & ~(phys_mask(c) | 0xfff) || (*v & extd && !(c->model && model_has(c->model, FEATURE_X2APIC)))) {
+    if (*v & ~(phys_mask(c) | 0xfff) ||
+        (*v & extd && !(c->model && model_has(c->model, FEATURE_X2APIC)))) {
         return false;
     }
     /* SDM vol 3 §11.12.5: x2APIC mode is entered from xAPIC mode and left only to "disabled". */
     uint64_t from = old & (extd | enable), to = *v & (extd | enable);
-    if (to == extd || (from == (extd | enable) && to == enable) || (from == 0 && to == (extd | enable))) {
+    if (to == extd || (from == (extd | enable) && to == enable) ||
+        (from == 0 && to == (extd | enable))) {
         return false;
     }
     return !cpu_platform.apic_base_set || !c->apic || cpu_platform.apic_base_set(c, *v);
@@ -115,10 +118,11 @@ static bool tsc_adjust_write(Cpu *c, unsigned i, uint64_t old, uint64_t *v)
 
 static bool feature_control_write(Cpu *c, unsigned i, uint64_t old, uint64_t *v)
 {
-    return !(old & 1);                  /* locked until the next reset */
+    return !(old & 1); /* locked until the next reset */
 }
 
-/* MCi_CTL: all ones or all zeros are what everybody writes; the status can only be cleared (SDM vol 3 §16.3.2.2). */
+/* MCi_CTL: all ones or all zeros are what everybody writes; the status can only be cleared (SDM vol
+ * 3 §16.3.2.2). */
 static bool mc_status_write(Cpu *c, unsigned i, uint64_t old, uint64_t *v)
 {
     return *v == 0;
@@ -158,11 +162,11 @@ static uint64_t vp_index_read(Cpu *c, unsigned i, uint64_t stored)
 
 /* ---- The table ---- */
 
-#define FIELD(f) .field = offsetof(CpuState, f)
-#define MSRF(f) .field = offsetof(CpuState, msr.f)
-#define ALL UINT64_MAX
+#define FIELD(f)    .field = offsetof(CpuState, f)
+#define MSRF(f)     .field = offsetof(CpuState, msr.f)
+#define ALL         UINT64_MAX
 #define CONSTANT(v) .constant = true, .reset = v
-#define PATS UINT64_C(0x0007040600070406)
+#define PATS        UINT64_C(0x0007040600070406)
 
 // clang-format off
 const Msr msr_table[] = {
@@ -334,8 +338,8 @@ const Msr msr_table[] = {
 };
 // clang-format on
 
-/* A linear search is for rare registers: RDMSR and WRMSR cost an exit anyway, and the software CPU asks for the hot ones
- * (FS, GS and kernel GS base, TSC_DEADLINE) by name. */
+/* A linear search is for rare registers: RDMSR and WRMSR cost an exit anyway, and the software CPU
+ * asks for the hot ones (FS, GS and kernel GS base, TSC_DEADLINE) by name. */
 const Msr *msr_find(uint32_t index, unsigned *element)
 {
     for (const Msr *m = msr_table; m->name; m++) {

@@ -8,10 +8,10 @@
 
 /* How a paging mode cuts addresses. */
 typedef struct Format {
-    unsigned levels;                    /* 2 to 5                            */
-    unsigned index_bits;                /* 10, or 9                          */
+    unsigned levels;     /* 2 to 5                            */
+    unsigned index_bits; /* 10, or 9                          */
     unsigned entry_size;
-    bool pae, lma;                      /* PAE proper has 4 root entries     */
+    bool pae, lma; /* PAE proper has 4 root entries     */
 } Format;
 
 static Format format_of(const CpuState *s)
@@ -22,10 +22,12 @@ static Format format_of(const CpuState *s)
     if (!cpu_long_active(s)) {
         return (Format){.levels = 3, .index_bits = 9, .entry_size = 8, .pae = true};
     }
-    return (Format){.levels = s->cr4 & CR4_LA57 ? 5 : 4, .index_bits = 9, .entry_size = 8, .lma = true};
+    return (Format){
+        .levels = s->cr4 & CR4_LA57 ? 5 : 4, .index_bits = 9, .entry_size = 8, .lma = true};
 }
 
-static uint64_t bits(unsigned high, unsigned low)       /* high:low, both included; empty when high < low */
+static uint64_t bits(unsigned high,
+                     unsigned low) /* high:low, both included; empty when high < low */
 {
     return high < low ? 0 : (UINT64_MAX >> (63 - high)) & (UINT64_MAX << low);
 }
@@ -45,11 +47,13 @@ static bool is_large(const CpuState *s, const Format *f, unsigned level, uint64_
     if (!(e & PTE_PS)) {
         return false;
     }
-    return f->entry_size == 4 ? level == 2 && s->cr4 & CR4_PSE : level == 2 || (level == 3 && f->lma);
+    return f->entry_size == 4 ? level == 2 && s->cr4 & CR4_PSE
+                              : level == 2 || (level == 3 && f->lma);
 }
 
 /* Bits that must be 0 in a present entry (SDM vol 3 tables 4-4 to 4-20, figure 4-4). */
-static uint64_t reserved_bits(const CpuState *s, const Format *f, const PagingLimits *l, unsigned level, uint64_t e)
+static uint64_t reserved_bits(const CpuState *s, const Format *f, const PagingLimits *l,
+                              unsigned level, uint64_t e)
 {
     bool large = is_large(s, f, level, e);
     if (f->entry_size == 4) {
@@ -73,7 +77,8 @@ static uint64_t reserved_bits(const CpuState *s, const Format *f, const PagingLi
     return r;
 }
 
-static uint64_t frame(const Format *f, const PagingLimits *l, unsigned level, bool large, uint64_t e)
+static uint64_t frame(const Format *f, const PagingLimits *l, unsigned level, bool large,
+                      uint64_t e)
 {
     if (f->entry_size == 4) {
         uint64_t high = large && l->pse36 ? (e & bits(20, 13)) << 19 : 0;
@@ -111,7 +116,8 @@ static bool key_refuses(const CpuState *s, const Format *f, const PageWalk *w, u
 }
 
 /* SDM vol 3 §4.6.1.  Error bits without W, U, I; 0: allowed. */
-static uint32_t rights_refuse(const CpuState *s, const Format *f, const PageWalk *w, unsigned access)
+static uint32_t rights_refuse(const CpuState *s, const Format *f, const PageWalk *w,
+                              unsigned access)
 {
     bool user_page = w->leaf & PTE_U, user = access & WALK_USER && !(access & WALK_IMPLICIT);
     if (access & WALK_FETCH) {
@@ -121,7 +127,8 @@ static uint32_t rights_refuse(const CpuState *s, const Format *f, const PageWalk
     if (user && !user_page) {
         return PF_P;
     }
-    if (!user && user_page && s->cr4 & CR4_SMAP && (access & WALK_IMPLICIT || !(s->rflags & FLAG_AC))) {
+    if (!user && user_page && s->cr4 & CR4_SMAP &&
+        (access & WALK_IMPLICIT || !(s->rflags & FLAG_AC))) {
         return PF_P;
     }
     if (access & WALK_WRITE && !(w->leaf & PTE_W) && (user || s->cr0 & CR0_WP)) {
@@ -138,7 +145,8 @@ static void note_entry(PageWalk *w, unsigned level, uint64_t at, uint64_t value)
     w->entries++;
 }
 
-/* W, U and NX of an entry that leads further, gathered in `rights`.  PAE's root entries have none. */
+/* W, U and NX of an entry that leads further, gathered in `rights`.  PAE's root entries have none.
+ */
 static uint64_t combine(const Format *f, unsigned level, uint64_t rights, uint64_t e)
 {
     if (f->pae && level == 3) {
@@ -147,7 +155,8 @@ static uint64_t combine(const Format *f, unsigned level, uint64_t rights, uint64
     return ((rights & e) & (PTE_W | PTE_U)) | ((rights | e) & (f->entry_size == 8 ? PTE_NX : 0));
 }
 
-bool paging_walk(const CpuState *s, const PagingLimits *l, Space *memory, uint64_t va, unsigned access, PageWalk *w)
+bool paging_walk(const CpuState *s, const PagingLimits *l, Space *memory, uint64_t va,
+                 unsigned access, PageWalk *w)
 {
     memset(w, 0, sizeof(*w));
     if (!cpu_paging(s)) {
@@ -166,11 +175,14 @@ bool paging_walk(const CpuState *s, const PagingLimits *l, Space *memory, uint64
     uint64_t table = root_table(s, &f), rights = PTE_W | PTE_U;
     for (unsigned level = f.levels;; level--) {
         unsigned shift = level_shift(&f, level);
-        uint64_t index = va >> shift & ((1u << f.index_bits) - 1), at = table + index * f.entry_size, e;
+        uint64_t index = va >> shift & ((1u << f.index_bits) - 1),
+                 at = table + index * f.entry_size, e;
         if (f.pae && level == 3 && s->pdpte_valid) {
             e = s->pdpte[index & 3];
         } else if (!read_entry(memory, at, f.entry_size, &e)) {
-            e = access & WALK_DEBUG ? 0 : bits(8 * f.entry_size - 1, 0);     /* a bus without memory reads as ones */
+            e = access & WALK_DEBUG
+                    ? 0
+                    : bits(8 * f.entry_size - 1, 0); /* a bus without memory reads as ones */
         }
         note_entry(w, level, at, e);
         if (!(e & PTE_P)) {
@@ -234,7 +246,7 @@ bool cpu_memory_debug(const Cpu *c, uint64_t va, void *buf, size_t len, bool wri
 
 /* ---- All pages ---- */
 
-enum { MAX_ENTRIES = 1 << 22 };         /* tables that a guest makes recursive would never end */
+enum { MAX_ENTRIES = 1 << 22 }; /* tables that a guest makes recursive would never end */
 
 typedef struct Visit {
     const CpuState *s;
@@ -271,9 +283,10 @@ static bool visit_table(Visit *v, unsigned level, uint64_t table, uint64_t va, u
         if (large || level == 1) {
             unsigned width = level_shift(f, f->levels + 1);
             if (f->lma && at >> (width - 1) & 1) {
-                at |= UINT64_MAX << width;      /* the upper half is sign-extended */
+                at |= UINT64_MAX << width; /* the upper half is sign-extended */
             }
-            if (!v->fn(v->arg, at, phys, UINT64_C(1) << shift, (e & ~(PTE_W | PTE_U | PTE_NX)) | both)) {
+            if (!v->fn(v->arg, at, phys, UINT64_C(1) << shift,
+                       (e & ~(PTE_W | PTE_U | PTE_NX)) | both)) {
                 return false;
             }
         } else if (!visit_table(v, level - 1, phys, at, both)) {
@@ -286,7 +299,13 @@ static bool visit_table(Visit *v, unsigned level, uint64_t table, uint64_t va, u
 void paging_foreach(const CpuState *s, const PagingLimits *l, Space *memory, PageFn *fn, void *arg)
 {
     if (cpu_paging(s)) {
-        Visit v = {.s = s, .l = l, .memory = memory, .f = format_of(s), .fn = fn, .arg = arg, .left = MAX_ENTRIES};
+        Visit v = {.s = s,
+                   .l = l,
+                   .memory = memory,
+                   .f = format_of(s),
+                   .fn = fn,
+                   .arg = arg,
+                   .left = MAX_ENTRIES};
         visit_table(&v, v.f.levels, root_table(s, &v.f), 0, PTE_W | PTE_U);
     }
 }
@@ -300,7 +319,7 @@ static bool print_page(void *arg, uint64_t va, uint64_t phys, uint64_t size, uin
                  {PTE_PCD, 'C'}, {PTE_PWT, 'T'}, {PTE_U, 'U'},  {PTE_W, 'W'}};
     GString *out = arg;
     if (size == 4096) {
-        leaf &= ~PTE_PS;                /* bit 7 of a last-level entry is PAT */
+        leaf &= ~PTE_PS; /* bit 7 of a last-level entry is PAT */
     }
     g_string_append_printf(out, "%016" PRIx64 ": %016" PRIx64 " ", va, phys);
     for (size_t i = 0; i < G_N_ELEMENTS(flags); i++) {
@@ -320,7 +339,7 @@ void paging_print_tlb(const Cpu *c, GString *out)
     paging_foreach(&c->state, &l, c->memory, print_page, out);
 }
 
-typedef struct Span {                   /* neighbours with equal rights */
+typedef struct Span { /* neighbours with equal rights */
     GString *out;
     uint64_t start, size, rights;
 } Span;
@@ -328,8 +347,8 @@ typedef struct Span {                   /* neighbours with equal rights */
 static void print_span(Span *m)
 {
     if (m->size) {
-        g_string_append_printf(m->out, "%016" PRIx64 "-%016" PRIx64 " %016" PRIx64 " %cr%c\n", m->start,
-                               m->start + m->size, m->size, m->rights & PTE_U ? 'u' : '-',
+        g_string_append_printf(m->out, "%016" PRIx64 "-%016" PRIx64 " %016" PRIx64 " %cr%c\n",
+                               m->start, m->start + m->size, m->size, m->rights & PTE_U ? 'u' : '-',
                                m->rights & PTE_W ? 'w' : '-');
     }
 }

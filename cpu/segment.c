@@ -24,11 +24,11 @@ bool descriptor_read(const Cpu *c, uint16_t selector, uint64_t *low, uint64_t *h
     uint32_t limit = local ? ldt->limit : st->gdtr.limit, at = selector & ~7u;
     *low = *high = 0;
     *size = 8;
-    if ((selector & ~3) == 0 || (local && (segment_unusable(ldt) || !segment_p(ldt))) || at + 7 > limit ||
-        !cpu_memory_debug(c, base + at, low, 8, false)) {
+    if ((selector & ~3) == 0 || (local && (segment_unusable(ldt) || !segment_p(ldt))) ||
+        at + 7 > limit || !cpu_memory_debug(c, base + at, low, 8, false)) {
         return false;
     }
-    if (cpu_long_active(st) && !(*low >> 44 & 1)) {     /* system descriptors have 16 bytes */
+    if (cpu_long_active(st) && !(*low >> 44 & 1)) { /* system descriptors have 16 bytes */
         *size = 16;
         if (at + 15 > limit || !cpu_memory_debug(c, base + at + 8, high, 8, false)) {
             return false;
@@ -45,7 +45,8 @@ static SegmentFault fault(uint8_t vector, uint16_t selector)
 
 static const SegmentFault no_fault = {FAULT_NONE, 0};
 
-SegmentFault segment_check_load(const CpuState *state, unsigned reg, uint16_t selector, const Segment *s)
+SegmentFault segment_check_load(const CpuState *state, unsigned reg, uint16_t selector,
+                                const Segment *s)
 {
     unsigned cpl = cpu_cpl(state), rpl = selector & 3, type = segment_type(s);
     bool code = type & SEGMENT_CODE;
@@ -54,7 +55,8 @@ SegmentFault segment_check_load(const CpuState *state, unsigned reg, uint16_t se
         return ok ? no_fault : fault(13, 0);
     }
     if (reg == SEG_SS) {
-        if (rpl != cpl || !segment_s(s) || code || !(type & SEGMENT_WRITABLE) || segment_dpl(s) != cpl) {
+        if (rpl != cpl || !segment_s(s) || code || !(type & SEGMENT_WRITABLE) ||
+            segment_dpl(s) != cpl) {
             return fault(13, selector);
         }
         return segment_p(s) ? no_fault : fault(12, selector);
@@ -72,15 +74,17 @@ SegmentFault segment_check_load(const CpuState *state, unsigned reg, uint16_t se
 static bool within_limit(const Segment *s, uint64_t offset, unsigned size)
 {
     uint64_t last = offset + size - 1;
-    bool down = segment_s(s) && !(segment_type(s) & SEGMENT_CODE) && segment_type(s) & SEGMENT_EXPAND_DOWN;
+    bool down =
+        segment_s(s) && !(segment_type(s) & SEGMENT_CODE) && segment_type(s) & SEGMENT_EXPAND_DOWN;
     if (last < offset) {
         return false;
     }
-    return down ? offset > s->limit && last <= (segment_db(s) ? UINT32_MAX : 0xffff) : last <= s->limit;
+    return down ? offset > s->limit && last <= (segment_db(s) ? UINT32_MAX : 0xffff)
+                : last <= s->limit;
 }
 
-SegmentFault segment_check_access(const CpuState *state, unsigned reg, uint64_t offset, unsigned size, bool write,
-                                  bool fetch)
+SegmentFault segment_check_access(const CpuState *state, unsigned reg, uint64_t offset,
+                                  unsigned size, bool write, bool fetch)
 {
     const Segment *s = &state->seg[reg];
     CpuMode mode = cpu_mode(state);
@@ -91,7 +95,8 @@ SegmentFault segment_check_access(const CpuState *state, unsigned reg, uint64_t 
         return no_fault;
     }
     if (mode == CPU_PROTECTED || mode == CPU_COMPAT) {
-        bool readable = !code || type & SEGMENT_READABLE, writable = !code && type & SEGMENT_WRITABLE;
+        bool readable = !code || type & SEGMENT_READABLE,
+             writable = !code && type & SEGMENT_WRITABLE;
         if (segment_unusable(s) || (write && !writable) || (!write && !fetch && !readable)) {
             return fault(segment_unusable(s) ? vector : 13, 0);
         }

@@ -4,26 +4,34 @@
 
 #define GPR(i, n) WORD_(n, gpr[i], CPU_GROUP_GPR)
 /* One row with a name of its own for a field that lies inside arrays or structs. */
-#define WORD_(n, f, g, ...)                                                                                            \
-    {.kind = ROW_STATE, .name = n, .stored = true, .field = offsetof(CpuState, f),                                     \
-     .size = sizeof(((CpuState *)0)->f), .count = 1, .type = ROW_TYPE(CpuState, f), .arg = g, __VA_ARGS__}
-#define SEGMENT(n, i)                                                                                                  \
-    WORD_(n ".selector", seg[i].selector, CPU_GROUP_SEG), WORD_(n ".base", seg[i].base, CPU_GROUP_SEG),                \
-        WORD_(n ".limit", seg[i].limit, CPU_GROUP_SEG),                                                                \
+#define WORD_(n, f, g, ...)                                                                        \
+    {                                                                                              \
+        .kind = ROW_STATE, .name = n, .stored = true, .field = offsetof(CpuState, f),              \
+        .size = sizeof(((CpuState *)0)->f), .count = 1, .type = ROW_TYPE(CpuState, f), .arg = g,   \
+        __VA_ARGS__                                                                                \
+    }
+#define SEGMENT(n, i)                                                                              \
+    WORD_(n ".selector", seg[i].selector, CPU_GROUP_SEG),                                          \
+        WORD_(n ".base", seg[i].base, CPU_GROUP_SEG),                                              \
+        WORD_(n ".limit", seg[i].limit, CPU_GROUP_SEG),                                            \
         WORD_(n ".attr", seg[i].attr, CPU_GROUP_SEG, .max = ATTR_ALL)
-#define CTL(f, ...) WORD_(#f, f, CPU_GROUP_CTL, __VA_ARGS__)
-#define MSR(f) WORD_(#f, msr.f, CPU_GROUP_MSR)
+#define CTL(f, ...)   WORD_(#f, f, CPU_GROUP_CTL, __VA_ARGS__)
+#define MSR(f)        WORD_(#f, msr.f, CPU_GROUP_MSR)
 #define EVENT(f, ...) WORD_(#f, event.f, CPU_GROUP_EVENT, __VA_ARGS__)
-#define FPU(f) WORD_("fpu." #f, fpu.f, CPU_GROUP_FPU)
+#define FPU(f)        WORD_("fpu." #f, fpu.f, CPU_GROUP_FPU)
 /* An array within a struct or of structs, seen as `n_` words of 8 bytes. */
-#define WORDS(n, f, g, n_)                                                                                             \
-    {.kind = ROW_STATE, .name = n, .stored = true, .field = offsetof(CpuState, f), .size = 8, .count = n_,             \
-     .type = TYPE_UINT, .arg = g}
+#define WORDS(n, f, g, n_)                                                                         \
+    {                                                                                              \
+        .kind = ROW_STATE, .name = n, .stored = true, .field = offsetof(CpuState, f), .size = 8,   \
+        .count = n_, .type = TYPE_UINT, .arg = g                                                   \
+    }
 /* Field f of each element of the struct array u. */
-#define UNITS(n, u, f, g)                                                                                              \
-    {.kind = ROW_STATE, .name = n, .stored = true, .field = offsetof(CpuState, u[0].f),                                \
-     .size = sizeof(((CpuState *)0)->u[0].f), .count = G_N_ELEMENTS(((CpuState *)0)->u),                               \
-     .stride = sizeof(((CpuState *)0)->u[0]), .type = TYPE_UINT, .arg = g}
+#define UNITS(n, u, f, g)                                                                          \
+    {                                                                                              \
+        .kind = ROW_STATE, .name = n, .stored = true, .field = offsetof(CpuState, u[0].f),         \
+        .size = sizeof(((CpuState *)0)->u[0].f), .count = G_N_ELEMENTS(((CpuState *)0)->u),        \
+        .stride = sizeof(((CpuState *)0)->u[0]), .type = TYPE_UINT, .arg = g                       \
+    }
 
 // clang-format off
 const Row cpu_state_rows[] = {
@@ -142,7 +150,8 @@ enum { LEGACY = 512, HEADER_END = 576, BV_AT = 512 };
 /* Whether component i of the layout lies wholly in an image of `len` bytes. */
 static bool component_fits(const XsaveLayout *l, unsigned i, size_t len)
 {
-    return l->size[i] && l->offset[i] >= HEADER_END && l->size[i] <= len && l->offset[i] <= len - l->size[i];
+    return l->size[i] && l->offset[i] >= HEADER_END && l->size[i] <= len &&
+           l->offset[i] <= len - l->size[i];
 }
 
 /* Where struct Xsave has component i >= 2, or NULL. */
@@ -185,7 +194,8 @@ void xsave_import(CpuState *s, const void *image, size_t len, const XsaveLayout 
     x->xstate_bv = bv & ~(uint64_t)XSTATE_PKRU;
 }
 
-void xsave_export(const CpuState *s, void *image, size_t len, const XsaveLayout *layout, uint64_t mask)
+void xsave_export(const CpuState *s, void *image, size_t len, const XsaveLayout *layout,
+                  uint64_t mask)
 {
     char *to = image;
     memset(to, 0, len);
@@ -197,7 +207,8 @@ void xsave_export(const CpuState *s, void *image, size_t len, const XsaveLayout 
     uint64_t bv = mask & (XSTATE_FP | XSTATE_SSE);
     for (unsigned i = 2; i <= 7; i++) {
         if (mask >> i & 1 && component_fits(layout, i, len)) {
-            memcpy(to + layout->offset[i], component_at(&x, i), MIN(layout->size[i], xsave_layout_intel.size[i]));
+            memcpy(to + layout->offset[i], component_at(&x, i),
+                   MIN(layout->size[i], xsave_layout_intel.size[i]));
             bv |= UINT64_C(1) << i;
         }
     }

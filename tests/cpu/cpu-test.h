@@ -18,6 +18,14 @@ static inline CpuModel *model_or_fail(const char *option, const ModelEnv *env)
     return m;
 }
 
+/* The CPUs and the model that they share. */
+static inline void free_cpus(void)
+{
+    CpuModel *m = (CpuModel *)cpu_at(0)->model;
+    cpu_free_all();
+    model_free(m);
+}
+
 static inline int run_suite(Suite *s)
 {
     SRunner *r = srunner_create(s);

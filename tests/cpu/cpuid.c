@@ -41,7 +41,8 @@ START_TEST(test_out_of_range)
     uint32_t last[4];
     CpuModel *m = model_or_fail("Nehalem,level=1,kvm=off", &env);
     model_cpuid(m, NULL, 1, 0, last);
-    static const uint32_t beyond[] = {2, 0x1000, 0x40000000, 0x7fffffff, 0x80000009, 0xc0000000, UINT32_MAX};
+    static const uint32_t beyond[] = {2,          0x1000,     0x40000000, 0x7fffffff,
+                                      0x80000009, 0xc0000000, UINT32_MAX};
     for (size_t i = 0; i < G_N_ELEMENTS(beyond); i++) {
         model_cpuid(m, NULL, beyond[i], 0, r);
         ck_assert_msg(!memcmp(r, last, sizeof(r)), "%x", beyond[i]);
@@ -91,13 +92,13 @@ START_TEST(test_xsave)
     ck_assert_uint_eq(r[1], 2688);
     model_cpuid(m, c, 0xd, 1, r);
     ck_assert_uint_eq(r[0], 7);
-    ck_assert_uint_eq(r[1], 576 + 256 + 64 + 512 + 1024);       /* compacted */
+    ck_assert_uint_eq(r[1], 576 + 256 + 64 + 512 + 1024); /* compacted */
     model_cpuid(m, c, 0xd, 2, r);
     ck_assert_uint_eq(r[0], 256);
     ck_assert_uint_eq(r[1], 576);
     model_cpuid(m, c, 0xd, 9, r);
     ck_assert_uint_eq(r[1], 2688);
-    model_cpuid(m, c, 0xd, 3, r);       /* no MPX */
+    model_cpuid(m, c, 0xd, 3, r); /* no MPX */
     ck_assert_uint_eq(r[0] | r[1], 0);
     model_cpuid(m, c, 0xd, 64, r);
     ck_assert_uint_eq(r[0] | r[1], 0);
@@ -179,7 +180,7 @@ START_TEST(test_topology_amd)
     ck_assert_uint_eq(r[0] | r[1] | r[2] | r[3], 0);
     model_cpuid(m, c, 0x80000001, 0, r);
     ck_assert_uint_eq(r[0], 0x800f12);
-    ck_assert(r[2] & 2);                /* CmpLegacy */
+    ck_assert(r[2] & 2); /* CmpLegacy */
     ck_assert_uint_eq(r[3] & 0x0183f3ff, 0x0183f3ff);
     model_cpuid(m, c, 0x80000005, 0, r);
     ck_assert_uint_eq(r[2], 0x20080140);
@@ -218,7 +219,8 @@ START_TEST(test_list)
         seen[3] |= e->leaf == 0x80000008;
         if (i) {
             const CpuidEntry *p = e - 1;
-            ck_assert(p->leaf < e->leaf || (p->leaf == e->leaf && p->subleaf < e->subleaf && e->has_subleaf));
+            ck_assert(p->leaf < e->leaf ||
+                      (p->leaf == e->leaf && p->subleaf < e->subleaf && e->has_subleaf));
         }
     }
     ck_assert(seen[0] && seen[1] && seen[2] && seen[3]);
@@ -229,8 +231,10 @@ END_TEST
 /* Whatever a guest asks, there is an answer. */
 START_TEST(test_any_leaf)
 {
-    static const char *const options[] = {"486", "max", "EPYC,hv-relaxed", "base,level=0xffffffff,xlevel=0xffffffff"};
-    static const uint32_t starts[] = {0, 0x3fffffe0, 0x400000e0, 0x7fffffe0, 0xbfffffe0, 0xffffff80};
+    static const char *const options[] = {"486", "max", "EPYC,hv-relaxed",
+                                          "base,level=0xffffffff,xlevel=0xffffffff"};
+    static const uint32_t starts[] = {0,          0x3fffffe0, 0x400000e0,
+                                      0x7fffffe0, 0xbfffffe0, 0xffffff80};
     ModelEnv env = {.kvm = true, .topology = {1, 1, 1, 1}};
     for (size_t o = 0; o < G_N_ELEMENTS(options); o++) {
         CpuModel *m = model_or_fail(options[o], &env);
@@ -248,5 +252,5 @@ START_TEST(test_any_leaf)
 }
 END_TEST
 
-SUITE("cpuid", test_basic, test_out_of_range, test_dynamic, test_xsave, test_apic_ids, test_topology_intel,
-      test_topology_amd, test_list, test_any_leaf)
+SUITE("cpuid", test_basic, test_out_of_range, test_dynamic, test_xsave, test_apic_ids,
+      test_topology_intel, test_topology_amd, test_list, test_any_leaf)

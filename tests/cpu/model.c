@@ -53,7 +53,7 @@ START_TEST(test_names)
     ck_assert_uint_eq(feature_find("SSE"), 0);
     ck_assert_uint_eq(feature_find("-"), 0);
     ck_assert_uint_eq(feature_find(""), 0);
-    for (FeatureWord w = WORD_NONE + 1; w < FEATURE_WORDS; w++) {       /* each name finds its own bit */
+    for (FeatureWord w = WORD_NONE + 1; w < FEATURE_WORDS; w++) { /* each name finds its own bit */
         for (unsigned b = 0; b < 32; b++) {
             const char *n = feature_name(w, b);
             if (n && !(w == WORD_KVM && b == 3)) {
@@ -97,12 +97,16 @@ START_TEST(test_documented)
     for (size_t i = 0; i < G_N_ELEMENTS(known); i++) {
         CpuModel *m = model_or_fail(known[i].name, &env);
         ck_assert_str_eq(m->vendor, known[i].vendor);
-        ck_assert_msg(model_signature(m) == known[i].signature, "%s: %x", known[i].name, model_signature(m));
-        ck_assert_msg(m->words[WORD_1_EDX] == known[i].edx1, "%s 1.EDX %x", known[i].name, m->words[WORD_1_EDX]);
-        ck_assert_msg(m->words[WORD_1_ECX] == known[i].ecx1, "%s 1.ECX %x", known[i].name, m->words[WORD_1_ECX]);
-        ck_assert_msg(m->words[WORD_7_0_EBX] == known[i].ebx7, "%s 7.EBX %x", known[i].name, m->words[WORD_7_0_EBX]);
-        ck_assert_msg(m->words[WORD_8000_0001_EDX] == known[i].edx8, "%s 80000001.EDX %x", known[i].name,
-                      m->words[WORD_8000_0001_EDX]);
+        ck_assert_msg(model_signature(m) == known[i].signature, "%s: %x", known[i].name,
+                      model_signature(m));
+        ck_assert_msg(m->words[WORD_1_EDX] == known[i].edx1, "%s 1.EDX %x", known[i].name,
+                      m->words[WORD_1_EDX]);
+        ck_assert_msg(m->words[WORD_1_ECX] == known[i].ecx1, "%s 1.ECX %x", known[i].name,
+                      m->words[WORD_1_ECX]);
+        ck_assert_msg(m->words[WORD_7_0_EBX] == known[i].ebx7, "%s 7.EBX %x", known[i].name,
+                      m->words[WORD_7_0_EBX]);
+        ck_assert_msg(m->words[WORD_8000_0001_EDX] == known[i].edx8, "%s 80000001.EDX %x",
+                      known[i].name, m->words[WORD_8000_0001_EDX]);
         model_free(m);
     }
 }
@@ -112,10 +116,12 @@ START_TEST(test_versions)
 {
     ModelEnv env = {0};
     CpuModel *v1 = model_or_fail("Haswell-v1", &env), *plain = model_or_fail("Haswell", &env);
-    CpuModel *v4 = model_or_fail("Haswell-v4", &env), *alias = model_or_fail("Haswell-noTSX-IBRS", &env);
+    CpuModel *v4 = model_or_fail("Haswell-v4", &env),
+             *alias = model_or_fail("Haswell-noTSX-IBRS", &env);
     ck_assert_mem_eq(v1->words, plain->words, sizeof(v1->words));
     ck_assert_mem_eq(v4->words, alias->words, sizeof(v4->words));
-    ck_assert(model_has(v1, FEATURE_RTM) && !model_has(v4, FEATURE_RTM) && model_has(v4, FEATURE_SPEC_CTRL));
+    ck_assert(model_has(v1, FEATURE_RTM) && !model_has(v4, FEATURE_RTM) &&
+              model_has(v4, FEATURE_SPEC_CTRL));
     ck_assert_str_eq(alias->model_id, "Intel Core Processor (Haswell, no TSX, IBRS)");
     ck_assert_str_eq(alias->type_name, "Haswell-noTSX-IBRS-x86_64-cpu");
     model_free(v1);
@@ -130,11 +136,13 @@ END_TEST
 START_TEST(test_properties)
 {
     ModelEnv env = {.topology = {1, 1, 1, 1}};
-    CpuModel *m = model_or_fail("qemu64,+avx,-sse2,x2apic=on,cx16=off,popcnt,level=11,xlevel=0x80000004,family=6,"
-                                "model=0x2a,stepping=7,vendor=GenuineIntel,model-id=Some CPU,phys-bits=36,"
-                                "tsc-frequency=2.5G,l3-cache=off,hv-vendor-id=abc",
-                                &env);
-    ck_assert(model_has(m, FEATURE_AVX) && model_has(m, FEATURE_X2APIC) && model_has(m, FEATURE(WORD_1_ECX, 23)));
+    CpuModel *m = model_or_fail(
+        "qemu64,+avx,-sse2,x2apic=on,cx16=off,popcnt,level=11,xlevel=0x80000004,family=6,"
+        "model=0x2a,stepping=7,vendor=GenuineIntel,model-id=Some CPU,phys-bits=36,"
+        "tsc-frequency=2.5G,l3-cache=off,hv-vendor-id=abc",
+        &env);
+    ck_assert(model_has(m, FEATURE_AVX) && model_has(m, FEATURE_X2APIC) &&
+              model_has(m, FEATURE(WORD_1_ECX, 23)));
     ck_assert(!model_has(m, FEATURE(WORD_1_EDX, 26)) && !model_has(m, FEATURE(WORD_1_ECX, 13)));
     ck_assert_uint_eq(m->level, 11);
     ck_assert_uint_eq(m->xlevel, 0x80000004);
@@ -145,7 +153,7 @@ START_TEST(test_properties)
     ck_assert_int_eq(m->tsc_frequency, 2500000000);
     ck_assert(!m->l3_cache);
     model_free(m);
-    m = model_or_fail("qemu64,+sse3,-sse3,avx=off,+avx", &env);         /* -x beats +x, both beat x= */
+    m = model_or_fail("qemu64,+sse3,-sse3,avx=off,+avx", &env); /* -x beats +x, both beat x= */
     ck_assert(!model_has(m, FEATURE(WORD_1_ECX, 0)) && model_has(m, FEATURE_AVX));
     model_free(m);
     m = model_or_fail("base", &env);
@@ -166,13 +174,16 @@ START_TEST(test_bad_properties)
     ck_assert_str_eq(failure("qemu64,", &env), "Property 'qemu64-x86_64-cpu.' not found");
     ck_assert_str_eq(failure("qemu64,level=xyz", &env), "Parameter 'level' expects uint32");
     ck_assert_str_eq(failure("qemu64,level=-1", &env), "Parameter 'level' expects uint32");
-    ck_assert_str_eq(failure("qemu64,level=500000000000", &env), "Parameter 'level' expects uint32");
+    ck_assert_str_eq(failure("qemu64,level=500000000000", &env),
+                     "Parameter 'level' expects uint32");
     ck_assert_str_eq(failure("qemu64,avx=maybe", &env), "Parameter 'avx' expects 'on' or 'off'");
     ck_assert_str_eq(failure("qemu64,family=9999", &env),
                      "Property .family doesn't take value 9999 (minimum: 0, maximum: 270)");
-    ck_assert_str_eq(failure("qemu64,phys-bits=99", &env), "phys-bits should be between 32 and 52  (but is 99)");
+    ck_assert_str_eq(failure("qemu64,phys-bits=99", &env),
+                     "phys-bits should be between 32 and 52  (but is 99)");
     ck_assert_ptr_nonnull(strstr(failure("qemu64,vendor=abc", &env), "doesn't take value 'abc'"));
-    ck_assert_str_eq(failure("qemu64,tsc-frequency=1Q", &env), "Parameter 'tsc-frequency' expects int64");
+    ck_assert_str_eq(failure("qemu64,tsc-frequency=1Q", &env),
+                     "Parameter 'tsc-frequency' expects int64");
     ck_assert_str_eq(failure("host", &env), "CPU model 'host' requires KVM");
 }
 END_TEST
@@ -182,8 +193,9 @@ START_TEST(test_filter)
     warnings = g_string_new(NULL);
     ModelEnv env = {.supported = host, .kvm = true, .phys_bits = 39, .warn = collect};
     CpuModel *m = model_or_fail("Westmere", &env);
-    ck_assert_str_eq(warnings->str, "host doesn't support requested feature: CPUID.01H:ECX.aes [bit 25]\n"
-                                    "host doesn't support requested feature: CPUID.06H:EAX.arat [bit 2]\n");
+    ck_assert_str_eq(warnings->str,
+                     "host doesn't support requested feature: CPUID.01H:ECX.aes [bit 25]\n"
+                     "host doesn't support requested feature: CPUID.06H:EAX.arat [bit 2]\n");
     ck_assert(!model_has(m, FEATURE(WORD_1_ECX, 25)));
     ck_assert(model_has(m, FEATURE_KVM_CLOCK) && model_has(m, FEATURE_KVM_CLOCK_OLD));
     ck_assert(model_has(m, FEATURE_X2APIC) && model_has(m, FEATURE_HYPERVISOR));
@@ -198,12 +210,16 @@ START_TEST(test_filter)
     m = model_or_fail("Westmere,-aes,arat=off,enforce", &env);
     ck_assert_str_eq(warnings->str, "");
     model_free(m);
-    ck_assert_str_eq(failure("Nehalem,+vmx,enforce", &env), "Host doesn't support requested features");
-    ck_assert_str_eq(warnings->str, "host doesn't support requested feature: CPUID.01H:ECX.vmx [bit 5]\n");
+    ck_assert_str_eq(failure("Nehalem,+vmx,enforce", &env),
+                     "Host doesn't support requested features");
+    ck_assert_str_eq(warnings->str,
+                     "host doesn't support requested feature: CPUID.01H:ECX.vmx [bit 5]\n");
     env.kvm = false;
     g_string_truncate(warnings, 0);
-    ck_assert_str_eq(failure("Nehalem,+avx,enforce", &env), "TCG doesn't support requested features");
-    ck_assert_str_eq(warnings->str, "TCG doesn't support requested feature: CPUID.01H:ECX.avx [bit 28]\n");
+    ck_assert_str_eq(failure("Nehalem,+avx,enforce", &env),
+                     "TCG doesn't support requested features");
+    ck_assert_str_eq(warnings->str,
+                     "TCG doesn't support requested feature: CPUID.01H:ECX.avx [bit 28]\n");
     g_string_free(warnings, true);
 }
 END_TEST
@@ -237,10 +253,10 @@ START_TEST(test_derived)
     ck_assert_uint_eq(model_xcr0(m) | m->words[WORD_XSAVE], 0);
     model_free(m);
     m = model_or_fail("qemu64,-svm,+npt,+smep", &env);
-    ck_assert_uint_eq(m->words[WORD_SVM], 0);           /* nothing without svm */
+    ck_assert_uint_eq(m->words[WORD_SVM], 0); /* nothing without svm */
     model_free(m);
     m = model_or_fail("pentium3,+smep", &env);
-    ck_assert_uint_eq(m->level, 7);                     /* so that the guest can see it */
+    ck_assert_uint_eq(m->level, 7); /* so that the guest can see it */
     ck_assert_uint_eq(m->phys_bits, 36);
     model_free(m);
     m = model_or_fail("486", &env);
@@ -254,7 +270,8 @@ START_TEST(test_lists)
     g_autofree char *help = model_help();
     ck_assert(g_str_has_prefix(help, "Available CPUs:\nx86 486 "));
     ck_assert_ptr_nonnull(strstr(help, "\nx86 Nehalem-IBRS          (alias of Nehalem-v2)\n"));
-    ck_assert_ptr_nonnull(strstr(help, "\nx86 Nehalem-v1            Intel Core i7 9xx (Nehalem Class Core i7)\n"));
+    ck_assert_ptr_nonnull(
+        strstr(help, "\nx86 Nehalem-v1            Intel Core i7 9xx (Nehalem Class Core i7)\n"));
     ck_assert_ptr_nonnull(strstr(help, "\nRecognized CPUID flags:\n  3dnow 3dnowext "));
     ModelEnv env = {.supported = host, .kvm = true};
     g_autoptr(GPtrArray) list = model_list(&env);
@@ -284,7 +301,8 @@ END_TEST
 START_TEST(test_hyperv)
 {
     ModelEnv env = {.kvm = true};
-    CpuModel *m = model_or_fail("Nehalem,hv-relaxed,hv_vapic,hv-time=on,hv-spinlocks=0x1fff,hv-vendor-id=KVM Hv", &env);
+    CpuModel *m = model_or_fail(
+        "Nehalem,hv-relaxed,hv_vapic,hv-time=on,hv-spinlocks=0x1fff,hv-vendor-id=KVM Hv", &env);
     uint32_t r[4];
     model_cpuid(m, NULL, 0x40000000, 0, r);
     ck_assert_uint_eq(r[0], 0x40000005);
@@ -300,9 +318,10 @@ START_TEST(test_hyperv)
     ck_assert_uint_eq(r[0], 0x40000101);
     ck_assert_mem_eq(&r[1], "KVMKVMKVM\0\0\0", 12);
     model_free(m);
-    ck_assert_str_eq(failure("Nehalem,hv-stimer", &env), "CPU property 'hv-stimer' needs 'hv-synic' as well");
+    ck_assert_str_eq(failure("Nehalem,hv-stimer", &env),
+                     "CPU property 'hv-stimer' needs 'hv-synic' as well");
 }
 END_TEST
 
-SUITE("cpu models", test_names, test_documented, test_versions, test_properties, test_bad_properties, test_filter,
-      test_host, test_derived, test_lists, test_hyperv)
+SUITE("cpu models", test_names, test_documented, test_versions, test_properties,
+      test_bad_properties, test_filter, test_host, test_derived, test_lists, test_hyperv)

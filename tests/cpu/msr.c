@@ -30,7 +30,7 @@ START_TEST(test_table)
             }
         }
     }
-    cpu_free_all();
+    free_cpus();
 }
 END_TEST
 
@@ -66,7 +66,7 @@ START_TEST(test_masks)
         }
     }
     ck_assert_uint_gt(tried, 60);
-    cpu_free_all();
+    free_cpus();
 }
 END_TEST
 
@@ -77,11 +77,11 @@ START_TEST(test_types)
     ck_assert(!msr_write(cpu, MSR_PAT, UINT64_C(0x0002040600070406)));
     ck_assert_uint_eq(get(MSR_PAT), UINT64_C(0x0007010600070406));
     ck_assert(msr_write(cpu, 0x250, UINT64_C(0x0606060606060606)));
-    ck_assert(!msr_write(cpu, 0x250, UINT64_C(0x0706060606060606)));    /* UC- exists in PAT only */
+    ck_assert(!msr_write(cpu, 0x250, UINT64_C(0x0706060606060606))); /* UC- exists in PAT only */
     ck_assert(msr_write(cpu, 0x200, UINT64_C(0x80000006)));
     ck_assert(!msr_write(cpu, 0x200, UINT64_C(0x80000106)));
     ck_assert(msr_write(cpu, 0x201, UINT64_C(0xff80000800)));
-    ck_assert(!msr_write(cpu, 0x201, UINT64_C(0x1ff80000800)));         /* beyond 40 bits */
+    ck_assert(!msr_write(cpu, 0x201, UINT64_C(0x1ff80000800))); /* beyond 40 bits */
     ck_assert_uint_eq(cpu->state.msr.mtrr[0].mask, UINT64_C(0xff80000800));
     ck_assert(msr_write(cpu, 0x203, UINT64_C(0x800)));
     ck_assert_uint_eq(cpu->state.msr.mtrr[1].mask, 0x800);
@@ -89,7 +89,7 @@ START_TEST(test_types)
     ck_assert(!msr_write(cpu, MSR_MTRR_CAP, 0x508));
     ck_assert(msr_write(cpu, MSR_MTRR_DEF_TYPE, 0xc06));
     ck_assert(!msr_write(cpu, MSR_MTRR_DEF_TYPE, 0xc02));
-    cpu_free_all();
+    free_cpus();
 }
 END_TEST
 
@@ -97,20 +97,20 @@ START_TEST(test_efer)
 {
     start("qemu64", false);
     ck_assert(msr_write(cpu, MSR_EFER, EFER_SCE | EFER_LME | EFER_NXE));
-    ck_assert(!msr_write(cpu, MSR_EFER, EFER_FFXSR));   /* qemu64 has no fxsr-opt */
+    ck_assert(!msr_write(cpu, MSR_EFER, EFER_FFXSR)); /* qemu64 has no fxsr-opt */
     cpu->state.cr0 |= CR0_PG | CR0_PE;
     cpu->state.efer |= EFER_LMA;
-    ck_assert(!msr_write(cpu, MSR_EFER, EFER_SCE));     /* LME is fixed while paging */
+    ck_assert(!msr_write(cpu, MSR_EFER, EFER_SCE)); /* LME is fixed while paging */
     ck_assert(msr_write(cpu, MSR_EFER, EFER_LME));
     ck_assert_uint_eq(cpu->state.efer, EFER_LME | EFER_LMA);
-    cpu_free_all();
+    free_cpus();
     start("pentium3", false);
     ck_assert(!msr_write(cpu, MSR_EFER, EFER_SCE));
     uint64_t v;
-    ck_assert(!msr_read(cpu, MSR_LSTAR, &v));           /* no long mode */
+    ck_assert(!msr_read(cpu, MSR_LSTAR, &v)); /* no long mode */
     ck_assert(!msr_read(cpu, 0x12345678, &v));
     ck_assert(!msr_write(cpu, 0x12345678, 0));
-    cpu_free_all();
+    free_cpus();
 }
 END_TEST
 
@@ -120,13 +120,13 @@ START_TEST(test_apic_base)
     uint64_t base = 0xfee00900;
     ck_assert(!msr_write(cpu, MSR_APIC_BASE, (base & ~UINT64_C(0x800)) | 0x400));
     ck_assert(msr_write(cpu, MSR_APIC_BASE, base | 0x400));
-    ck_assert(!msr_write(cpu, MSR_APIC_BASE, base));    /* x2APIC back to xAPIC */
+    ck_assert(!msr_write(cpu, MSR_APIC_BASE, base)); /* x2APIC back to xAPIC */
     ck_assert(msr_write(cpu, MSR_APIC_BASE, base & ~UINT64_C(0x800)));
-    ck_assert(!msr_write(cpu, MSR_APIC_BASE, base | 0x400));    /* disabled to x2APIC */
+    ck_assert(!msr_write(cpu, MSR_APIC_BASE, base | 0x400)); /* disabled to x2APIC */
     ck_assert(msr_write(cpu, MSR_APIC_BASE, base));
     ck_assert(!msr_write(cpu, MSR_APIC_BASE, base | 1));
     ck_assert(!msr_write(cpu, MSR_APIC_BASE, base | UINT64_C(1) << 45));
-    cpu_free_all();
+    free_cpus();
 }
 END_TEST
 
@@ -137,7 +137,7 @@ START_TEST(test_tsc)
     ck_assert_uint_eq(get(MSR_TSC_ADJUST), 1000);
     ck_assert(msr_write(cpu, MSR_TSC_ADJUST, 400));
     ck_assert_uint_eq(get(MSR_TSC), 400);
-    cpu_free_all();
+    free_cpus();
 }
 END_TEST
 
@@ -150,7 +150,7 @@ START_TEST(test_machine_check)
     ck_assert_uint_eq(get(0x405), 7);
     ck_assert(msr_write(cpu, 0x405, 0));
     ck_assert_uint_eq(cpu->state.msr.mc[1].status, 0);
-    cpu_free_all();
+    free_cpus();
 }
 END_TEST
 
@@ -164,5 +164,5 @@ START_TEST(test_canonical)
 }
 END_TEST
 
-SUITE("cpu msr", test_table, test_masks, test_types, test_efer, test_apic_base, test_tsc, test_machine_check,
-      test_canonical)
+SUITE("cpu msr", test_table, test_masks, test_types, test_efer, test_apic_base, test_tsc,
+      test_machine_check, test_canonical)

@@ -45,7 +45,7 @@ START_TEST(test_reset)
     ck_assert_uint_eq(ap->state.msr.apic_base, 0xfee00800);
     ck_assert_ptr_eq(cpu_by_apic_id(1), ap);
     ck_assert_ptr_eq(cpu_at(2), NULL);
-    cpu_free_all();
+    free_cpus();
 }
 END_TEST
 
@@ -77,21 +77,21 @@ START_TEST(test_init)
     cpu_init_signal(c);
     ck_assert_uint_eq(s->rip, 5);
     ck_assert(s->event.init_latched);
-    cpu_free_all();
+    free_cpus();
 }
 END_TEST
 
 START_TEST(test_sipi)
 {
     Cpu *c = new_cpu("qemu64");
-    cpu_start_at(c, 0x9a);              /* the boot CPU waits for none */
+    cpu_start_at(c, 0x9a); /* the boot CPU waits for none */
     ck_assert_uint_eq(c->state.rip, 0xfff0);
     Cpu *ap = cpu_new(c->model, 1, NULL);
     cpu_start_at(ap, 0x9a);
     ck_assert(!ap->halted && !ap->wait_sipi);
     ck_assert_uint_eq(ap->state.seg[SEG_CS].selector, 0x9a00);
     ck_assert_uint_eq(cpu_linear_ip(&ap->state), 0x9a000);
-    cpu_free_all();
+    free_cpus();
 }
 END_TEST
 
@@ -111,7 +111,7 @@ START_TEST(test_events)
     ck_assert_uint_eq(c->events, CPU_EVENT_INTR | CPU_EVENT_NMI);
     cpu_lower(c, CPU_EVENT_INTR);
     ck_assert_uint_eq(c->events, CPU_EVENT_NMI);
-    cpu_free_all();
+    free_cpus();
 }
 END_TEST
 
@@ -142,7 +142,7 @@ START_TEST(test_rows_cover)
         event_missing += !owned[offsetof(CpuState, event) + i];
     }
     ck_assert_uint_eq(msr_missing, 0);
-    ck_assert_uint_le(event_missing, 12);       /* padding only */
+    ck_assert_uint_le(event_missing, 12); /* padding only */
     ck_assert_uint_gt(named, 2600);
 }
 END_TEST
@@ -188,7 +188,8 @@ START_TEST(test_xsave)
     a.fpu.zmm_hi[3][7] = 33;
     a.fpu.opmask[1] = 11;
     a.pkru = 0x55;
-    xsave_export(&a, image, sizeof(image), &amd, XSTATE_FP | XSTATE_SSE | XSTATE_AVX | XSTATE_AVX512 | XSTATE_PKRU);
+    xsave_export(&a, image, sizeof(image), &amd,
+                 XSTATE_FP | XSTATE_SSE | XSTATE_AVX | XSTATE_AVX512 | XSTATE_PKRU);
     ck_assert_uint_eq(load_le(image + 2432, 4), 0x55);
     ck_assert_uint_eq(load_le(image + 840, 8), 11);
     ck_assert_uint_eq(load_le(image + 512, 8), 0x2e7);
@@ -212,10 +213,10 @@ END_TEST
 
 START_TEST(test_tags)
 {
-    Xsave x = {.fsw = 3 << 11, .ftw = 0x18};    /* TOP 3: physical 3 is ST0, 4 is ST1 */
+    Xsave x = {.fsw = 3 << 11, .ftw = 0x18}; /* TOP 3: physical 3 is ST0, 4 is ST1 */
     x.st[0] = (FpReg){.mantissa = UINT64_C(1) << 63, .sign_exponent = 0x3fff};
     x.st[1] = (FpReg){.sign_exponent = 0x7fff, .mantissa = UINT64_C(1) << 63};
-    ck_assert_uint_eq(fpu_tag_word(&x), 0xfe3f);        /* 3 valid, 4 special, others empty */
+    ck_assert_uint_eq(fpu_tag_word(&x), 0xfe3f); /* 3 valid, 4 special, others empty */
     ck_assert_uint_eq(fpu_abridge_tags(0xfe3f), 0x18);
 }
 END_TEST
@@ -232,11 +233,13 @@ START_TEST(test_print_real)
                         "CS =f000 ffff0000 0000ffff 00009b00\n";
     ck_assert_msg(g_str_has_prefix(out->str, start), "%s", out->str);
     ck_assert_ptr_nonnull(strstr(out->str, "GDT=     00000000 0000ffff\n"));
-    ck_assert_ptr_nonnull(strstr(out->str, "CR0=60000010 CR2=00000000 CR3=00000000 CR4=00000000\n"));
-    ck_assert_ptr_nonnull(strstr(out->str, "DR6=00000000ffff0ff0 DR7=0000000000000400\nEFER=0000000000000000\n"));
+    ck_assert_ptr_nonnull(
+        strstr(out->str, "CR0=60000010 CR2=00000000 CR3=00000000 CR4=00000000\n"));
+    ck_assert_ptr_nonnull(
+        strstr(out->str, "DR6=00000000ffff0ff0 DR7=0000000000000400\nEFER=0000000000000000\n"));
     ck_assert_ptr_nonnull(strstr(out->str, "FSW=0000 [ST=0] FTW=ff MXCSR=00001f80\n"));
     ck_assert(g_str_has_suffix(out->str, "XMM07=0000000000000000 0000000000000000\n"));
-    cpu_free_all();
+    free_cpus();
 }
 END_TEST
 
@@ -254,16 +257,19 @@ START_TEST(test_print_long)
     s.seg[SEG_LDTR] = (Segment){.attr = ATTR_UNUSABLE};
     s.event.interrupt_shadow = SHADOW_STI;
     cpu_state_print(&s, out, 0, true, true);
+    ck_assert_ptr_nonnull(strstr(
+        out->str, "RIP=ffffffff81000000 RFL=00000047 [---Z-PC] CPL=0 II=1 A20=1 SMM=0 HLT=1\n"));
     ck_assert_ptr_nonnull(
-        strstr(out->str, "RIP=ffffffff81000000 RFL=00000047 [---Z-PC] CPL=0 II=1 A20=1 SMM=0 HLT=1\n"));
-    ck_assert_ptr_nonnull(strstr(out->str, "CS =0010 0000000000000000 ffffffff 00a09b00 DPL=0 CS64 [-RA]\n"));
-    ck_assert_ptr_nonnull(strstr(out->str, "SS =0018 0000000000000000 ffffffff 00c09300 DPL=0 DS   [-WA]\n"));
+        strstr(out->str, "CS =0010 0000000000000000 ffffffff 00a09b00 DPL=0 CS64 [-RA]\n"));
+    ck_assert_ptr_nonnull(
+        strstr(out->str, "SS =0018 0000000000000000 ffffffff 00c09300 DPL=0 DS   [-WA]\n"));
     ck_assert_ptr_nonnull(strstr(out->str, "LDT=0000 0000000000000000 00000000 00000000\n"));
-    ck_assert_ptr_nonnull(strstr(out->str, "TR =0040 0000000000000000 00004087 00008b00 DPL=0 TSS64-busy\n"));
+    ck_assert_ptr_nonnull(
+        strstr(out->str, "TR =0040 0000000000000000 00004087 00008b00 DPL=0 TSS64-busy\n"));
     ck_assert_ptr_nonnull(strstr(out->str, "GDT=     0000000000000000 00000000\n"));
     ck_assert_ptr_null(strstr(out->str, "FCW="));
 }
 END_TEST
 
-SUITE("cpu state", test_reset, test_init, test_sipi, test_events, test_rows_cover, test_modes, test_xsave, test_tags,
-      test_print_real, test_print_long)
+SUITE("cpu state", test_reset, test_init, test_sipi, test_events, test_rows_cover, test_modes,
+      test_xsave, test_tags, test_print_real, test_print_long)
