@@ -102,6 +102,7 @@ static GSList *chars;                   /* of every device made */
 static Char *new_char(void)
 {
     Char *c = g_malloc0(sizeof(Char));
+    c->pending = g_byte_array_new();
     c->class = &sink_class;
     c->open = true;
     c->logfd = -1;
