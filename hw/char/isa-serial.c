@@ -15,8 +15,6 @@ static const struct {
     uint8_t irq;
 } customary[] = {{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
 
-extern const DeviceClass isa_serial_class;
-
 static bool isa_serial_realize(void *dev, GError **error)
 {
     IsaSerial *s = dev;
