@@ -1,5 +1,6 @@
 /* Media that come and go, what people ask about a drive, and its size. */
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "block/drive-private.h"
 #include "block/worker.h"
@@ -86,6 +87,13 @@ bool drive_eject(Drive *d, bool force, GError **error)
     return true;
 }
 
+static bool same_file(const Drive *d, const char *path)
+{
+    struct stat now, wanted;
+    return d->root && d->root->filename && !stat(d->root->filename, &now) && !stat(path, &wanted) &&
+           now.st_dev == wanted.st_dev && now.st_ino == wanted.st_ino;
+}
+
 bool drive_change_medium(Drive *d, const char *path, const char *format, DriveReadonly readonly, bool force,
                          GError **error)
 {
@@ -102,10 +110,11 @@ bool drive_change_medium(Drive *d, const char *path, const char *format, DriveRe
     if (readonly != READONLY_RETAIN) {
         settings.mode.readonly = readonly == READONLY_ON;
     }
-    /* The same image again: our own lock on it must not be in the way, so the old one goes first when needed. */
-    GError *why = NULL;
-    if (!drive_medium_open(&settings, d->id, options, &node, &why)) {
-        g_propagate_error(error, why);
+    if (same_file(d, path)) {           /* our own lock on it would be in the way */
+        medium_remove(d);
+        medium_changed(d, false);
+    }
+    if (!drive_medium_open(&settings, d->id, options, &node, error)) {
         return false;
     }
     if (d->root) {

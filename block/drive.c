@@ -205,7 +205,7 @@ static void request_run(void *arg)
 {
     DriveRequest *r = arg;
     for (;;) {
-        r->result = MIN(request_io(r), 0);
+        r->result = request_io(r);
         account(r);
         if (r->result >= 0 || r->cancelled || error_policy(r)) {
             break;

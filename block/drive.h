@@ -65,7 +65,8 @@ void drive_guest_lock(Drive *d, bool locked);
  * end first; the device hears media_changed, and events tell of a tray that moved. */
 typedef enum DriveReadonly { READONLY_RETAIN, READONLY_ON, READONLY_OFF } DriveReadonly;
 bool drive_eject(Drive *d, bool force, GError **error);
-/* format may be NULL: probed.  When the new medium cannot be opened the drive keeps what it has. */
+/* format may be NULL: probed.  When the new medium cannot be opened the drive keeps what it has
+ * (except that the same file, to be opened in another way, goes first). */
 bool drive_change_medium(Drive *d, const char *path, const char *format, DriveReadonly readonly, bool force,
                          GError **error);
 bool drive_resize(Drive *d, int64_t length, GError **error);    /* block_resize */
