@@ -380,7 +380,7 @@ static uint64_t a_get(const void *dev, unsigned arg, unsigned i)
 // clang-format off
 static const Row rows[] = {
     PROP(Rtc, base_year, "0", "Year that the registers 00 00 stand for", .max = 9999),
-    PROP(Rtc, base, "-1", "Seconds since 1970 at which the clock starts; -1: the host's UTC"),
+    PROP(Rtc, base, "0", "Date that it shows at power-on: seconds since 1970, in the guest's time zone"),
     PROP(Rtc, clock, "vm", "Clock that drives it", .type = TYPE_ENUM, .names = clocks),
     PROP(Rtc, lost_tick_policy, "discard", "What becomes of periodic interrupts that came too fast",
          .type = TYPE_ENUM, .names = lost_tick_policies),
@@ -432,12 +432,7 @@ static void rtc_reset(void *dev, bool power_on)
     int64_t fraction;
 
     if (power_on) {
-        int64_t host = clock_now(CLOCK_HOST);
-        if (s->base == -1) {
-            set_time(s, host / NS_PER_SECOND, host % NS_PER_SECOND);
-        } else {
-            set_time(s, CLAMP(s->base, -MAX_SECONDS / 2, MAX_SECONDS / 2), 0);
-        }
+        set_time(s, CLAMP(s->base, -MAX_SECONDS / 2, MAX_SECONDS / 2), 0);
         s->start_s = s->offset_s;
         freeze(s);
     }
