@@ -90,25 +90,29 @@ static void leaf_4(const CpuModel *m, uint32_t sub, uint32_t r[4])
 
 /* ---- 7, BH, DH, 1FH ---- */
 
+static uint32_t last_of_leaf_7(const CpuModel *m)
+{
+    if (m->words[WORD_7_2_EDX]) {
+        return 2;
+    }
+    return m->words[WORD_7_1_EAX] || m->words[WORD_7_1_EDX] ? 1 : 0;
+}
+
 static void leaf_7(const CpuModel *m, const Cpu *c, uint32_t sub, uint32_t r[4])
 {
-    switch (sub) {
-    case 0:
-        r[EAX] = m->words[WORD_7_2_EDX]                             ? 2
-                 : m->words[WORD_7_1_EAX] || m->words[WORD_7_1_EDX] ? 1
-                                                                    : 0;
+    if (sub == 0) {
+        r[EAX] = last_of_leaf_7(m);
         r[EBX] = m->words[WORD_7_0_EBX];
         r[ECX] = m->words[WORD_7_0_ECX];
         r[EDX] = m->words[WORD_7_0_EDX];
         if (c && c->state.cr4 & CR4_PKE && model_has(m, FEATURE_PKU)) {
             r[ECX] |= 1u << 4;
         }
-        break;
-    case 1:
+    } else if (sub == 1) {
         r[EAX] = m->words[WORD_7_1_EAX];
         r[EDX] = m->words[WORD_7_1_EDX];
-        break;
-    case 2: r[EDX] = m->words[WORD_7_2_EDX]; break;
+    } else if (sub == 2) {
+        r[EDX] = m->words[WORD_7_2_EDX];
     }
 }
 

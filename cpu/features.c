@@ -40,7 +40,7 @@ const FeatureWordInfo feature_words[FEATURE_WORDS] = {
     [WORD_8000_0001_ECX] = {.leaf = 0x80000001, .reg = 2, .names =
         "lahf-lm cmp-legacy svm extapic cr8legacy abm sse4a misalignsse 3dnowprefetch osvw ibs xop skinit wdt - lwp "
         "fma4 tce - nodeid-msr - tbm topoext perfctr-core perfctr-nb - - - - - - -",
-        .static_bits = 1u << 1},
+        .static_bits = 1u << 1, .by_name_only = 1u << 22 /* TOPOEXT */},
     [WORD_8000_0007_EDX] = {.leaf = 0x80000007, .reg = 3, .names = "- - - - - - - - invtsc",
         .unmigratable = 1u << 8},
     [WORD_8000_0008_EBX] = {.leaf = 0x80000008, .reg = 1, .names =

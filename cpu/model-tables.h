@@ -13,7 +13,8 @@ typedef struct FeatureWordInfo {
     bool synthetic;                     /* no register: only a set of names                    */
     uint32_t dynamic;                   /* follow CR4 and such: never part of a model          */
     uint32_t static_bits;               /* made by us whatever the accelerator says            */
-    uint32_t unmigratable;              /* not part of "max" unless asked for                  */
+    uint32_t unmigratable;              /* in "max" and "host" only with migratable=off        */
+    uint32_t by_name_only;              /* in "max" and "host" only when asked for by name     */
 } FeatureWordInfo;
 extern const FeatureWordInfo feature_words[FEATURE_WORDS];
 

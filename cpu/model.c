@@ -159,7 +159,7 @@ static void load_max(Options *o)
         const FeatureWordInfo *info = &feature_words[w];
         uint32_t keep = m->migratable ? named_bits(w) & ~info->unmigratable : ~0u;
         if (!info->synthetic && w != WORD_KVM_HINTS) {
-            m->words[w] = word_supported(env, w) & keep & ~info->static_bits;
+            m->words[w] = word_supported(env, w) & keep & ~info->static_bits & ~info->by_name_only;
         }
     }
     apply_list(m->words, "hypervisor", true);
