@@ -152,6 +152,38 @@ static bool same_name(const char *user, const char *name, size_t len)
     return user[len] == '\0';
 }
 
+/* Walks the names of a word: the next one, its length and its bit.  False: no more. */
+static bool next_name(const char **p, size_t *len, unsigned *bit, bool first)
+{
+    if (!first) {
+        *p += *len;
+        ++*bit;
+    }
+    for (;; ++*bit) {
+        *p += **p == ' ';
+        *len = strcspn(*p, " ");
+        if (*len == 0) {
+            return false;
+        }
+        if (!(*len == 1 && **p == '-')) {
+            return true;
+        }
+        *p += *len;
+    }
+}
+
+uint32_t feature_named_bits(FeatureWord w)
+{
+    const char *p = feature_words[w].names;
+    size_t len = 0;
+    unsigned bit = 0;
+    uint32_t bits = 0;
+    for (bool first = true; p && next_name(&p, &len, &bit, first); first = false) {
+        bits |= 1u << bit;
+    }
+    return bits;
+}
+
 unsigned feature_find(const char *name)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(aliases); i++) {
@@ -161,11 +193,11 @@ unsigned feature_find(const char *name)
         }
     }
     for (FeatureWord w = WORD_NONE + 1; w < FEATURE_WORDS; w++) {
-        const char *start;
-        size_t len;
-        for (unsigned bit = 0; bit < 32 && feature_words[w].names; bit++) {
-            if (nth_name(feature_words[w].names, bit, &start, &len) &&
-                same_name(name, start, len)) {
+        const char *p = feature_words[w].names;
+        size_t len = 0;
+        unsigned bit = 0;
+        for (bool first = true; p && next_name(&p, &len, &bit, first); first = false) {
+            if (same_name(name, p, len)) {
                 return FEATURE(w, bit);
             }
         }

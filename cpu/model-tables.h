@@ -17,6 +17,7 @@ typedef struct FeatureWordInfo {
     uint32_t by_name_only;              /* in "max" and "host" only when asked for by name     */
 } FeatureWordInfo;
 extern const FeatureWordInfo feature_words[FEATURE_WORDS];
+uint32_t feature_named_bits(FeatureWord w);
 
 typedef struct FeatureDependency {
     unsigned needs;                     /* without this feature ...                            */

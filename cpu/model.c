@@ -1,6 +1,7 @@
 /* Making a CPU model from `-cpu` text. */
 #include "cpu/model.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <string.h>
 
@@ -19,15 +20,6 @@ typedef struct Options {
 } Options;
 
 /* ---- What the accelerator can give ---- */
-
-static uint32_t named_bits(FeatureWord w)
-{
-    uint32_t bits = 0;
-    for (unsigned b = 0; b < 32; b++) {
-        bits |= (uint32_t)(feature_name(w, b) != NULL) << b;
-    }
-    return bits;
-}
 
 /* What CpuState has no place for, so that nobody can offer it: AMX tiles, processor trace, last
  * branch records, SGX. */
@@ -52,10 +44,10 @@ static uint32_t word_supported(const ModelEnv *env, FeatureWord w)
         return 0;
     }
     if (info->synthetic) {
-        return named_bits(w);
+        return feature_named_bits(w);
     }
     if (!env->supported) {
-        return (named_bits(w) & ~not_held(w)) | info->static_bits;
+        return (feature_named_bits(w) & ~not_held(w)) | info->static_bits;
     }
     uint32_t bits = (uint32_t)env->supported(info->leaf, info->subleaf, info->reg) & ~info->dynamic;
     return (bits & ~not_held(w)) | info->static_bits;
@@ -150,6 +142,23 @@ static void load_row(CpuModel *m, const ModelRow *r, unsigned version)
     apply_list(m->words, "hypervisor", true);
 }
 
+/* The brand string; not every KVM passes it on. */
+static void host_brand(CpuModel *m)
+{
+    for (unsigned i = 0; i < 12; i++) {
+        uint32_t part = (uint32_t)m->env.supported(0x80000002 + i / 4, 0, i % 4);
+        memcpy(m->model_id + 4 * i, &part, 4);
+    }
+    if (m->model_id[0]) {
+        return;
+    }
+    for (unsigned leaf = 0; leaf < 3; leaf++) {
+        uint32_t r[4] = {0};
+        __get_cpuid(0x80000002 + leaf, &r[0], &r[1], &r[2], &r[3]);
+        memcpy(m->model_id + 16 * leaf, r, 16);
+    }
+}
+
 /* "host" and "max": all there is, and under KVM the host's identity. */
 static void load_max(Options *o)
 {
@@ -157,7 +166,7 @@ static void load_max(Options *o)
     const ModelEnv *env = &m->env;
     for (FeatureWord w = WORD_NONE + 1; w < FEATURE_WORDS; w++) {
         const FeatureWordInfo *info = &feature_words[w];
-        uint32_t keep = m->migratable ? named_bits(w) & ~info->unmigratable : ~0u;
+        uint32_t keep = m->migratable ? feature_named_bits(w) & ~info->unmigratable : ~0u;
         if (!info->synthetic && w != WORD_KVM_HINTS) {
             m->words[w] = word_supported(env, w) & keep & ~info->static_bits & ~info->by_name_only;
         }
@@ -171,10 +180,7 @@ static void load_max(Options *o)
         m->family = (sig >> 8 & 15) + ((sig >> 8 & 15) == 15 ? sig >> 20 & 0xff : 0);
         m->model = (sig >> 4 & 15) | (sig >> 12 & 0xf0);
         m->stepping = sig & 15;
-        for (unsigned i = 0; i < 12; i++) {
-            uint32_t part = env->supported(0x80000002 + i / 4, 0, i % 4);
-            memcpy(m->model_id + 4 * i, &part, 4);
-        }
+        host_brand(m);
         o->min_level = env->supported(0, 0, 0);
         o->min_xlevel = env->supported(0x80000000, 0, 0);
         o->host_phys_bits = true;
@@ -518,7 +524,7 @@ static bool finish(Options *o, GError **error)
     if (!model_has(m, FEATURE_XSAVE)) {
         m->words[WORD_XSAVE] = 0;
     }
-    if (m->words[WORD_HYPERV] || m->hv_spinlocks != UINT32_MAX) {
+    if (m->env.kvm && (m->words[WORD_HYPERV] || m->hv_spinlocks != UINT32_MAX)) {
         m->words[WORD_HYPERV] |= 1u << HV_ANY % 32;
     }
     derive_topology_bits(m);
