@@ -113,6 +113,16 @@ bool char_is_ringbuf(const Char *c);
 size_t char_ringbuf_count(const Char *c);
 size_t char_ringbuf_read(Char *c, uint8_t *buf, size_t len);
 
+/* Screens for virtual consoles (kind "vc"): ui/ fills this in when the display shows such consoles; while it is NULL, what
+ * is written to them is lost.  columns and rows 0: as the display likes. */
+typedef struct CharVcOps {
+    void *(*open)(Char *c, unsigned columns, unsigned rows);
+    void (*close)(void *vc);
+    void (*write)(void *vc, const uint8_t *buf, size_t len);
+    void (*accept)(void *vc);           /* the front end has room again for what was typed */
+} CharVcOps;
+extern const CharVcOps *char_vc_ops;
+
 /* For back ends: something came in (at most what can_receive said), opened, closed, room again. */
 size_t char_can_receive(Char *c);
 void char_receive(Char *c, const uint8_t *buf, size_t len);

@@ -111,7 +111,7 @@ void console_free(Console *c)
 Surface *console_surface(Console *c)
 {
     if (!c->surface.image) {
-        surface_set(c, 640, 400); /* late: a console that nobody looks at costs no pixels */
+        surface_set(c, 640, 480); /* late: a console that nobody looks at costs no pixels */
     }
     return &c->surface;
 }
@@ -209,4 +209,16 @@ bool console_text(Console *c, TextCell *cells, unsigned room, unsigned *columns,
                   int *cx, int *cy)
 {
     return c->source->text && c->source->text(c->dev, cells, room, columns, rows, cx, cy);
+}
+
+bool console_takes_text(const Console *c)
+{
+    return c->source->type != NULL;
+}
+
+void console_type(Console *c, const char *text, size_t len)
+{
+    if (c->source->type) {
+        c->source->type(c->dev, text, len);
+    }
 }

@@ -28,10 +28,12 @@ typedef struct ConsoleSource {
     /* Text modes: fill `cells` (columns * rows), give the cursor (-1: hidden).  False while in a graphics mode. */
     bool (*text)(void *dev, TextCell *cells, unsigned room, unsigned *columns, unsigned *rows, int *cursor_x,
                  int *cursor_y);
+    /* A terminal: takes what is typed as bytes.  NULL: keys go to the machine's keyboard. */
+    void (*type)(void *dev, const char *text, size_t len);
 } ConsoleSource;
 Console *console_new(const char *label, const ConsoleSource *source, void *dev);
 void console_free(Console *c);
-Surface *console_surface(Console *c);   /* 640x400 black until the device resizes */
+Surface *console_surface(Console *c);   /* 640x480 black until the device resizes */
 /* A new black surface; listeners learn of it.  Nothing happens when that is its size already.  Sizes are cut to
  * 1 .. CONSOLE_MAX_SIZE. */
 enum { CONSOLE_MAX_SIZE = 16384 };
@@ -57,6 +59,9 @@ void *console_device(const Console *c);
 unsigned console_count(void);
 void console_refresh(Console *c);       /* update() now */
 bool console_text(Console *c, TextCell *cells, unsigned room, unsigned *columns, unsigned *rows, int *cx, int *cy);
+
+bool console_takes_text(const Console *c);      /* a terminal rather than the machine's screen */
+void console_type(Console *c, const char *text, size_t len);
 
 /* screendump.c: write what the console shows now, as PPM (P6) or PNG.  format "ppm" (also NULL) or "png".  A file that
  * could not be written whole is removed. */

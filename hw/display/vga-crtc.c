@@ -29,7 +29,8 @@ VgaGeometry vga_geometry(const Vga *s)
         .wide = s->seq[SEQ_CLOCKING] & SEQ1_HALF_CLOCK,
         .graphics = s->atc[ATC_MODE] & ATC10_GRAPHICS,
     };
-    g.dots = g.graphics || (s->seq[SEQ_CLOCKING] & SEQ1_EIGHT_DOTS) ? 8 : 9;
+    /* Forty columns have eight dots, as screens of emulators do: 640 wide rather than 720. */
+    g.dots = g.graphics || g.wide || (s->seq[SEQ_CLOCKING] & SEQ1_EIGHT_DOTS) ? 8 : 9;
     return g;
 }
 

@@ -227,11 +227,11 @@ START_TEST(text_of_40_columns)
     crtc_out(s, 0x0a, 0x20);
     cell_set(s, 41, 'k', 0x0c);
     console_refresh(s->console);
-    size_is(s, 720, 400);
+    size_is(s, 640, 400);
     for (int y = 0; y < 16; y++) {
         for (int x = 0; x < 16; x++) {
             bool on = font_bits(0, 'k', (unsigned)y) >> (7 - x / 2) & 1;
-            ck_assert_uint_eq(pixel(s, 18 + x, 16 + y), atc_color(&mode_01, on ? 12 : 0));
+            ck_assert_uint_eq(pixel(s, 16 + x, 16 + y), atc_color(&mode_01, on ? 12 : 0));
         }
     }
 }
