@@ -35,6 +35,8 @@ static void on_sync(void *arg)
     g_string_append_printf(seen, "%s. ", (const char *)arg);
 }
 
+static char k1[] = "k1", k2[] = "k2", m[] = "m", t[] = "t", unnamed[] = "";
+
 static const InputSink keyboard = {"keyboard", .keyboard = true, .key = on_key, .sync = on_sync};
 static const InputSink mouse = {"mouse", .relative = true, .button = on_button, .rel = on_rel, .sync = on_sync};
 static const InputSink tablet = {"tablet", .absolute = true, .button = on_button, .abs = on_abs, .sync = on_sync};
@@ -91,8 +93,8 @@ END_TEST
 START_TEST(routing)
 {
     input_key(KEY_A, true);             /* nobody there */
-    input_add(&keyboard, "k1");
-    input_add(&mouse, "m");
+    input_add(&keyboard, k1);
+    input_add(&mouse, m);
     input_key(KEY_A, true);
     input_rel(AXIS_X, -3);
     input_button(BUTTON_LEFT, true);
@@ -101,8 +103,8 @@ START_TEST(routing)
     input_sync();
     expect("k1+a mr0:-3 mb0+ k1. m. ");
     ck_assert(!input_has_absolute());
-    input_add(&tablet, "t");
-    input_add(&keyboard, "k2");
+    input_add(&tablet, t);
+    input_add(&keyboard, k2);
     ck_assert(input_has_absolute());
     input_key(KEY_B, false);
     input_abs(AXIS_X, 99999);
@@ -110,8 +112,8 @@ START_TEST(routing)
     input_rel(AXIS_Y, 1);
     input_sync();
     expect("k2-b ta0:32767 tb2- mr1:1 m. t. k2. ");
-    input_remove("k2");
-    input_remove("t");
+    input_remove(k2);
+    input_remove(t);
     input_key(KEY_UNMAPPED, true);
     input_key(KEY_C, true);
     input_button(BUTTON_MIDDLE, true);
@@ -121,7 +123,7 @@ END_TEST
 
 START_TEST(typing)
 {
-    input_add(&keyboard, "");
+    input_add(&keyboard, unnamed);
     ck_assert(input_send_keys((KeyCode[]){KEY_CTRL, KEY_ALT, KEY_DELETE}, 3, 50));
     ck_assert(input_send_keys((KeyCode[]){KEY_A}, 1, 0));
     expect("+ctrl +alt +delete . ");
@@ -185,7 +187,7 @@ START_TEST(terminal_keys)
     ck_assert(!curses_key(true, 0, "KEY_MOUSE", false, &k));
     ck_assert(!curses_key(true, 0, "KEY_F(99)", false, &k));
     ck_assert(!curses_key(false, 0xe9, NULL, false, &k));
-    input_add(&keyboard, "");
+    input_add(&keyboard, unnamed);
     ck_assert(curses_key(false, 'X', NULL, true, &k));
     curses_key_send(&k);
     expect("+alt +shift +x . ");
