@@ -124,11 +124,15 @@ static bool choose_machine(int *exit_code)
     return machine.class != NULL;
 }
 
+static const char *display_wanted(void)
+{
+    return startup.display ? startup.display : startup.nographic ? "none" : display_default();
+}
+
 static bool start_display(int *exit_code)
 {
     g_autoptr(GError) error = NULL;
-    const char *name = startup.display ? startup.display : startup.nographic ? "none" : display_default();
-    return display_start(name, &error) || report(error, exit_code);
+    return display_start(display_wanted(), &error) || report(error, exit_code);
 }
 
 static bool set_up(int *exit_code)
@@ -141,6 +145,9 @@ static bool set_up(int *exit_code)
         return startup.nographic ? report(g_error_new(OSTLER_ERROR, 0, "-nographic cannot be used with -daemonize"),
                                           exit_code)
                                  : false;
+    }
+    if (!display_check(display_wanted(), &error)) {     /* before the back ends: some are shown there */
+        return report(error, exit_code);
     }
     /* The machine's type is needed to understand its properties. */
     if (!choose_machine(exit_code) || !cmdline_run(PHASE_MACHINE, exit_code)) {

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "hw/firmware/path.h"
 #include "hw/machine.h"
+#include "ui/display.h"
 
 Startup startup;
 static bool done;
@@ -130,7 +131,8 @@ static HANDLER(opt_qtest_log) { return set_text(&startup.qtest_log, value); }
 static HANDLER(opt_display)
 {
     if (!strcmp(value, "help") || !strcmp(value, "?")) {
-        printf("Available display backend types:\nnone\ncurses\n");
+        g_autofree char *help = display_help();
+        fputs(help, stdout);
         return cmdline_done();
     }
     return set_text(&startup.display, value);

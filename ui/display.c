@@ -84,8 +84,16 @@ bool display_check(const char *text, GError **error)
     return true;
 }
 
-bool display_start(GError **error)
+const char *display_default(void)
 {
+    return display_none.name;
+}
+
+bool display_start(const char *text, GError **error)
+{
+    if (!display_check(text, error)) {
+        return false;
+    }
     running = !chosen->start || chosen->start(error);
     return running;
 }

@@ -5,14 +5,15 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* Whether `text` (-display's argument, "curses,charset=CP850") names a display of this build and its options are known;
- * *error lists what is accepted.  Virtual consoles (`-serial vc`) exist from here on if that display shows them, so call
+/* Whether `text` (-display's argument: "curses,charset=CP850") names a display of this build, with options that it knows;
+ * *error lists what is accepted.  When that display shows virtual consoles (`-serial vc`), they exist from here on, so call
  * it before back ends are made. */
 bool display_check(const char *text, GError **error);
-/* Start it, once the consoles exist.  *error says why not (no terminal ...).  Main lock held. */
-bool display_start(GError **error);
+/* Check and start it, once the consoles exist.  *error says why not (no terminal ...).  Main lock held. */
+bool display_start(const char *text, GError **error);
+const char *display_default(void);      /* what is shown when the user asks for nothing */
 void display_stop(void);                /* gives the terminal back; fine at any time */
-const char *display_name(void);         /* "none" until display_check chose another */
+const char *display_name(void);         /* "none" until display_check accepted another */
 char *display_help(void);               /* for `-display help`; caller frees */
 
 /* ---- For displays ---- */
