@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/log.h"
 #include "cpu/model.h"
 #include "cpu/msr.h"
 
@@ -116,13 +117,24 @@ static void reset_common(Cpu *c)
     s->dr[7] = 0x400;
     memset(&s->event, 0, sizeof(s->event));
     c->halted = c->wait_sipi = !c->is_bsp;
-    c->sipi_vector = 0;
     c->state_valid = c->state_dirty = true;
+}
+
+/* -d cpu_reset: what the CPU was before. */
+static void log_reset(const Cpu *c)
+{
+    if (log_enabled(LOG_CPU_RESET)) {
+        g_autoptr(GString) text = g_string_new(NULL);
+        bool a20 = !cpu_platform.a20 || cpu_platform.a20();
+        cpu_state_print(&c->state, text, CPU_DUMP_FPU, a20, c->halted);
+        log_printf("CPU Reset (CPU %u)\n%s", c->index, text->str);
+    }
 }
 
 void cpu_reset(Cpu *c)
 {
     CpuState *s = &c->state;
+    log_reset(c);
     reset_common(c);
     s->cr0 = CR0_CD | CR0_NW | CR0_ET;
     s->xcr0 = XSTATE_FP;
@@ -131,6 +143,7 @@ void cpu_reset(Cpu *c)
     s->fpu.fcw = 0x40;
     s->fpu.ftw = 0xff;
     s->fpu.xstate_bv = XSTATE_FP;
+    c->sipi_vector = 0;
     atomic_store(&c->events, 0);
     msr_reset(c, false);
     if (cpu_platform.apic_reset && c->apic) {

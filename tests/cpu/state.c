@@ -91,6 +91,10 @@ START_TEST(test_sipi)
     ck_assert(!ap->halted && !ap->wait_sipi);
     ck_assert_uint_eq(ap->state.seg[SEG_CS].selector, 0x9a00);
     ck_assert_uint_eq(cpu_linear_ip(&ap->state), 0x9a000);
+    ap->sipi_vector = 0x12;             /* the SIPI may be there before the CPU has looked at INIT */
+    cpu_init_signal(ap);
+    ck_assert(ap->wait_sipi);
+    ck_assert_uint_eq(ap->sipi_vector, 0x12);
     free_cpus();
 }
 END_TEST
