@@ -205,6 +205,11 @@ void machine_guest_panicked(void)
     }
 }
 
+void machine_guest_crashloaded(void)
+{
+    EMIT(guest_crashloaded);
+}
+
 static void suspend(void)
 {
     if (state == RUN_RUNNING) {

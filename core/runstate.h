@@ -49,6 +49,7 @@ typedef struct RunActions {
 } RunActions;
 extern RunActions run_actions;
 void machine_guest_panicked(void);      /* pvpanic and friends: event, then the action */
+void machine_guest_crashloaded(void);   /* the guest panicked and its crash kernel takes over: event only */
 
 /* Who takes part.  Called on the main thread in order of registration (stop: reverse). */
 typedef struct RunListener {
@@ -73,6 +74,7 @@ typedef struct RunEvents {
     void (*suspend)(void);
     void (*wakeup)(void);
     void (*guest_panicked)(const char *action);
+    void (*guest_crashloaded)(void);    /* GUEST_CRASHLOADED; its action is always "run" */
 } RunEvents;
 extern RunEvents run_events;
 
