@@ -1,0 +1,244 @@
+/* The bus-master engine of an IDE channel: it walks a table of physical regions and moves a device's data there
+ * (Programming Interface for Bus Master IDE Controller 1.0; PIIX3 data sheet §2.6). */
+#include "hw/storage/ide.h"
+
+#include <string.h>
+
+enum { BM_START = 0x01, BM_TO_MEMORY = 0x08 };
+enum { BM_ACTIVE = 0x01, BM_ERROR = 0x02, BM_INTERRUPT = 0x04 };
+enum {
+    CHUNK = 1 << 20,                    /* moved in one request at most                                      */
+    PIECES = 1024,                      /* so many regions, and the chunk ends at the next sector            */
+};
+
+typedef struct Piece {
+    uint32_t addr, len;
+} Piece;
+
+/* One chunk: regions of guest memory, and the iovec or the copy that stands for them at the drive. */
+struct BmTransfer {
+    BmDma *bm;
+    bool in;
+    uint32_t bytes;
+    GArray *pieces;                     /* of Piece */
+    DmaVec vec;
+    uint8_t *copy;                      /* when not all of it is RAM */
+};
+
+static Dma *engine_dma(const BmDma *bm)
+{
+    return bm->controller ? device_whole(bm->controller)->dma : NULL;
+}
+
+/* ---- The descriptor table (§1.2) ---- */
+
+static bool next_region(BmDma *bm)
+{
+    uint32_t prd[2];
+    if (!engine_dma(bm) || !dma_read(engine_dma(bm), bm->next, prd, sizeof prd)) {
+        bm->status |= BM_ERROR;
+        return false;
+    }
+    /* The table may not cross a 64 KiB boundary, so the counter has 16 bits. */
+    bm->next = (bm->next & 0xffff0000) | ((bm->next + sizeof prd) & 0xffff);
+    bm->addr = prd[0] & ~UINT32_C(1);
+    bm->room = prd[1] & 0xfffe ? prd[1] & 0xfffe : 0x10000;
+    bm->last = prd[1] >> 31;
+    return true;
+}
+
+/* Collect regions for up to `want` bytes; returns how many bytes they hold. */
+static uint32_t gather(BmDma *bm, uint32_t want, bool sectors, GArray *pieces)
+{
+    uint32_t got = 0;
+    while (got < want) {
+        if (pieces->len >= PIECES && !(sectors && got % ATA_SECTOR)) {
+            break;
+        }
+        if (!bm->room && (bm->last || !next_region(bm))) {
+            break;
+        }
+        uint32_t n = MIN(bm->room, want - got);
+        Piece p = {bm->addr, n};
+        g_array_append_val(pieces, p);
+        bm->addr += n;
+        bm->room -= n;
+        got += n;
+    }
+    return got;
+}
+
+/* The table ended: "active" goes, whether or not the device is content (§3.1, table of states). */
+static void check_end(BmDma *bm)
+{
+    if ((bm->last && !bm->room) || (bm->status & BM_ERROR)) {
+        bm->status &= (uint8_t)~BM_ACTIVE;
+    }
+}
+
+/* ---- Copies between regions and a buffer ---- */
+
+static bool copy_pieces(Dma *dma, const GArray *pieces, uint8_t *buf, uint32_t bytes, bool in)
+{
+    bool ok = true;
+    for (unsigned i = 0; i < pieces->len && bytes; i++) {
+        const Piece *p = &g_array_index(pieces, Piece, i);
+        uint32_t n = MIN(p->len, bytes);
+        ok &= in ? dma_write(dma, p->addr, buf, n) : dma_read(dma, p->addr, buf, n);
+        buf += n;
+        bytes -= n;
+    }
+    return ok;
+}
+
+/* ---- A chunk between the medium and memory ---- */
+
+static void transfer_free(BmTransfer *t)
+{
+    g_array_free(t->pieces, TRUE);
+    g_free(t->vec.iov);
+    g_free(t->copy);
+    g_free(t);
+}
+
+static void chunk_done(void *arg, bool ok)
+{
+    BmTransfer *t = arg;
+    BmDma *bm = t->bm;
+    Dma *dma = engine_dma(bm);
+    if (!t->copy) {
+        dma_unmap(dma, &t->vec, t->in && ok ? t->bytes : 0);
+    } else if (t->in && ok && !copy_pieces(dma, t->pieces, t->copy, t->bytes, true)) {
+        bm->status |= BM_ERROR;
+    }
+    bm->transfer = NULL;
+    transfer_free(t);
+    check_end(bm);
+    bm_dma_run(bm);
+    device_settle(bm->controller);
+}
+
+static bool map_pieces(BmTransfer *t, Dma *dma)
+{
+    uint32_t left = t->bytes;
+    for (unsigned i = 0; i < t->pieces->len && left; i++) {
+        const Piece *p = &g_array_index(t->pieces, Piece, i);
+        uint32_t n = MIN(p->len, left);
+        if (!dma_map(dma, p->addr, n, t->in, &t->vec)) {
+            dma_unmap(dma, &t->vec, 0);
+            return false;
+        }
+        left -= n;
+    }
+    return true;
+}
+
+static void move_disk(BmDma *bm, AtaDevice *s, AtaDma *want)
+{
+    BmTransfer *t = g_new0(BmTransfer, 1);
+    t->bm = bm;
+    t->in = want->in;
+    t->pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
+    t->bytes = gather(bm, MIN(want->bytes, CHUNK), true, t->pieces) & ~(ATA_SECTOR - 1u);
+    if (!t->bytes) {
+        transfer_free(t);
+        check_end(bm);
+        return;
+    }
+    Dma *dma = engine_dma(bm);
+    want->bytes = t->bytes;
+    bm->transfer = t;
+    if (map_pieces(t, dma)) {
+        ata_dma_disk(s, want, t->vec.iov, t->vec.n, chunk_done, t);
+        return;
+    }
+    t->copy = g_malloc0(t->bytes);
+    if (!t->in && !copy_pieces(dma, t->pieces, t->copy, t->bytes, false)) {
+        bm->status |= BM_ERROR;
+    }
+    struct iovec iov = {t->copy, t->bytes};
+    ata_dma_disk(s, want, &iov, 1, chunk_done, t);
+}
+
+static void move_buffer(BmDma *bm, AtaDevice *s, const AtaDma *want)
+{
+    g_autoptr(GArray) pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
+    uint32_t got = gather(bm, want->bytes, false, pieces);
+    if (got && !copy_pieces(engine_dma(bm), pieces, want->buffer, got, want->in)) {
+        bm->status |= BM_ERROR;
+    }
+    check_end(bm);
+    if (got) {
+        ata_dma_moved(s, got);
+    }
+}
+
+void bm_dma_run(BmDma *bm)
+{
+    AtaDevice *s = bm->bus ? ide_bus_selected(bm->bus) : NULL;
+    AtaDma want;
+    if (bm->transfer || !(bm->command & BM_START) || !(bm->status & BM_ACTIVE) || !s || !ata_dma_wants(s, &want)) {
+        return;
+    }
+    if (want.in != !!(bm->command & BM_TO_MEMORY)) {
+        guest_error(bm->controller, "bus master runs in the wrong direction");
+        bm->status = (uint8_t)((bm->status | BM_ERROR) & ~BM_ACTIVE);
+        return;
+    }
+    if (want.disk) {
+        move_disk(bm, s, &want);
+    } else {
+        move_buffer(bm, s, &want);
+    }
+    device_settle(&s->dev);
+}
+
+/* ---- Registers ---- */
+
+static void command_write(void *part, unsigned arg, unsigned i, uint64_t old, uint64_t value)
+{
+    BmDma *bm = part;
+    if (value & ~old & BM_START) {
+        bm->next = bm->table;
+        bm->room = 0;
+        bm->last = false;
+        bm->status |= BM_ACTIVE;
+        bm_dma_run(bm);
+    } else if (old & ~value & BM_START) {
+        /* What is under way at the drive ends by itself, but nothing follows. */
+        bm->status &= (uint8_t)~BM_ACTIVE;
+    }
+}
+
+void bm_dma_intrq(BmDma *bm, bool level)
+{
+    if (level && !bm->intrq) {
+        bm->status |= BM_INTERRUPT;
+    }
+    bm->intrq = level;
+}
+
+// clang-format off
+static const Row bm_rows[] = {
+    REG(BmDma, command, 0, .rw = BM_START | BM_TO_MEMORY, .on_write = command_write, .doc = "BMIC: command",
+        .bits = "SSBM - - RWCON"),
+    REG(BmDma, status, 2, .rw = 0x60, .w1c = BM_ERROR | BM_INTERRUPT, .doc = "BMIS: status",
+        .bits = "ACTIVE ERROR INTERRUPT - - DMA0CAP DMA1CAP"),
+    REG(BmDma, table, 4, .rw = 0xfffffffc, .doc = "BMIDTP: descriptor table"),
+    STATE(BmDma, next),
+    STATE(BmDma, addr),
+    STATE(BmDma, room, .max = 0x10000),
+    STATE(BmDma, last),
+    STATE(BmDma, intrq),
+    DERIVED(BmDma, transfer),
+    END
+};
+// clang-format on
+
+const DeviceClass bm_dma_class = {
+    .name = "ide-bus-master",
+    .plain = true,
+    .abstract = true,
+    .size = sizeof(BmDma),
+    .rows = bm_rows,
+};
