@@ -55,7 +55,7 @@ static bool parse_failed(const Row *r, const char *text, const char *object, con
     return error_fail(error, "Property '%s.%s' doesn't take value '%s', expected: %s", object, r->name, text, expected);
 }
 
-static bool parse_bool(const char *text, bool *v)
+bool row_parse_bool(const char *text, bool *v)
 {
     static const char *const yes[] = {"on", "yes", "true", "y", NULL}, *const no[] = {"off", "no", "false", "n", NULL};
     *v = g_strv_contains(yes, text);
@@ -182,7 +182,7 @@ bool row_parse(const Row *r, void *base, const char *text, const char *object, G
     int32_t devfn;
     switch (r->type) {
     case TYPE_BOOL:
-        if (!parse_bool(text, &flag)) {
+        if (!row_parse_bool(text, &flag)) {
             return parse_failed(r, text, object, "on, off", error);
         }
         *(bool *)field = flag;

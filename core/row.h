@@ -227,6 +227,8 @@ char *row_bits_text(const Row *r, uint64_t value);
 bool row_parse(const Row *r, void *base, const char *text, const char *object, GError **error);
 /* "64K", "1.5G", "0x1000": bytes, with the suffix to take when there is none ('B', 'M').  False: no such size. */
 bool row_parse_size(const char *text, char default_suffix, uint64_t *bytes);
+/* "on", "off", "yes", "no", "true", "false", "y", "n". */
+bool row_parse_bool(const char *text, bool *value);
 char *row_format(const Row *r, const void *base);       /* caller frees; NULL: unset */
 const char *row_type_name(const Row *r);                /* "uint32", "bool", "str", "size" ... as introspection prints it */
 

@@ -66,8 +66,8 @@ static void trace_row(const Device *d, const Cell *c, unsigned i, uint64_t v, bo
 {
     g_autofree char *bits = row_bits_text(c->row, v);
     g_autofree char *name = c->row->count > 1 ? g_strdup_printf("%s[%u]", c->name, i) : g_strdup(c->name);
-    log_printf("%s.%s %s %0*" PRIx64 "%s%s", d->id ? d->id : d->class->name, name, write ? "<-" : "->",
-               2 * c->row->size, v, *bits ? " " : "", bits);
+    g_autofree char *full = g_strdup_printf("%s.%s", d->id ? d->id : d->class->name, name);
+    trace_printf(full, "%s %0*" PRIx64 "%s%s", write ? "<-" : "->", 2 * c->row->size, v, *bits ? " " : "", bits);
 }
 
 /* ---- Reading ---- */

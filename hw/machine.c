@@ -47,7 +47,7 @@ const Row machine_rows[] = {
 
 void machine_init(void)
 {
-    machine = (Machine){.boot_splash_time = -1, .boot_reboot_timeout = -1, .topology = {1, 1, 1, 1}, .cpus = 1,
+    machine = (Machine){.boot_splash_time = -1, .boot_reboot_timeout = -1, .rtc_clock = CLOCK_HOST, .topology = {1, 1, 1, 1}, .cpus = 1,
                         .max_cpus = 1};
     machine.fw_cfg_files = g_array_new(FALSE, FALSE, sizeof(FwCfgFile));
     machine.option_roms = g_ptr_array_new_with_free_func(g_free);

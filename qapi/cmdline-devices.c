@@ -6,6 +6,7 @@
 #include "char/char.h"
 #include "core/error.h"
 #include "core/keyval.h"
+#include "core/row.h"
 #include "hw/firmware/tables.h"
 #include "hw/machine.h"
 #include "qapi/cmdline.h"
@@ -23,7 +24,7 @@ HANDLER(opt_chardev)
     }
     g_autofree char *kind = keyval_take(kv, "backend"), *id = keyval_take(kv, "id");
     if (kv->help || (kind && !strcmp(kind, "help"))) {
-        g_autofree char *text = char_kinds_help();
+        g_autofree char *text = char_kinds();
         fputs(text, stdout);
         return cmdline_done();
     }
@@ -222,7 +223,7 @@ HANDLER(opt_mon)
     if (mode && !qmp && strcmp(mode, "readline")) {
         return error_fail(error, "-mon: mode=%s, expected: readline, control", mode);
     }
-    if (pretty_text && !keyval_bool(pretty_text, &pretty)) {
+    if (pretty_text && !row_parse_bool(pretty_text, &pretty)) {
         return error_fail(error, "-mon: pretty=%s, expected: on, off", pretty_text);
     }
     if (kv->items->len) {

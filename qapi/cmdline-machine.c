@@ -9,6 +9,7 @@
 #include "accel/accel.h"
 #include "core/error.h"
 #include "core/keyval.h"
+#include "core/row.h"
 #include "core/runstate.h"
 #include "hw/machine.h"
 #include "qapi/cmdline.h"
@@ -136,7 +137,7 @@ HANDLER(opt_smp)
 
 HANDLER(opt_memory)
 {
-    enum { MIB = 1 << 20, ALIGN = 8192 };
+    enum { ALIGN = 8192 };
     const uint64_t most = UINT64_C(4) << 40;
     g_autoptr(KeyVal) kv = keyval_parse(value, "size", error);
     if (!kv) {
@@ -144,11 +145,11 @@ HANDLER(opt_memory)
     }
     g_autofree char *size = keyval_take(kv, "size"), *slots = keyval_take(kv, "slots"), *max = keyval_take(kv, "maxmem");
     guint64 n = 0;
-    if (size && (!keyval_size(size, MIB, &machine.ram_size) || !machine.ram_size || machine.ram_size > most)) {
+    if (size && (!row_parse_size(size, 'M', &machine.ram_size) || !machine.ram_size || machine.ram_size > most)) {
         return error_fail(error, "-m: size=%s, expected: MiB or a size such as 512M or 4G, at most 4T", size);
     }
     machine.ram_size = (machine.ram_size + ALIGN - 1) & ~(uint64_t)(ALIGN - 1);
-    if (max && (!keyval_size(max, MIB, &machine.max_ram) || machine.max_ram < machine.ram_size)) {
+    if (max && (!row_parse_size(max, 'M', &machine.max_ram) || machine.max_ram < machine.ram_size)) {
         return error_fail(error, "-m: maxmem=%s, expected: a size of at least the RAM's", max);
     }
     if (slots && !g_ascii_string_to_unsigned(slots, 10, 0, 256, &n, NULL)) {
@@ -223,7 +224,7 @@ static bool take_onoff(KeyVal *kv, const char *option, const char *key, bool *gi
 {
     g_autofree char *text = keyval_take(kv, key);
     *given = text != NULL;
-    return !text || keyval_bool(text, on) || error_fail(error, "-%s: %s=%s, expected: on, off", option, key, text);
+    return !text || row_parse_bool(text, on) || error_fail(error, "-%s: %s=%s, expected: on, off", option, key, text);
 }
 
 HANDLER(opt_boot)

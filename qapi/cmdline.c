@@ -6,6 +6,7 @@
 #include "char/char.h"
 #include "core/error.h"
 #include "core/keyval.h"
+#include "core/row.h"
 #include "core/log.h"
 #include "hw/firmware/path.h"
 #include "hw/machine.h"
@@ -95,7 +96,7 @@ static HANDLER(opt_msg)
     }
     const char *timestamp = keyval_get(kv, "timestamp");
     bool on = false;
-    if (timestamp && !keyval_bool(timestamp, &on)) {
+    if (timestamp && !row_parse_bool(timestamp, &on)) {
         return error_fail(error, "-msg: timestamp='%s', expected: on, off", timestamp);
     }
     report_timestamps(on);

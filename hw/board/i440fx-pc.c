@@ -1,0 +1,91 @@
+/* The board "pc": Intel 440FX host bridge and PIIX3, as a 1996 desktop was wired, with today's firmware interface. */
+#include <string.h>
+
+#include "hw/board/pc.h"
+#include "hw/pci/i440fx.h"
+#include "hw/pci/pci.h"
+#include "hw/pci/piix3.h"
+
+static Device *pci_function(const char *type, unsigned slot, unsigned fn, bool multifunction, GError **error)
+{
+    const DeviceClass *class = device_class_find(type);
+    if (!class) {
+        error_fail(error, "machine '%s': this build has no device '%s'", machine.class->name, type);
+        return NULL;
+    }
+    PciDevice *d = pci_new(class, NULL, PCI_DEVFN(slot, fn), multifunction);
+    if (!device_realize(&d->dev, pci_bus_as_bus(i440fx_bus(pc.host)), error)) {
+        device_free(&d->dev);
+        return NULL;
+    }
+    return &d->dev;
+}
+
+static bool make_display(GError **error)
+{
+    const char *vga = machine.vga ? machine.vga : machine.no_defaults ? "none" : "std";
+    return !strcmp(vga, "none") || pci_function("VGA", 2, 0, false, error);
+}
+
+static bool make_power_management(GError **error)
+{
+    if (machine.acpi == OFA_OFF) {
+        return true;
+    }
+    pc.pm = pci_function("PIIX4_PM", 1, 3, false, error);
+    if (!pc.pm) {
+        return false;
+    }
+    irq_connect(device_pin(pc.pm, "sci", 0), pc_gsi, NULL, PC_SCI);
+    return true;
+}
+
+static bool build(GError **error)
+{
+    if (!machine_make_model(error) || !machine_make_cpus() || !pc_make_ram(error) || !pc_load_bios(error)) {
+        return false;
+    }
+    pc.host = i440fx_new(&pc.memory, error);
+    pc.piix3 = pc.host ? pci_function("PIIX3", 1, 0, true, error) : NULL;
+    if (!pc.piix3) {
+        return false;
+    }
+    pc.isa = piix3_isa(pc.piix3);
+    return pc_make_interrupts(error) && pc_make_isa_chips(error) && pc_make_fw_cfg(error) && pc_make_hpet(error) &&
+           make_display(error) && pci_function("piix3-ide", 1, 1, false, error) && pc_make_ide_drives(error) &&
+           make_power_management(error);
+}
+
+#define MIB (UINT64_C(1) << 20)
+static const MachineClass pc_class = {
+    .name = "pc-i440fx-7.2",
+    .alias = "pc",
+    .doc = "Standard PC (i440FX + PIIX, 1996)",
+    .default_cpu = "qemu64",
+    .default_display = "std",
+    .default_ram = 128 * MIB,
+    .max_cpus = 255,
+    .is_default = true,
+    .build = build,
+    .finish = pc_describe,
+};
+
+/* ---- "none": a monitor and nothing else ---- */
+
+static bool build_nothing(GError **error)
+{
+    return true;
+}
+
+static const MachineClass none_class = {
+    .name = "none",
+    .doc = "empty machine",
+    .max_cpus = 1,
+    .no_floppy = true,
+    .no_cdrom = true,
+    .no_serial = true,
+    .no_parallel = true,
+    .build = build_nothing,
+};
+
+const MachineClass *const machine_classes[] = {&pc_class, &none_class, NULL};

@@ -1,0 +1,38 @@
+/* What the PC boards share: the wires between interrupt sources and controllers, A20, CMOS, firmware and its files. */
+#ifndef HW_BOARD_PC_H
+#define HW_BOARD_PC_H
+
+#include "hw/firmware/fw-cfg.h"
+#include "hw/isa/isa.h"
+#include "hw/machine.h"
+#include "hw/pci/pc-memory.h"
+
+/* Global system interrupts: 0..15 reach the 8259s and the I/O APIC, 16..23 the I/O APIC alone; or the kernel's chips. */
+enum { PC_GSIS = 24, PC_SCI = 9 };
+
+typedef struct PcBoard {
+    PcMemory memory;
+    RamBlock *ram_block, *bios;
+    Region *ram;
+    Device *host, *piix3, *pm, *fdc;    /* host bridge, ISA bridge, power management, floppy controller */
+    IsaBus *isa;
+    Device *pic[2], *ioapic, *pit, *rtc, *dma[2], *i8042, *port92, *spk, *hpet;
+    FwCfg *fw;
+    Region *a20_alias;                  /* the odd megabyte above 1 MiB, folded back while A20 is off */
+    uint8_t a20_sources;                /* who wants A20 on: bit 0 port 92h, bit 1 keyboard controller */
+} PcBoard;
+extern PcBoard pc;
+
+/* pc.c */
+bool pc_make_ram(GError **error);
+bool pc_load_bios(GError **error);
+void pc_gsi(void *unused, unsigned gsi, bool level);    /* an Irq sink */
+bool pc_make_interrupts(GError **error);/* 8259s, I/O APIC, local APICs, as far as the kernel does not have them */
+bool pc_make_isa_chips(GError **error); /* timer, clock, DMA, keyboard, ports 61h and 92h, serial, parallel, floppy */
+bool pc_make_hpet(GError **error);
+bool pc_make_ide_drives(GError **error);/* for -drive if=ide on buses ide.0 and ide.1 */
+/* pc-firmware.c: CMOS and fw_cfg, when every device is there */
+bool pc_make_fw_cfg(GError **error);
+bool pc_describe(GError **error);
+
+#endif
