@@ -173,6 +173,9 @@ static bool set_up(int *exit_code)
     if (*unused) {
         warn_report("%s", g_strchomp(unused));
     }
+    if (!machine_finish(&error)) {
+        return report(error, exit_code);
+    }
     machine_reset_now(CAUSE_NONE);
     if (!accel_start_cpus(&error)) {
         return report(error, exit_code);
