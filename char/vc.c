@@ -1,4 +1,5 @@
-/* Virtual consoles belong to displays; without one that shows them the guest's output is lost, as with null. */
+/* Virtual consoles belong to displays; without one that shows them the guest's output is lost, as
+ * with null. */
 #include "char/kinds.h"
 #include "core/error.h"
 #include "core/options.h"
@@ -6,7 +7,7 @@
 typedef struct CharVc {
     Char base;
     const CharVcOps *ops;
-    void *screen;                       /* NULL: none */
+    void *screen; /* NULL: none */
 } CharVc;
 
 const CharVcOps *char_vc_ops;

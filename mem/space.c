@@ -200,7 +200,9 @@ static void commit_space(Space *s)
     View *old = s->view;
     View *new = g_malloc(sizeof(View) + flat->len * sizeof(FlatRange));
     new->n = flat->len;
-    memcpy(new->ranges, flat->data, flat->len * sizeof(FlatRange));
+    if (flat->len) {
+        memcpy(new->ranges, flat->data, flat->len * sizeof(FlatRange));
+    }
     bool same = old->n == new->n && !memcmp(old->ranges, new->ranges, new->n * sizeof(FlatRange));
     if (same) {
         g_free(new);

@@ -29,7 +29,7 @@ static bool character(unsigned code, bool alt, CursesKey *k)
     KeyCode key;
     bool shift;
     if (code > 0x7f) {
-        return false;                   /* no key of a US keyboard types it */
+        return false; /* no key of a US keyboard types it */
     }
     char ch = (char)code;
     if (code < 0x20 && ch != '\r' && ch != '\n' && ch != '\t' && ch != 0x1b && ch != '\b') {
@@ -48,8 +48,9 @@ static bool character(unsigned code, bool alt, CursesKey *k)
 /* Terminals number F1 to F12 with Shift, Ctrl, Ctrl-Shift and Alt on from 13. */
 static bool function_key(unsigned n, unsigned mods, CursesKey *k)
 {
-    static const uint8_t banks[] = {0, MOD_SHIFT, MOD_CTRL, MOD_CTRL | MOD_SHIFT, MOD_ALT, MOD_ALT | MOD_SHIFT};
-    static const KeyCode keys[12] = {KEY_F1, KEY_F2, KEY_F3, KEY_F4, KEY_F5, KEY_F6,
+    static const uint8_t banks[] = {0,       MOD_SHIFT,          MOD_CTRL, MOD_CTRL | MOD_SHIFT,
+                                    MOD_ALT, MOD_ALT | MOD_SHIFT};
+    static const KeyCode keys[12] = {KEY_F1, KEY_F2, KEY_F3, KEY_F4,  KEY_F5,  KEY_F6,
                                      KEY_F7, KEY_F8, KEY_F9, KEY_F10, KEY_F11, KEY_F12};
     if (n < 1 || (n - 1) / 12 >= sizeof banks) {
         return false;
@@ -60,7 +61,8 @@ static bool function_key(unsigned n, unsigned mods, CursesKey *k)
 
 bool curses_key(bool function, unsigned code, const char *name, bool alt, CursesKey *k)
 {
-    /* Names of terminfo: the plain key, with Shift, and the extended one that a modifier's digit follows. */
+    /* Names of terminfo: the plain key, with Shift, and the extended one that a modifier's digit
+     * follows. */
     static const struct {
         const char *plain, *shifted, *extended;
         KeyCode key;
@@ -100,7 +102,8 @@ bool curses_key(bool function, unsigned code, const char *name, bool alt, Curses
             build(k, mods | (named[i].key == KEY_TAB ? MOD_SHIFT : 0), named[i].key);
         } else if (named[i].shifted && !strcmp(name, named[i].shifted)) {
             build(k, mods | MOD_SHIFT, named[i].key);
-        } else if (len && !strncmp(name, named[i].extended, len) && (name[len] == 0 || (name[len] >= '2' && name[len] <= '8'))) {
+        } else if (len && !strncmp(name, named[i].extended, len) &&
+                   (name[len] == 0 || (name[len] >= '2' && name[len] <= '8'))) {
             /* xterm: 2 is Shift; from there on a bit each for Shift, Alt, Ctrl, less one */
             build(k, mods | (name[len] ? (unsigned)(name[len] - '1') : MOD_SHIFT), named[i].key);
         } else {

@@ -1,7 +1,7 @@
 /* The text screen in a terminal (-display curses).
  *
- * Text modes are shown cell by cell; graphics modes as a line that says so.  Alt-1 to Alt-9 choose the console.  The
- * terminal tells of no key's release, so keys are typed rather than pressed. */
+ * Text modes are shown cell by cell; graphics modes as a line that says so.  Alt-1 to Alt-9 choose
+ * the console.  The terminal tells of no key's release, so keys are typed rather than pressed. */
 #include <locale.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -21,27 +21,30 @@
 
 enum { CELLS = 256 * 128, TICK_MS = 40 };
 
-typedef struct Picture {                /* what the terminal shows, to leave it alone when that is still right */
+typedef struct Picture { /* what the terminal shows, to leave it alone when that is still right */
     TextCell cells[CELLS];
     unsigned columns, rows;
     int cursor_x, cursor_y, lines, cols;
-    int width, height;                  /* graphics mode; 0: text */
+    int width, height; /* graphics mode; 0: text */
 } Picture;
 
 static struct {
     SCREEN *screen;
     Watch *watch;
     ConsoleListener listener;
-    unsigned index;                     /* of the console shown */
+    unsigned index; /* of the console shown */
     wchar_t glyph[256];
     unsigned graphics_ticks;
     Picture shown, next;
 } ui;
 
-/* ---- Characters: the graphics of code page 437 below 20h and at 7fh, the rest by the chosen character set ---- */
+/* ---- Characters: the graphics of code page 437 below 20h and at 7fh, the rest by the chosen
+ * character set ---- */
 
-static const wchar_t low_glyphs[33] = L" \x263a\x263b\x2665\x2666\x2663\x2660\x2022\x25d8\x25cb\x25d9\x2642\x2640\x266a\x266b\x263c"
-                                      L"\x25ba\x25c4\x2195\x203c\x00b6\x00a7\x25ac\x21a8\x2191\x2193\x2192\x2190\x221f\x2194\x25b2\x25bc";
+static const wchar_t low_glyphs[33] =
+    L" \x263a\x263b\x2665\x2666\x2663\x2660\x2022\x25d8\x25cb\x25d9\x2642\x2640\x266a\x266b\x263c"
+    L"\x25ba\x25c4\x2195\x203c\x00b6\x00a7\x25ac\x21a8\x2191\x2193\x2192\x2190\x221f\x2194\x25b2"
+    L"\x25bc";
 static char *charset;
 
 static bool glyphs_make(const char *set)
@@ -57,7 +60,7 @@ static bool glyphs_make(const char *set)
         if (out && got == sizeof(wchar_t)) {
             memcpy(&ui.glyph[i], out, sizeof(wchar_t));
         } else if (i == 'A') {
-            return false;               /* no such character set at all */
+            return false; /* no such character set at all */
         } else {
             ui.glyph[i] = L' ';
         }
@@ -69,7 +72,8 @@ static bool curses_check(GHashTable *options, GError **error)
 {
     const char *set = g_hash_table_lookup(options, "charset");
     if (!glyphs_make(set ? set : "CP437")) {
-        return error_fail(error, "-display curses: iconv knows no charset '%s'; the usual one is CP437", set);
+        return error_fail(
+            error, "-display curses: iconv knows no charset '%s'; the usual one is CP437", set);
     }
     g_free(charset);
     charset = g_strdup(set);
@@ -81,8 +85,8 @@ static bool curses_check(GHashTable *options, GError **error)
 
 static int terminal_color(unsigned vga)
 {
-    static const uint8_t order[8] = {COLOR_BLACK, COLOR_BLUE, COLOR_GREEN, COLOR_CYAN,
-                                     COLOR_RED, COLOR_MAGENTA, COLOR_YELLOW, COLOR_WHITE};
+    static const uint8_t order[8] = {COLOR_BLACK, COLOR_BLUE,    COLOR_GREEN,  COLOR_CYAN,
+                                     COLOR_RED,   COLOR_MAGENTA, COLOR_YELLOW, COLOR_WHITE};
     return order[vga & 7] + (vga & 8 && COLORS >= 16 ? 8 : 0);
 }
 
@@ -100,7 +104,8 @@ static void colors_start(void)
     unsigned n = bright_colors() ? 16 : 8;
     for (unsigned bg = 0; bg < n; bg++) {
         for (unsigned fg = 0; fg < n; fg++) {
-            init_pair((short)(1 + bg * n + fg), (short)terminal_color(fg), (short)terminal_color(bg));
+            init_pair((short)(1 + bg * n + fg), (short)terminal_color(fg),
+                      (short)terminal_color(bg));
         }
     }
 }
@@ -126,7 +131,8 @@ static void cell_put(int y, int x, TextCell cell)
 
 /* ---- Showing ---- */
 
-/* First cell shown and first place on the terminal, in one direction: centred, or following the cursor. */
+/* First cell shown and first place on the terminal, in one direction: centred, or following the
+ * cursor. */
 static void place(int have, int room, int cursor, int *from, int *at)
 {
     *at = have < room ? (room - have) / 2 : 0;
@@ -139,8 +145,10 @@ static void show_text(const Picture *p)
     place((int)p->columns, COLS, p->cursor_x, &from_x, &x);
     place((int)p->rows, LINES, p->cursor_y, &from_y, &y);
     for (int row = from_y; row < (int)p->rows && row - from_y + y < LINES; row++) {
-        for (int column = from_x; column < (int)p->columns && column - from_x + x < COLS; column++) {
-            cell_put(row - from_y + y, column - from_x + x, p->cells[row * (int)p->columns + column]);
+        for (int column = from_x; column < (int)p->columns && column - from_x + x < COLS;
+             column++) {
+            cell_put(row - from_y + y, column - from_x + x,
+                     p->cells[row * (int)p->columns + column]);
         }
     }
     curs_set(p->cursor_x >= 0 ? 1 : 0);
@@ -185,8 +193,9 @@ static void show(void)
     if (!memcmp(&ui.next, &ui.shown, sizeof ui.shown)) {
         return;
     }
-    if (ui.next.columns != ui.shown.columns || ui.next.rows != ui.shown.rows || ui.next.lines != ui.shown.lines ||
-        ui.next.cols != ui.shown.cols || ui.next.width != ui.shown.width) {
+    if (ui.next.columns != ui.shown.columns || ui.next.rows != ui.shown.rows ||
+        ui.next.lines != ui.shown.lines || ui.next.cols != ui.shown.cols ||
+        ui.next.width != ui.shown.width) {
         erase();
     }
     ui.shown = ui.next;
@@ -230,13 +239,13 @@ static void keys_read(void)
     wint_t ch;
     for (int kind; (kind = get_wch(&ch)) != ERR;) {
         if (kind == KEY_CODE_YES && ch == KEY_RESIZE) {
-            continue;                   /* the next picture has the new size */
+            continue; /* the next picture has the new size */
         }
         bool alt = false;
         if (kind == OK && ch == 0x1b) {
             wint_t behind;
             int more = get_wch(&behind);
-            if (more != ERR) {          /* Escape with something right behind is Alt */
+            if (more != ERR) { /* Escape with something right behind is Alt */
                 alt = true;
                 kind = more;
                 ch = behind;
@@ -267,7 +276,7 @@ static void stdin_ready(void *arg, short revents)
 
 static void tick(ConsoleListener *l)
 {
-    keys_read();                        /* a resized terminal wakes nobody */
+    keys_read(); /* a resized terminal wakes nobody */
     show();
 }
 
@@ -282,7 +291,8 @@ static bool curses_start(GError **error)
     ui.screen = newterm(NULL, stdout, stdin);
     if (!ui.screen) {
         const char *term = getenv("TERM");
-        return error_fail(error, "-display curses cannot use the terminal '%s': check the variable TERM",
+        return error_fail(error,
+                          "-display curses cannot use the terminal '%s': check the variable TERM",
                           term ? term : "");
     }
     set_escdelay(25);

@@ -16,8 +16,8 @@ static const Display *const displays[] = {
 };
 
 /* Names that other builds know: asking for one is no typing error. */
-static const char *const absent[] = {"gtk",  "sdl",          "egl-headless", "vnc",
-                                     "dbus", "spice-app", "cocoa",        "default",
+static const char *const absent[] = {"gtk",    "sdl",       "egl-headless", "vnc",
+                                     "dbus",   "spice-app", "cocoa",        "default",
 #ifndef CONFIG_CURSES
                                      "curses",
 #endif

@@ -1,5 +1,6 @@
-/* A terminal of the VT100 family on a console of cells, for the back ends of kind "vc" (ECMA-48; the usual subset: cursor
- * movement, erasing, colours, scrolling).  It has no pixels: displays that show text look at the cells. */
+/* A terminal of the VT100 family on a console of cells, for the back ends of kind "vc" (ECMA-48;
+ * the usual subset: cursor movement, erasing, colours, scrolling).  It has no pixels: displays that
+ * show text look at the cells. */
 #include "ui/vc.h"
 
 #include <string.h>
@@ -20,7 +21,7 @@ typedef struct Vc {
     bool reverse, bold;
     State state;
     unsigned param[PARAMS], params;
-    GByteArray *typed;                  /* for the front end, until it has room */
+    GByteArray *typed; /* for the front end, until it has room */
     TextCell cell[];
 } Vc;
 
@@ -50,7 +51,7 @@ static void line_feed(Vc *v)
 
 static void put(Vc *v, uint8_t ch)
 {
-    if (v->x >= v->columns) {           /* the wrap waits for the next character */
+    if (v->x >= v->columns) { /* the wrap waits for the next character */
         v->x = 0;
         line_feed(v);
     }
@@ -63,7 +64,8 @@ static void put(Vc *v, uint8_t ch)
 
 static void rendition(Vc *v, unsigned n)
 {
-    static const uint8_t order[8] = {0, 4, 2, 6, 1, 5, 3, 7};   /* ECMA-48 counts red lowest, VGA blue */
+    static const uint8_t order[8] = {0, 4, 2, 6,
+                                     1, 5, 3, 7}; /* ECMA-48 counts red lowest, VGA blue */
     switch (n) {
     case 0:
         v->attr = ATTR_PLAIN;
@@ -105,20 +107,18 @@ static void control(Vc *v, uint8_t final)
         v->y = MIN(count, v->rows) - 1;
         v->x = CLAMP(v->param[1], 1, v->columns) - 1;
         break;
-    case 'J':
-        erase(v, n == 0 ? at : 0, n == 1 ? at + 1 : v->rows * v->columns);
-        break;
-    case 'K':
-        erase(v, n == 0 ? at : line, n == 1 ? at + 1 : line + v->columns);
-        break;
+    case 'J': erase(v, n == 0 ? at : 0, n == 1 ? at + 1 : v->rows * v->columns); break;
+    case 'K': erase(v, n == 0 ? at : line, n == 1 ? at + 1 : line + v->columns); break;
     case 'P':
         count = MIN(count, line + v->columns - at);
-        memmove(v->cell + at, v->cell + at + count, (line + v->columns - at - count) * sizeof(TextCell));
+        memmove(v->cell + at, v->cell + at + count,
+                (line + v->columns - at - count) * sizeof(TextCell));
         erase(v, line + v->columns - count, line + v->columns);
         break;
     case '@':
         count = MIN(count, line + v->columns - at);
-        memmove(v->cell + at + count, v->cell + at, (line + v->columns - at - count) * sizeof(TextCell));
+        memmove(v->cell + at + count, v->cell + at,
+                (line + v->columns - at - count) * sizeof(TextCell));
         erase(v, at, at + count);
         break;
     case 'm':
@@ -130,7 +130,8 @@ static void control(Vc *v, uint8_t final)
         if (n == 5) {
             answer(v, "\033[0n");
         } else if (n == 6) {
-            g_autofree char *text = g_strdup_printf("\033[%u;%uR", v->y + 1, MIN(v->x, v->columns - 1) + 1);
+            g_autofree char *text =
+                g_strdup_printf("\033[%u;%uR", v->y + 1, MIN(v->x, v->columns - 1) + 1);
             answer(v, text);
         }
         break;
@@ -186,7 +187,7 @@ static void vc_byte(Vc *v, uint8_t b)
             v->state = GROUND;
             control(v, b);
         } else if (b < 0x20) {
-            ground(v, b);               /* controls act within a sequence too */
+            ground(v, b); /* controls act within a sequence too */
         }
         break;
     default: ground(v, b);
@@ -195,12 +196,10 @@ static void vc_byte(Vc *v, uint8_t b)
 
 /* ---- The console ---- */
 
-static void vc_update(void *dev)
-{
-}
+static void vc_update(void *dev) {}
 
-static bool vc_text(void *dev, TextCell *cells, unsigned room, unsigned *columns, unsigned *rows, int *cursor_x,
-                    int *cursor_y)
+static bool vc_text(void *dev, TextCell *cells, unsigned room, unsigned *columns, unsigned *rows,
+                    int *cursor_x, int *cursor_y)
 {
     const Vc *v = dev;
     *columns = MIN(v->columns, room);

@@ -1,12 +1,18 @@
-/* The CRT controller: which address each scan line shows, and when (IBM VGA, "CRT Controller"; FreeVGA "CRT Controller
- * Registers", "VGA Sequencer Operation"). */
+/* The CRT controller: which address each scan line shows, and when (IBM VGA, "CRT Controller";
+ * FreeVGA "CRT Controller Registers", "VGA Sequencer Operation"). */
 #include "hw/display/vga.h"
 
 enum { SEQ1_EIGHT_DOTS = 0x01, SEQ1_HALF_CLOCK = 0x08 };
 enum { CR9_SCAN = 0x1f, CR9_LINE_COMPARE = 0x40, CR9_DOUBLE = 0x80 };
 enum { CR14_COUNT_BY_4 = 0x20, CR14_DWORD = 0x40 };
-enum { CR17_KEEP_13 = 0x01, CR17_KEEP_14 = 0x02, CR17_HALF_LINES = 0x04, CR17_COUNT_BY_2 = 0x08, CR17_WRAP_15 = 0x20,
-       CR17_BYTE = 0x40 };
+enum {
+    CR17_KEEP_13 = 0x01,
+    CR17_KEEP_14 = 0x02,
+    CR17_HALF_LINES = 0x04,
+    CR17_COUNT_BY_2 = 0x08,
+    CR17_WRAP_15 = 0x20,
+    CR17_BYTE = 0x40
+};
 enum { ATC10_GRAPHICS = 0x01, ATC10_PAN_TOP_ONLY = 0x20, ATC10_COLOR_5_4 = 0x80 };
 
 /* A vertical register of ten bits: bits 8 and 9 are in the overflow register. */
@@ -118,7 +124,8 @@ static Timing timing(const Vga *s)
         t.sync_start = MIN(t.lines, total - 1);
     }
     t.line_ns = (int64_t)t.total_columns * dots * 1000000 / clock_khz[s->misc >> 2 & 3];
-    /* A controller that nobody programmed still runs: guests wait for retrace before they set a mode. */
+    /* A controller that nobody programmed still runs: guests wait for retrace before they set a
+     * mode. */
     t.frame_ns = MAX(t.line_ns * total, NS_PER_MS);
     return t;
 }

@@ -1,7 +1,8 @@
 /* Drawing what the VGA shows: text, planar and packed graphics; and following what changed.
  *
- * What is on the surface is a function of the registers, the memory and the blink phase.  A copy of the registers tells
- * whether everything must be drawn again; otherwise text is compared cell by cell and graphics by dirty pages. */
+ * What is on the surface is a function of the registers, the memory and the blink phase.  A copy of
+ * the registers tells whether everything must be drawn again; otherwise text is compared cell by
+ * cell and graphics by dirty pages. */
 #include <string.h>
 
 #include "hw/display/vga-draw.h"
@@ -29,19 +30,21 @@ void vga_draw_free(VgaDraw *d)
 
 static void look_take(const Vga *s, VgaLook *look)
 {
-    memset(look, 0, sizeof *look);      /* compared as bytes */
+    memset(look, 0, sizeof *look); /* compared as bytes */
     memcpy(look->seq, s->seq, sizeof look->seq);
     memcpy(look->gc, s->gc, sizeof look->gc);
     memcpy(look->crtc, s->crtc, sizeof look->crtc);
     memcpy(look->atc, s->atc, sizeof look->atc);
-    look->crtc[CR_CURSOR_HIGH] = look->crtc[CR_CURSOR_LOW] = 0; /* cells know whether the cursor is there */
+    look->crtc[CR_CURSOR_HIGH] = look->crtc[CR_CURSOR_LOW] =
+        0; /* cells know whether the cursor is there */
     vga_dac_colors(s, look->dac);
     vga_atc_colors(s, look->dac, look->color);
     if (vbe_enabled(s)) {
         look->vbe = vbe_mode(s);
         look->big_endian = s->big_endian;
     }
-    look->blank = !s->atc_screen_on || (!vbe_enabled(s) && (s->seq[SEQ_CLOCKING] & SEQ1_SCREEN_OFF));
+    look->blank =
+        !s->atc_screen_on || (!vbe_enabled(s) && (s->seq[SEQ_CLOCKING] & SEQ1_SCREEN_OFF));
 }
 
 /* Dots by which the picture starts late. */
@@ -52,7 +55,7 @@ static unsigned panning(const Vga *s, const VgaGeometry *g, bool split)
         return 0;
     }
     if (g->dots == 9) {
-        return pan >= 8 ? 0 : pan + 1;  /* FreeVGA, "Pixel Panning": 8 is none */
+        return pan >= 8 ? 0 : pan + 1; /* FreeVGA, "Pixel Panning": 8 is none */
     }
     return pan & 7;
 }
@@ -89,12 +92,12 @@ static void fonts_take(const Vga *s, VgaDraw *d)
     }
 }
 
-typedef struct Text {                   /* one update of a text screen */
+typedef struct Text { /* one update of a text screen */
     VgaGeometry g;
     Surface *surface;
-    unsigned cell_width;                /* pixels */
+    unsigned cell_width; /* pixels */
     bool blink_on, cursor_on;
-    unsigned cursor;                    /* counter value of the cell that holds the cursor */
+    unsigned cursor; /* counter value of the cell that holds the cursor */
     uint32_t color[16];
 } Text;
 
@@ -124,7 +127,7 @@ static unsigned cell_dots(const Vga *s, const VgaDraw *d, uint32_t key, unsigned
     }
     unsigned bits = (unsigned)d->font[attr >> 3 & 1][ch * 32 + scan] << 1;
     if ((ch & 0xe0) == 0xc0 && (s->atc[ATC_MODE] & ATC10_LINE_GRAPHICS)) {
-        bits |= bits >> 1 & 1;          /* boxes join across the ninth dot */
+        bits |= bits >> 1 & 1; /* boxes join across the ninth dot */
     }
     return bits;
 }
@@ -134,12 +137,14 @@ static bool cursor_line(const Vga *s, unsigned scan)
     return scan >= (s->crtc[CR_CURSOR_START] & 0x1fu) && scan <= (s->crtc[CR_CURSOR_END] & 0x1fu);
 }
 
-static void cell_draw(const Vga *s, const VgaDraw *d, const Text *t, uint32_t key, int x, unsigned y, unsigned scan)
+static void cell_draw(const Vga *s, const VgaDraw *d, const Text *t, uint32_t key, int x,
+                      unsigned y, unsigned scan)
 {
     unsigned attr = key >> 8 & 0xff, zoom = t->g.wide ? 2 : 1;
     unsigned back = s->atc[ATC_MODE] & ATC10_BLINK ? attr >> 4 & 7 : attr >> 4;
     uint32_t fg = t->color[attr & 0xf], bg = t->color[back];
-    unsigned bits = (key & CELL_CURSOR) && cursor_line(s, scan) ? 0x1ff : cell_dots(s, d, key, scan);
+    unsigned bits =
+        (key & CELL_CURSOR) && cursor_line(s, scan) ? 0x1ff : cell_dots(s, d, key, scan);
     uint32_t *line = surface_line(t->surface, (int)y);
     for (unsigned dot = 0; dot < t->cell_width; dot++) {
         int at = x + (int)dot;
@@ -150,7 +155,8 @@ static void cell_draw(const Vga *s, const VgaDraw *d, const Text *t, uint32_t ke
 }
 
 /* A character row: scan lines y .. end-1 of the surface share the counter. */
-static void text_row(const Vga *s, VgaDraw *d, const Text *t, uint32_t *cells, unsigned y, unsigned end)
+static void text_row(const Vga *s, VgaDraw *d, const Text *t, uint32_t *cells, unsigned y,
+                     unsigned end)
 {
     const VgaLine *line = d->line;
     int pan = (int)(panning(s, &t->g, line[y].split) * (t->g.wide ? 2 : 1));
@@ -184,7 +190,8 @@ static void text_draw(Vga *s, VgaDraw *d, bool changed)
     int64_t frame = now(&s->dev) / vga_frame_ns(s);
     t.cursor_on = !(s->crtc[CR_CURSOR_START] & CURSOR_OFF) && !(frame & 8);
     t.blink_on = !(frame & 16);
-    t.cursor = (uint16_t)((s->crtc[CR_CURSOR_HIGH] << 8 | s->crtc[CR_CURSOR_LOW]) + (s->crtc[CR_CURSOR_END] >> 5 & 3));
+    t.cursor = (uint16_t)((s->crtc[CR_CURSOR_HIGH] << 8 | s->crtc[CR_CURSOR_LOW]) +
+                          (s->crtc[CR_CURSOR_END] >> 5 & 3));
     console_resize(s->console, (int)(t.g.columns * t.cell_width), (int)t.g.lines);
     t.surface = console_surface(s->console);
     if (changed || d->whole) {
@@ -242,13 +249,14 @@ typedef struct Graphics {
     unsigned shift;
 } Graphics;
 
-static void graphics_line(const Vga *s, const VgaDraw *d, const Graphics *gr, const VgaLine *line, uint32_t *out,
-                          unsigned width)
+static void graphics_line(const Vga *s, const VgaDraw *d, const Graphics *gr, const VgaLine *line,
+                          uint32_t *out, unsigned width)
 {
     unsigned pan = panning(s, &gr->g, line->split), zoom = gr->g.wide ? 2 : 1;
     uint32_t dots[257 * 8];
     for (unsigned col = 0; col <= gr->g.columns; col++) {
-        uint32_t at = vga_fetch_address(s, (uint16_t)(line->counter + (col >> gr->shift)), line->scan);
+        uint32_t at =
+            vga_fetch_address(s, (uint16_t)(line->counter + (col >> gr->shift)), line->scan);
         gr->dots(d->word[at], gr->color, dots + 8 * col);
     }
     for (unsigned x = 0; x < width; x++) {
@@ -260,8 +268,9 @@ static void graphics_line(const Vga *s, const VgaDraw *d, const Graphics *gr, co
 static bool line_changed(const Vga *s, const VgaDraw *d, const Graphics *gr, const VgaLine *line)
 {
     uint32_t first = vga_fetch_address(s, line->counter, line->scan);
-    uint32_t last = vga_fetch_address(s, (uint16_t)(line->counter + (gr->g.columns >> gr->shift)), line->scan);
-    if (last < first) {                 /* it wraps */
+    uint32_t last =
+        vga_fetch_address(s, (uint16_t)(line->counter + (gr->g.columns >> gr->shift)), line->scan);
+    if (last < first) { /* it wraps */
         return true;
     }
     return vga_pages_dirty(d, (uint64_t)first * 4, (uint64_t)(last - first + 1) * 4);
@@ -270,7 +279,10 @@ static bool line_changed(const Vga *s, const VgaDraw *d, const Graphics *gr, con
 static void graphics_draw(Vga *s, VgaDraw *d, bool changed)
 {
     enum { GC5_INTERLEAVE = 0x20, GC5_PACKED = 0x40 };
-    Graphics gr = {.g = vga_geometry(s), .dots = planar_dots, .color = d->look.color, .shift = vga_counter_shift(s)};
+    Graphics gr = {.g = vga_geometry(s),
+                   .dots = planar_dots,
+                   .color = d->look.color,
+                   .shift = vga_counter_shift(s)};
     if (s->gc[GC_MODE] & GC5_PACKED) {
         gr.dots = packed_dots;
         gr.color = d->look.dac;
@@ -287,7 +299,7 @@ static void graphics_draw(Vga *s, VgaDraw *d, bool changed)
         vga_lines(s, d->line, gr.g.lines);
     }
     ram_read(s->vram, 0, d->word, sizeof d->word);
-    unsigned from = 0;                  /* of a stretch of drawn lines */
+    unsigned from = 0; /* of a stretch of drawn lines */
     bool drawn = false;
     for (unsigned y = 0; y < gr.g.lines; y++) {
         const VgaLine *line = &d->line[y];
@@ -322,7 +334,8 @@ bool vga_pages_dirty(const VgaDraw *d, uint64_t at, uint64_t len)
     return false;
 }
 
-/* Take over the dirty bits of [at, at+len) before reading the memory: what is written later counts for the next time. */
+/* Take over the dirty bits of [at, at+len) before reading the memory: what is written later counts
+ * for the next time. */
 static bool pages_take(Vga *s, VgaDraw *d, uint64_t at, uint64_t len)
 {
     bool any = false;
@@ -395,8 +408,8 @@ static void draw_watched(void *dev, bool on)
     mem_commit();
 }
 
-static bool draw_text(void *dev, TextCell *cells, unsigned room, unsigned *columns, unsigned *rows, int *cursor_x,
-                      int *cursor_y)
+static bool draw_text(void *dev, TextCell *cells, unsigned room, unsigned *columns, unsigned *rows,
+                      int *cursor_x, int *cursor_y)
 {
     const Vga *s = dev;
     VgaGeometry g = vga_geometry(s);

@@ -22,7 +22,8 @@ static bool bios_offer(GError **error)
     g_autofree char *path = fw_find_file(name), *data = NULL;
     gsize len;
     if (!path) {
-        return error_fail(error, "isa-vga: there is no '%s' in the firmware folders (-L help)", name);
+        return error_fail(error, "isa-vga: there is no '%s' in the firmware folders (-L help)",
+                          name);
     }
     return g_file_get_contents(path, &data, &len, error) &&
            fw_cfg_add_file(fw, "vgaroms/vgabios-isavga.bin", data, len, error);

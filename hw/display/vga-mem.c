@@ -1,5 +1,6 @@
-/* The graphics controller's path between the CPU and the four planes (IBM VGA, "Graphics Controller"; FreeVGA "Accessing
- * the VGA Display Memory").  A byte of each plane travels as one 32-bit word, plane 0 lowest. */
+/* The graphics controller's path between the CPU and the four planes (IBM VGA, "Graphics
+ * Controller"; FreeVGA "Accessing the VGA Display Memory").  A byte of each plane travels as one
+ * 32-bit word, plane 0 lowest. */
 #include "hw/display/vga.h"
 
 enum { SEQ4_ODD_EVEN_OFF = 0x04, SEQ4_CHAIN4 = 0x08 };
@@ -20,7 +21,8 @@ static uint32_t everywhere(uint8_t byte)
     return byte * UINT32_C(0x01010101);
 }
 
-/* Which part of a0000-bffff the card answers, by the memory map select field; false: not this byte. */
+/* Which part of a0000-bffff the card answers, by the memory map select field; false: not this byte.
+ */
 static bool window_offset(const Vga *s, uint32_t at, uint32_t *offset)
 {
     static const struct {
@@ -78,8 +80,9 @@ uint8_t vga_mem_read(Vga *s, uint32_t at)
     }
     ram_read(s->vram, word_at(s, offset), &s->latch, sizeof s->latch);
     if (s->gc[GC_MODE] & GC5_READ_COMPARE) {
-        uint32_t differ = (s->latch ^ expand(s->gc[GC_COLOR_COMPARE])) & expand(s->gc[GC_DONT_CARE]);
-        return (uint8_t)~(differ | differ >> 8 | differ >> 16 | differ >> 24);
+        uint32_t differ =
+            (s->latch ^ expand(s->gc[GC_COLOR_COMPARE])) & expand(s->gc[GC_DONT_CARE]);
+        return (uint8_t) ~(differ | differ >> 8 | differ >> 16 | differ >> 24);
     }
     return (uint8_t)(s->latch >> 8 * plane);
 }
@@ -102,11 +105,8 @@ static uint32_t write_data(const Vga *s, uint8_t value)
     uint8_t rotated = (uint8_t)(value >> turn | value << (8 - turn));
     uint32_t mask = everywhere(s->gc[GC_BIT_MASK]), color = expand(s->gc[GC_SET_RESET]), data;
     switch (s->gc[GC_MODE] & 3) {
-    case 1:
-        return s->latch;
-    case 2:
-        data = expand(value);
-        break;
+    case 1: return s->latch;
+    case 2: data = expand(value); break;
     case 3:
         data = color;
         mask &= everywhere(rotated);

@@ -1,21 +1,30 @@
-/* "VGA": the standard display card.  BAR 0 is the linear framebuffer; BAR 2 holds the monitor's EDID, the VGA ports and
- * the registers of the Bochs display interface, so that a guest needs no legacy ports. */
+/* "VGA": the standard display card.  BAR 0 is the linear framebuffer; BAR 2 holds the monitor's
+ * EDID, the VGA ports and the registers of the Bochs display interface, so that a guest needs no
+ * legacy ports. */
 #include "hw/display/edid.h"
 #include "hw/display/vga.h"
 #include "hw/pci/pci.h"
 
 /* Layout of BAR 2. */
-enum { MMIO_SIZE = 0x1000, MMIO_EDID_END = 0x400, MMIO_PORTS = 0x400, MMIO_PORTS_END = 0x420, MMIO_DISPI = 0x500,
-       MMIO_DISPI_END = MMIO_DISPI + 2 * DISPI_REGS, MMIO_QEXT = 0x600, MMIO_QEXT_SIZE = 8 };
+enum {
+    MMIO_SIZE = 0x1000,
+    MMIO_EDID_END = 0x400,
+    MMIO_PORTS = 0x400,
+    MMIO_PORTS_END = 0x420,
+    MMIO_DISPI = 0x500,
+    MMIO_DISPI_END = MMIO_DISPI + 2 * DISPI_REGS,
+    MMIO_QEXT = 0x600,
+    MMIO_QEXT_SIZE = 8
+};
 enum { BIG_ENDIAN_CODE = 0xbebebebe, LITTLE_ENDIAN_CODE = 0x1e1e1e1e };
 
 typedef struct VgaPci {
     PciDevice pci;
     Vga vga;
-    bool mmio, edid;                    /* properties */
+    bool mmio, edid; /* properties */
     bool extended_regs, global_vmstate;
     uint32_t xres, yres, xmax, ymax, refresh_rate;
-    uint8_t edid_data[EDID_SIZE];       /* made by realize */
+    uint8_t edid_data[EDID_SIZE]; /* made by realize */
 } VgaPci;
 
 static uint64_t mmio_read8(VgaPci *s, uint64_t at)
@@ -24,7 +33,8 @@ static uint64_t mmio_read8(VgaPci *s, uint64_t at)
         return s->edid && at < EDID_SIZE ? s->edid_data[at] : 0;
     }
     if (at >= MMIO_PORTS && at < MMIO_PORTS_END) {
-        return device_read(&s->pci.dev, VGA_PORTS, (unsigned)at - MMIO_PORTS + 0x3c0 - VGA_PORT_BASE, 1);
+        return device_read(&s->pci.dev, VGA_PORTS,
+                           (unsigned)at - MMIO_PORTS + 0x3c0 - VGA_PORT_BASE, 1);
     }
     return 0;
 }
@@ -36,9 +46,9 @@ static uint64_t mmio_read(void *opaque, uint64_t at, unsigned size)
         return vbe_read(&s->vga, (unsigned)(at - MMIO_DISPI) / 2, 0) >> 8 * (at & 1);
     }
     if (at >= MMIO_QEXT && at < MMIO_QEXT + MMIO_QEXT_SIZE && s->extended_regs) {
-        uint32_t v = at < MMIO_QEXT + 4       ? MMIO_QEXT_SIZE
-                     : s->vga.big_endian      ? BIG_ENDIAN_CODE
-                                              : LITTLE_ENDIAN_CODE;
+        uint32_t v = at < MMIO_QEXT + 4  ? MMIO_QEXT_SIZE
+                     : s->vga.big_endian ? BIG_ENDIAN_CODE
+                                         : LITTLE_ENDIAN_CODE;
         return v >> 8 * (at & 3);
     }
     uint64_t v = 0;
@@ -58,7 +68,8 @@ static void mmio_write(void *opaque, uint64_t at, unsigned size, uint64_t value)
             s->vga.big_endian = value == BIG_ENDIAN_CODE;
         }
     } else if (at >= MMIO_PORTS && at + size <= MMIO_PORTS_END) {
-        device_write(&s->pci.dev, VGA_PORTS, (unsigned)at - MMIO_PORTS + 0x3c0 - VGA_PORT_BASE, size, value);
+        device_write(&s->pci.dev, VGA_PORTS, (unsigned)at - MMIO_PORTS + 0x3c0 - VGA_PORT_BASE,
+                     size, value);
     }
 }
 
@@ -69,10 +80,14 @@ static bool vga_pci_realize(void *dev, GError **error)
     VgaPci *s = dev;
     pci_bar(&s->pci, 0, PCI_BAR_MEM | PCI_BAR_PREFETCH, s->vga.vram_region);
     if (s->mmio) {
-        edid_build(&(EdidInfo){.width = s->xres, .height = s->yres, .max_width = s->xmax, .max_height = s->ymax,
+        edid_build(&(EdidInfo){.width = s->xres,
+                               .height = s->yres,
+                               .max_width = s->xmax,
+                               .max_height = s->ymax,
                                .refresh_mhz = s->refresh_rate},
                    s->edid_data);
-        pci_bar(&s->pci, 2, PCI_BAR_MEM, device_region_io(&s->pci.dev, "vga.mmio", MMIO_SIZE, &mmio_ops));
+        pci_bar(&s->pci, 2, PCI_BAR_MEM,
+                device_region_io(&s->pci.dev, "vga.mmio", MMIO_SIZE, &mmio_ops));
     }
     if (s->pci.bus) {
         vga_map(&s->vga, pci_bus_mem(s->pci.bus), pci_bus_io(s->pci.bus));
@@ -90,7 +105,8 @@ static const Row rows[] = {
     PROP(VgaPci, xmax, "0", "Largest width to offer; 0: any"),
     PROP(VgaPci, ymax, "0", "Largest height to offer; 0: any"),
     PROP(VgaPci, refresh_rate, "0", "Preferred refresh rate in thousandths of Hz; 0: 75000"),
-    PROP_AS(VgaPci, global_vmstate, "global-vmstate", "off", "Accepted; snapshots name the memory alike either way"),
+    PROP_AS(VgaPci, global_vmstate, "global-vmstate", "off",
+            "Accepted; snapshots name the memory alike either way"),
     END,
 };
 
@@ -103,7 +119,10 @@ const DeviceClass vga_pci_class = {
     .open = 1 << VGA_PORTS,
     .size = sizeof(VgaPci),
     .rows = rows,
-    .info = &(const PciInfo){.vendor = 0x1234, .device = 0x1111, .revision = 2, .class_code = 0x030000,
+    .info = &(const PciInfo){.vendor = 0x1234,
+                             .device = 0x1111,
+                             .revision = 2,
+                             .class_code = 0x030000,
                              .romfile = "vgabios-stdvga.bin"},
     .realize = vga_pci_realize,
 };

@@ -33,8 +33,8 @@ static void line_convert(const VgaLook *look, const uint8_t *in, uint32_t *out)
         case 4: {
             unsigned dot = x + m->pan, bit = 7 - dot % 8;
             const uint8_t *p = in + dot / 8 * 4;
-            out[x] = look->color[(p[0] >> bit & 1) | (p[1] >> bit & 1) << 1 | (p[2] >> bit & 1) << 2 |
-                                 (p[3] >> bit & 1) << 3];
+            out[x] = look->color[(p[0] >> bit & 1) | (p[1] >> bit & 1) << 1 |
+                                 (p[2] >> bit & 1) << 2 | (p[3] >> bit & 1) << 3];
             break;
         }
         case 15: out[x] = from_555(little(in + 2 * x, 2, be)); break;

@@ -1,7 +1,7 @@
 /* The Bochs display interface ("VBE DISPI"): eleven 16-bit registers that set linear modes.
  *
- * Registers keep what fits their ranges; what is shown is derived from all of them together, so that no order of writes
- * and no snapshot can point outside the memory. */
+ * Registers keep what fits their ranges; what is shown is derived from all of them together, so
+ * that no order of writes and no snapshot can point outside the memory. */
 #include "hw/display/vga.h"
 
 #include <string.h>
@@ -43,7 +43,8 @@ VbeMode vbe_mode(const Vga *s)
         .pitch = line_bytes(s, virtual_width(s)),
     };
     m.height = CLAMP(s->yres, 1, rows);
-    unsigned x = MIN(s->x_offset, virtual_width(s) - m.width), y = MIN(s->y_offset, rows - m.height);
+    unsigned x = MIN(s->x_offset, virtual_width(s) - m.width),
+             y = MIN(s->y_offset, rows - m.height);
     if (m.bpp == 4) {
         m.pan = x & 7;
         m.start = m.pitch * y + x / 8 * 4;
@@ -56,7 +57,8 @@ VbeMode vbe_mode(const Vga *s)
 static void enable_write(Vga *s, unsigned value)
 {
     bool was = vbe_enabled(s);
-    s->enable = value & (DISPI_ENABLED | DISPI_GETCAPS | DISPI_8BIT_DAC | DISPI_LFB | DISPI_NOCLEAR);
+    s->enable =
+        value & (DISPI_ENABLED | DISPI_GETCAPS | DISPI_8BIT_DAC | DISPI_LFB | DISPI_NOCLEAR);
     if (was || !vbe_enabled(s)) {
         return;
     }
@@ -88,7 +90,7 @@ void vbe_write(void *dev, unsigned reg, unsigned i, uint64_t old, uint64_t value
     case DISPI_YRES: s->yres = MIN(v, DISPI_MAX_Y); break;
     case DISPI_BPP:
         if (v == 0) {
-            v = 8;                      /* before version 2 the depth was always 8 */
+            v = 8; /* before version 2 the depth was always 8 */
         }
         if (v == 4 || v == 8 || v == 15 || v == 16 || v == 24 || v == 32) {
             s->bpp = v;
@@ -117,7 +119,8 @@ uint64_t vbe_read(const void *dev, unsigned reg, unsigned i)
     case DISPI_BANK: return s->bank;
     case DISPI_VIRT_WIDTH: return virtual_width(s);
     case DISPI_VIRT_HEIGHT: return virtual_height(s);
-    case DISPI_X_OFFSET: return vbe_enabled(s) ? MIN(s->x_offset, virtual_width(s) - shown_width(s)) : s->x_offset;
+    case DISPI_X_OFFSET:
+        return vbe_enabled(s) ? MIN(s->x_offset, virtual_width(s) - shown_width(s)) : s->x_offset;
     case DISPI_Y_OFFSET: return s->y_offset;
     case DISPI_MEMORY_64K: return s->vram_size >> 16;
     default: return 0;

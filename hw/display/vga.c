@@ -1,5 +1,5 @@
-/* IBM VGA: its registers (IBM "Personal System/2 Hardware Interface Technical Reference", video subsystem; FreeVGA), and
- * how the memory window appears. */
+/* IBM VGA: its registers (IBM "Personal System/2 Hardware Interface Technical Reference", video
+ * subsystem; FreeVGA), and how the memory window appears. */
 #include "hw/display/vga.h"
 
 #include <string.h>
@@ -92,7 +92,8 @@ static void dac_data_write(void *dev, unsigned arg, unsigned i, uint64_t old, ui
     s->dac_part = 0;
 }
 
-/* ---- CRTC: registers 0-7 are locked by bit 7 of 11h, except line compare's bit in the overflow register ---- */
+/* ---- CRTC: registers 0-7 are locked by bit 7 of 11h, except line compare's bit in the overflow
+ * register ---- */
 
 static void overflow_locked(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_t value)
 {
@@ -144,11 +145,11 @@ static bool vga_realize(void *dev, GError **error)
     Vga *s = dev;
     uint32_t mb = s->vgamem_mb;
     if (mb < 1 || mb > 256 || (mb & (mb - 1))) {
-        return error_fail(error, "Property '%s.vgamem_mb' takes a power of two from 1 to 256, not %u",
+        return error_fail(error,
+                          "Property '%s.vgamem_mb' takes a power of two from 1 to 256, not %u",
                           device_whole(&s->dev)->class->name, mb);
     }
-    g_autofree char *name =
-        number ? g_strdup_printf("vga.vram.%u", number) : g_strdup("vga.vram");
+    g_autofree char *name = number ? g_strdup_printf("vga.vram.%u", number) : g_strdup("vga.vram");
     s->vram = ram_new(name, (uint64_t)mb << 20, NULL, error);
     if (!s->vram) {
         return false;
@@ -162,7 +163,8 @@ static bool vga_realize(void *dev, GError **error)
     region_set_coalesced(s->window, true);
     Region *all = device_region(&s->dev, VGA_PORTS, "vga-ports", VGA_PORT_COUNT);
     for (unsigned i = 0; i < VGA_PORT_RANGES; i++) {
-        s->ports[i] = region_alias("vga-ports", all, decoded[i].first - VGA_PORT_BASE, decoded[i].count);
+        s->ports[i] =
+            region_alias("vga-ports", all, decoded[i].first - VGA_PORT_BASE, decoded[i].count);
     }
     s->ports_dispi = device_region_io(&s->dev, "vbe", 3, &vbe_port_ops);
     s->draw = vga_draw_new();
@@ -187,15 +189,20 @@ static void vga_unrealize(void *dev)
 }
 
 /* A register of an indexed file; shorter than REG, since there are so many. */
-#define SEQ(reg, name_, mask, ...) REG(Vga, seq[reg], reg, .space = VGA_SEQ, .name = name_, .rw = mask, __VA_ARGS__)
-#define GC(reg, name_, mask, ...) REG(Vga, gc[reg], reg, .space = VGA_GC, .name = name_, .rw = mask, __VA_ARGS__)
-#define CR(reg, name_, mask, ...) REG(Vga, crtc[reg], reg, .space = VGA_CRTC, .name = name_, .rw = mask, __VA_ARGS__)
-#define ATC(reg, name_, mask, ...) REG(Vga, atc[reg], reg, .space = VGA_ATC, .name = name_, .rw = mask, __VA_ARGS__)
-#define UNLOCKED LOCK(Vga, crtc[CR_V_SYNC_END], 0x80, 0x00)
+#define SEQ(reg, name_, mask, ...)                                                                 \
+    REG(Vga, seq[reg], reg, .space = VGA_SEQ, .name = name_, .rw = mask, __VA_ARGS__)
+#define GC(reg, name_, mask, ...)                                                                  \
+    REG(Vga, gc[reg], reg, .space = VGA_GC, .name = name_, .rw = mask, __VA_ARGS__)
+#define CR(reg, name_, mask, ...)                                                                  \
+    REG(Vga, crtc[reg], reg, .space = VGA_CRTC, .name = name_, .rw = mask, __VA_ARGS__)
+#define ATC(reg, name_, mask, ...)                                                                 \
+    REG(Vga, atc[reg], reg, .space = VGA_ATC, .name = name_, .rw = mask, __VA_ARGS__)
+#define UNLOCKED   LOCK(Vga, crtc[CR_V_SYNC_END], 0x80, 0x00)
 #define PORT(port) (port) - VGA_PORT_BASE
-#define COLOR WHEN(Vga, misc, MISC_COLOR, MISC_COLOR)
-#define MONO WHEN(Vga, misc, MISC_COLOR, 0)
-#define VBE(reg, name_, ...) CALC(name_, 2, 2 * reg, .space = VGA_DISPI, .arg = reg, .get = vbe_read, __VA_ARGS__)
+#define COLOR      WHEN(Vga, misc, MISC_COLOR, MISC_COLOR)
+#define MONO       WHEN(Vga, misc, MISC_COLOR, 0)
+#define VBE(reg, name_, ...)                                                                       \
+    CALC(name_, 2, 2 * reg, .space = VGA_DISPI, .arg = reg, .get = vbe_read, __VA_ARGS__)
 #define VBE_RW(reg, name_) VBE(reg, name_, .on_write = vbe_write)
 
 // clang-format off

@@ -36,7 +36,8 @@ static void cell_set(Vga *s, unsigned at, uint8_t ch, uint8_t attr)
 }
 
 /* A cell of mode 3 as the datasheet describes it. */
-static void cell_is(Vga *s, unsigned column, unsigned row, unsigned map, uint8_t ch, uint32_t fg, uint32_t bg)
+static void cell_is(Vga *s, unsigned column, unsigned row, unsigned map, uint8_t ch, uint32_t fg,
+                    uint32_t bg)
 {
     for (unsigned y = 0; y < 16; y++) {
         unsigned bits = font_bits(map, ch, y);
@@ -53,7 +54,7 @@ static Vga *text_screen(void)
 {
     Vga *s = vga_in(&mode_03);
     font_load(s, 0);
-    crtc_out(s, 0x0a, 0x20);            /* no cursor */
+    crtc_out(s, 0x0a, 0x20); /* no cursor */
     return s;
 }
 
@@ -77,16 +78,17 @@ START_TEST(text_ninth_dot_off)
 {
     Vga *s = text_screen();
     cell_set(s, 0, 0xc4, 0x07);
-    atc_out(s, 0x10, 0x08);             /* without line graphics */
+    atc_out(s, 0x10, 0x08); /* without line graphics */
     console_refresh(s->console);
     for (int y = 0; y < 16; y++) {
         ck_assert_uint_eq(pixel(s, 8, y), atc_color(&mode_03, 0));
     }
-    index_out(s, 0x3c4, 1, 0x01);       /* 8 dots */
+    index_out(s, 0x3c4, 1, 0x01); /* 8 dots */
     console_refresh(s->console);
     size_is(s, 640, 400);
     for (int x = 0; x < 8; x++) {
-        ck_assert_uint_eq(pixel(s, x, 5), atc_color(&mode_03, font_bits(0, 0xc4, 5) >> (7 - x) & 1 ? 7 : 0));
+        ck_assert_uint_eq(pixel(s, x, 5),
+                          atc_color(&mode_03, font_bits(0, 0xc4, 5) >> (7 - x) & 1 ? 7 : 0));
     }
 }
 END_TEST
@@ -98,7 +100,7 @@ START_TEST(text_blink_or_bright)
     console_refresh(s->console);
     cell_is(s, 5, 0, 0, 'x', atc_color(&mode_03, 14), atc_color(&mode_03, 1));
     bench_advance(16 * vga_frame_ns(s));
-    console_refresh(s->console);        /* the dark half of the period */
+    console_refresh(s->console); /* the dark half of the period */
     cell_is(s, 5, 0, 0, 'x', atc_color(&mode_03, 1), atc_color(&mode_03, 1));
     bench_advance(16 * vga_frame_ns(s));
     console_refresh(s->console);
@@ -131,7 +133,7 @@ START_TEST(text_cursor)
     console_refresh(s->console);
     cell_is(s, 7, 3, 0, 0, atc_color(&mode_03, 14), atc_color(&mode_03, 1));
     bench_advance(8 * vga_frame_ns(s));
-    crtc_out(s, 0x0a, 15);              /* starts behind its end: none */
+    crtc_out(s, 0x0a, 15); /* starts behind its end: none */
     console_refresh(s->console);
     cell_is(s, 7, 3, 0, 0, atc_color(&mode_03, 14), atc_color(&mode_03, 1));
 }
@@ -153,7 +155,7 @@ START_TEST(text_512_characters)
             cell_is(s, 1, 0, a, 'q', atc_color(&mode_03, 15), atc_color(&mode_03, 0));
         }
     }
-    atc_out(s, 0x12, 0x07);             /* eight colours */
+    atc_out(s, 0x12, 0x07); /* eight colours */
     console_refresh(s->console);
     cell_is(s, 1, 0, 7, 'q', atc_color(&mode_03, 7), atc_color(&mode_03, 0));
 }
@@ -272,7 +274,8 @@ START_TEST(cga_two_colors)
         for (unsigned x = 0; x < 640; x++) {
             unsigned row = y / 2;
             uint8_t byte = memory[(row & 1) * 0x2000 + row / 2 * 80 + x / 8];
-            ck_assert_uint_eq(pixel(s, (int)x, (int)y), atc_color(&mode_06, byte >> (7 - (x & 7)) & 1));
+            ck_assert_uint_eq(pixel(s, (int)x, (int)y),
+                              atc_color(&mode_06, byte >> (7 - (x & 7)) & 1));
         }
     }
 }
@@ -330,7 +333,8 @@ START_TEST(planar_320x200)
     size_is(s, 640, 400);
     for (unsigned y = 0; y < 400; y++) {
         for (unsigned x = 0; x < 640; x++) {
-            ck_assert_uint_eq(pixel(s, (int)x, (int)y), atc_color(&mode_0d, planar_color(x / 2, y / 2)));
+            ck_assert_uint_eq(pixel(s, (int)x, (int)y),
+                              atc_color(&mode_0d, planar_color(x / 2, y / 2)));
         }
     }
 }
@@ -349,7 +353,7 @@ START_TEST(packed_320x200)
             ck_assert_uint_eq(pixel(s, (int)x, (int)y), color_of((x / 2 + y / 2 * 3) & 0xff));
         }
     }
-    pout8(s, 0x3c6, 0x3f);              /* pixel mask */
+    pout8(s, 0x3c6, 0x3f); /* pixel mask */
     console_refresh(s->console);
     ck_assert_uint_eq(pixel(s, 2 * 100, 2 * 50), color_of((100 + 150) & 0x3f));
 }
@@ -361,21 +365,23 @@ START_TEST(mode_x)
     index_out(s, 0x3c4, 4, 0x06);
     crtc_out(s, 0x14, 0x00);
     crtc_out(s, 0x17, 0xe3);
-    crtc_out(s, 0x13, 0x2c);            /* a line of 352 dots in memory */
+    crtc_out(s, 0x13, 0x2c); /* a line of 352 dots in memory */
     for (unsigned plane = 0; plane < 4; plane++) {
         index_out(s, 0x3c4, 2, (uint8_t)(1 << plane));
         for (unsigned at = 0; at < 88 * 300; at++) {
             poke8(s, 0xa0000 + at, (uint8_t)(at % 88 * 4 + plane + at / 88 * 7));
         }
     }
-    /* Page two, 40 lines below, and one dot to the left (panning counts dots of the doubled clock). */
+    /* Page two, 40 lines below, and one dot to the left (panning counts dots of the doubled clock).
+     */
     crtc_out(s, 0x0c, 88 * 40 >> 8);
     crtc_out(s, 0x0d, 88 * 40 & 0xff);
     atc_out(s, 0x13, 2);
     console_refresh(s->console);
     for (unsigned y = 0; y < 400; y++) {
         for (unsigned x = 0; x < 640; x++) {
-            ck_assert_uint_eq(pixel(s, (int)x, (int)y), color_of((x / 2 + 1 + (y / 2 + 40) * 7) & 0xff));
+            ck_assert_uint_eq(pixel(s, (int)x, (int)y),
+                              color_of((x / 2 + 1 + (y / 2 + 40) * 7) & 0xff));
         }
     }
 }
@@ -396,8 +402,13 @@ START_TEST(vbe_depths)
         unsigned bpp, bytes;
         uint32_t value, color;
     } depths[] = {
-        {15, 2, 0x7c00, 0xff0000}, {15, 2, 0x0210, 0x008484}, {16, 2, 0xf800, 0xff0000}, {16, 2, 0x8410, 0x848284},
-        {24, 3, 0x123456, 0x123456}, {32, 4, 0xaa123456, 0x123456}, {8, 1, 77, 0},
+        {15, 2, 0x7c00, 0xff0000},
+        {15, 2, 0x0210, 0x008484},
+        {16, 2, 0xf800, 0xff0000},
+        {16, 2, 0x8410, 0x848284},
+        {24, 3, 0x123456, 0x123456},
+        {32, 4, 0xaa123456, 0x123456},
+        {8, 1, 77, 0},
     };
     Vga *s = vga_in(&mode_13);
     for (unsigned i = 0; i < G_N_ELEMENTS(depths); i++) {
@@ -419,7 +430,7 @@ START_TEST(vbe_planar_and_offsets)
     Vga *s = vga_in(&mode_12);
     vbe_set(s, 800, 600, 4);
     index_out(s, 0x3c4, 2, 0x0f);
-    index_out(s, 0x3ce, 5, 2);          /* write mode 2 */
+    index_out(s, 0x3ce, 5, 2); /* write mode 2 */
     index_out(s, 0x3ce, 8, 0x80);
     poke8(s, 0xa0000 + 100 * 20 + 3, 0x0b);
     console_refresh(s->console);
@@ -472,7 +483,7 @@ END_TEST
 typedef struct Follower {
     ConsoleListener listener;
     unsigned resizes, reports;
-    int left, top, right, bottom;       /* around all reports */
+    int left, top, right, bottom; /* around all reports */
 } Follower;
 
 static void follower_dirty(ConsoleListener *l, int x, int y, int width, int height)
@@ -492,12 +503,13 @@ static void follower_resized(ConsoleListener *l, Surface *surface)
 
 static void follow(Vga *s, Follower *f)
 {
-    *f = (Follower){.listener = {.dirty = follower_dirty, .resized = follower_resized, .interval_ms = 30}};
+    *f = (Follower){
+        .listener = {.dirty = follower_dirty, .resized = follower_resized, .interval_ms = 30}};
     console_listen(s->console, &f->listener);
     console_refresh(s->console);
     f->reports = 0;
     console_refresh(s->console);
-    ck_assert_uint_eq(f->reports, 0);   /* nothing changed, nothing drawn */
+    ck_assert_uint_eq(f->reports, 0); /* nothing changed, nothing drawn */
 }
 
 START_TEST(follows_text)
@@ -547,7 +559,7 @@ START_TEST(follows_graphics)
     ck_assert_int_gt(f.bottom, 300);
     ck_assert_int_le(f.bottom - f.top, 15);
     f.reports = 0;
-    atc_out(s, 0, 0x3f);                /* a palette entry concerns every dot */
+    atc_out(s, 0, 0x3f); /* a palette entry concerns every dot */
     console_refresh(s->console);
     ck_assert_int_eq(f.top, 0);
     ck_assert_int_eq(f.bottom, 480);
@@ -617,7 +629,8 @@ START_TEST(any_registers)
         }
         if (g_rand_int(rand) % 4 == 0) {
             static const uint8_t depth[] = {4, 8, 15, 16, 24, 32};
-            vbe_set(s, g_rand_int(rand) % 3000, g_rand_int(rand) % 2000, depth[g_rand_int(rand) % 6]);
+            vbe_set(s, g_rand_int(rand) % 3000, g_rand_int(rand) % 2000,
+                    depth[g_rand_int(rand) % 6]);
             vbe_write(s, DISPI_VIRT_WIDTH, 0, 0, g_rand_int(rand) & 0xffff);
             vbe_write(s, DISPI_X_OFFSET, 0, 0, g_rand_int(rand) & 0xffff);
             vbe_write(s, DISPI_Y_OFFSET, 0, 0, g_rand_int(rand) & 0xffff);
@@ -630,8 +643,10 @@ START_TEST(any_registers)
 }
 END_TEST
 
-BENCH_MAIN("vga-draw", CASE(text_cells), CASE(text_ninth_dot_off), CASE(text_blink_or_bright), CASE(text_cursor),
-           CASE(text_512_characters), CASE(text_underline), CASE(text_start_panning_split), CASE(text_of_40_columns),
-           CASE(cga_four_colors), CASE(cga_two_colors), CASE(planar_640x480), CASE(planar_320x200), CASE(packed_320x200),
-           CASE(mode_x), CASE(vbe_depths), CASE(vbe_planar_and_offsets), CASE(vbe_byte_order), CASE(blanking),
-           CASE(follows_text), CASE(follows_graphics), CASE(follows_linear), CASE(text_for_terminals), CASE(any_registers))
+BENCH_MAIN("vga-draw", CASE(text_cells), CASE(text_ninth_dot_off), CASE(text_blink_or_bright),
+           CASE(text_cursor), CASE(text_512_characters), CASE(text_underline),
+           CASE(text_start_panning_split), CASE(text_of_40_columns), CASE(cga_four_colors),
+           CASE(cga_two_colors), CASE(planar_640x480), CASE(planar_320x200), CASE(packed_320x200),
+           CASE(mode_x), CASE(vbe_depths), CASE(vbe_planar_and_offsets), CASE(vbe_byte_order),
+           CASE(blanking), CASE(follows_text), CASE(follows_graphics), CASE(follows_linear),
+           CASE(text_for_terminals), CASE(any_registers))

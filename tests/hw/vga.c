@@ -79,10 +79,10 @@ START_TEST(attribute_flip_flop)
     ck_assert_uint_eq(pin8(s, 0x3c0), 0x03);
     pout8(s, 0x3c0, 0x2a);
     ck_assert_uint_eq(pin8(s, 0x3c1), 0x2a);
-    pout8(s, 0x3c0, 0x33);              /* an index again, with the screen switched on */
+    pout8(s, 0x3c0, 0x33); /* an index again, with the screen switched on */
     ck_assert_uint_eq(pin8(s, 0x3c0), 0x33);
     ck_assert(s->atc_screen_on);
-    pin8(s, 0x3da);                     /* the data byte is awaited no more */
+    pin8(s, 0x3da); /* the data byte is awaited no more */
     pout8(s, 0x3c0, 0x10);
     pout8(s, 0x3c0, 0x41);
     ck_assert_uint_eq(pin8(s, 0x3c1), 0x41);
@@ -105,7 +105,7 @@ START_TEST(dac)
         pout8(s, 0x3c9, 0xc0 + i);
     }
     ck_assert_uint_eq(pin8(s, 0x3c8), 12);
-    pout8(s, 0x3c9, 9);                 /* an unfinished colour changes nothing */
+    pout8(s, 0x3c9, 9); /* an unfinished colour changes nothing */
     pout8(s, 0x3c7, 10);
     ck_assert_uint_eq(pin8(s, 0x3c7), 3);
     for (unsigned i = 0; i < 6; i++) {
@@ -122,7 +122,7 @@ START_TEST(dac)
     pin8(s, 0x3c9);
     pin8(s, 0x3c9);
     pin8(s, 0x3c9);
-    ck_assert_uint_eq(s->dac_read, 0);  /* the address wraps */
+    ck_assert_uint_eq(s->dac_read, 0); /* the address wraps */
 }
 END_TEST
 
@@ -156,7 +156,8 @@ START_TEST(retrace)
 }
 END_TEST
 
-/* ---- A model of the memory path, a bit at a time, written without looking at the other one ---- */
+/* ---- A model of the memory path, a bit at a time, written without looking at the other one ----
+ */
 
 typedef struct Model {
     uint8_t plane[4][65536], latch[4];
@@ -209,14 +210,13 @@ static void model_write(Model *m, unsigned a, uint8_t v)
         }
         uint8_t result = 0;
         for (unsigned b = 0; b < 8; b++) {
-            bool old = bit(m->latch[p], b), turned = bit(v, (b + m->gc[3] % 8) % 8), in, mask = bit(m->gc[8], b);
+            bool old = bit(m->latch[p], b), turned = bit(v, (b + m->gc[3] % 8) % 8), in,
+                 mask = bit(m->gc[8], b);
             switch (m->gc[5] & 3) {
             case 0: in = bit(m->gc[1], p) ? bit(m->gc[0], p) : turned; break;
             case 1: in = old; break;
             case 2: in = bit(v, p); break;
-            default:
-                in = bit(m->gc[0], p);
-                mask = mask && turned;
+            default: in = bit(m->gc[0], p); mask = mask && turned;
             }
             if ((m->gc[5] & 3) != 1) {
                 switch (m->gc[3] >> 3 & 3) {
@@ -244,7 +244,7 @@ START_TEST(memory_model)
             static const uint8_t masks[9] = {15, 15, 15, 31, 3, 0x7b, 15, 15, 255};
             unsigned r = g_rand_int(rand) % 9;
             uint8_t v = (uint8_t)g_rand_int(rand) & masks[r];
-            v = r == 6 ? (v & 2) | 5 : v;       /* the window stays at a0000 */
+            v = r == 6 ? (v & 2) | 5 : v; /* the window stays at a0000 */
             m.gc[r] = v;
             index_out(s, 0x3ce, (uint8_t)r, v);
             r = g_rand_boolean(rand) ? 2 : 4;
@@ -289,7 +289,7 @@ START_TEST(memory_map_select)
             ck_assert_uint_eq(peek8(s, at), inside ? 0x5a : 0xff);
         }
     }
-    pout8(s, 0x3c2, 0xe1);              /* memory switched off */
+    pout8(s, 0x3c2, 0xe1); /* memory switched off */
     ck_assert_uint_eq(peek8(s, 0xb8000), 0xff);
 }
 END_TEST
@@ -339,8 +339,8 @@ START_TEST(chain4_is_plain_memory)
     ram_read(s->vram, 321, v, 4);
     ck_assert_uint_eq(v[0], 0x11);
     ck_assert_uint_eq(v[3], 0x44);
-    ck_assert_uint_eq(vga_mem_read(s, 321), 0x11);      /* both ways are the same memory */
-    index_out(s, 0x3ce, 8, 0x0f);       /* a bit mask is no plain store any more */
+    ck_assert_uint_eq(vga_mem_read(s, 321), 0x11); /* both ways are the same memory */
+    index_out(s, 0x3ce, 8, 0x0f);                  /* a bit mask is no plain store any more */
     ck_assert(!flat_range_is_ram(space_find(space_memory(), 0xa0000)));
     space_load(space_memory(), 0xa0000 + 321, 1);
     space_store(space_memory(), 0xa0000 + 321, 1, 0xee);
@@ -358,7 +358,7 @@ START_TEST(ports_are_mapped)
     ck_assert_uint_eq(s->misc, 0x67);
     space_store(space_io(), 0x3ce, 2, 0x5a08);
     ck_assert_uint_eq(s->gc[8], 0x5a);
-    ck_assert_ptr_null(space_find(space_io(), 0x3bc));  /* the printer's */
+    ck_assert_ptr_null(space_find(space_io(), 0x3bc)); /* the printer's */
     space_store(space_io(), 0x3d4, 2, 0x120c);
     ck_assert_uint_eq(s->crtc[0x0c], 0x12);
 }
@@ -388,7 +388,7 @@ START_TEST(dispi_registers)
     VbeMode m = vbe_mode(s);
     ck_assert_uint_eq(m.pitch, 8192);
     ck_assert_uint_eq(m.start, 10 * 8192 + 400);
-    dispi_out(DISPI_Y_OFFSET, 0xffff);  /* never beyond the memory */
+    dispi_out(DISPI_Y_OFFSET, 0xffff); /* never beyond the memory */
     m = vbe_mode(s);
     ck_assert_uint_le(m.start + m.pitch * m.height, s->vram_size + 400);
     dispi_out(DISPI_ENABLE, DISPI_GETCAPS);
@@ -446,7 +446,8 @@ START_TEST(memory_size_property)
     Device *d = device_new(&vga_core_class, NULL);
     ck_assert(device_set(d, "vgamem_mb", "3", &error));
     ck_assert(!device_realize(d, NULL, &error));
-    ck_assert_str_eq(error->message, "Property 'vga-core.vgamem_mb' takes a power of two from 1 to 256, not 3");
+    ck_assert_str_eq(error->message,
+                     "Property 'vga-core.vgamem_mb' takes a power of two from 1 to 256, not 3");
     device_free(d);
     Vga *s = bench_device(&vga_core_class, "vgamem_mb=64");
     ck_assert_uint_eq(s->vram_size, 64 << 20);
@@ -493,13 +494,17 @@ END_TEST
 START_TEST(edid_limits)
 {
     uint8_t e[EDID_SIZE];
-    edid_build(&(EdidInfo){.name = "A name too long to fit", .width = 9999, .height = 9999, .max_width = 1024,
-                           .max_height = 768, .refresh_mhz = 60000},
+    edid_build(&(EdidInfo){.name = "A name too long to fit",
+                           .width = 9999,
+                           .height = 9999,
+                           .max_width = 1024,
+                           .max_height = 768,
+                           .refresh_mhz = 60000},
                e);
     ck_assert_uint_eq(e[35], 0x21);
     ck_assert_uint_eq(e[36], 0x08);
     for (unsigned i = 38; i < 54; i++) {
-        ck_assert_uint_eq(e[i], 1);     /* nothing larger is listed */
+        ck_assert_uint_eq(e[i], 1); /* nothing larger is listed */
     }
     ck_assert_uint_eq(e[56] | (e[58] & 0xf0) << 4, 4095);
     ck_assert(!memcmp(e + 95, "A name too l\n", 13));
@@ -510,8 +515,9 @@ START_TEST(edid_limits)
 }
 END_TEST
 
-BENCH_MAIN("vga", CASE(index_data_pairs), CASE(crtc_answers_at_one_place), CASE(crtc_lock), CASE(attribute_flip_flop),
-           CASE(dac), CASE(retrace), CASE(memory_model), CASE(memory_map_select), CASE(text_lies_in_two_planes),
-           CASE(chain4_is_plain_memory), CASE(ports_are_mapped), CASE(dispi_registers), CASE(dispi_clears_and_banks),
+BENCH_MAIN("vga", CASE(index_data_pairs), CASE(crtc_answers_at_one_place), CASE(crtc_lock),
+           CASE(attribute_flip_flop), CASE(dac), CASE(retrace), CASE(memory_model),
+           CASE(memory_map_select), CASE(text_lies_in_two_planes), CASE(chain4_is_plain_memory),
+           CASE(ports_are_mapped), CASE(dispi_registers), CASE(dispi_clears_and_banks),
            CASE(dac_of_eight_bits), CASE(memory_size_property), CASE(registers_in_bar_2),
            CASE(edid_limits))

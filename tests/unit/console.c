@@ -33,7 +33,8 @@ static void toy_watched(void *dev, bool on)
     ((Toy *)dev)->watched = on;
 }
 
-static const ConsoleSource toy_source = {.update = toy_update, .invalidate = toy_invalidate, .watched = toy_watched};
+static const ConsoleSource toy_source = {
+    .update = toy_update, .invalidate = toy_invalidate, .watched = toy_watched};
 static Toy toy;
 
 static void setup(void)
@@ -71,8 +72,11 @@ static void looker_tick(ConsoleListener *l)
 
 static Looker looker(bool text_only)
 {
-    return (Looker){.listener = {.dirty = looker_dirty, .resized = looker_resized, .tick = looker_tick,
-                                 .interval_ms = 30, .text_only = text_only}};
+    return (Looker){.listener = {.dirty = looker_dirty,
+                                 .resized = looker_resized,
+                                 .tick = looker_tick,
+                                 .interval_ms = 30,
+                                 .text_only = text_only}};
 }
 
 START_TEST(finding)
@@ -99,7 +103,7 @@ START_TEST(listening)
     ck_assert_uint_eq(toy.updates, 1);
     ck_assert_uint_eq(a.ticks, 1);
     clock_run_due();
-    ck_assert_uint_eq(toy.updates, 1);  /* not before the interval is over */
+    ck_assert_uint_eq(toy.updates, 1); /* not before the interval is over */
     g_usleep(31000);
     clock_run_due();
     ck_assert_uint_eq(toy.updates, 2);
@@ -125,7 +129,7 @@ START_TEST(listening_to_text)
     console_listen(toy.console, &a.listener);
     clock_run_due();
     ck_assert(!toy.watched);
-    ck_assert_uint_eq(toy.updates, 0);  /* no pixels for it */
+    ck_assert_uint_eq(toy.updates, 0); /* no pixels for it */
     ck_assert_uint_eq(a.ticks, 1);
     console_unlisten(&a.listener);
     console_refresh(toy.console);
@@ -167,7 +171,7 @@ START_TEST(dump_ppm)
     gsize len;
     paint();
     ck_assert(console_screendump(toy.console, path, NULL, NULL));
-    ck_assert_uint_eq(toy.updates, 1);  /* what it shows now */
+    ck_assert_uint_eq(toy.updates, 1); /* what it shows now */
     ck_assert(g_file_get_contents(path, &data, &len, NULL));
     const char head[] = "P6\n61 37\n255\n";
     ck_assert_uint_eq(len, strlen(head) + 61 * 37 * 3);
@@ -247,8 +251,8 @@ static void line_is(Console *c, unsigned y, const char *text)
     ck_assert(console_text(c, cells, G_N_ELEMENTS(cells), &columns, &rows, &cx, &cy));
     ck_assert_uint_eq(columns, 80);
     for (unsigned x = 0; x < strlen(text); x++) {
-        ck_assert_msg(cells[y * 80 + x].ch == (uint8_t)text[x], "line %u column %u is '%c', not '%c'", y, x,
-                      cells[y * 80 + x].ch, text[x]);
+        ck_assert_msg(cells[y * 80 + x].ch == (uint8_t)text[x],
+                      "line %u column %u is '%c', not '%c'", y, x, cells[y * 80 + x].ch, text[x]);
     }
 }
 
@@ -294,7 +298,7 @@ START_TEST(virtual_console_writes)
     for (unsigned i = 0; i < 81; i++) {
         say(c, i == 0 ? "\033[5;1H." : "#");
     }
-    line_is(console, 5, "# ");          /* the line wraps */
+    line_is(console, 5, "# "); /* the line wraps */
     say(c, "\033[9999;9999H\033[99999999999999D\033[999A\033[31P\033[999@ok");
     line_is(console, 0, "ok");
     ck_assert(char_remove("serial0", NULL) || true);
@@ -323,7 +327,8 @@ START_TEST(virtual_console_noise)
     GRand *rand = g_rand_new_with_seed(3);
     for (unsigned i = 0; i < 300000; i++) {
         static const char often[] = "\033[;0123456789ABCDGHJKPdfmnsu@\r\n\t\b";
-        char b = g_rand_boolean(rand) ? often[g_rand_int(rand) % (sizeof often - 1)] : (char)g_rand_int(rand);
+        char b = g_rand_boolean(rand) ? often[g_rand_int(rand) % (sizeof often - 1)]
+                                      : (char)g_rand_int(rand);
         char_write(c, &b, 1);
     }
     g_rand_free(rand);
@@ -338,7 +343,8 @@ START_TEST(choosing_displays)
     ck_assert(display_start(display_default(), NULL));
     display_stop();
     ck_assert(!display_check("gtk", &error));
-    ck_assert_ptr_nonnull(strstr(error->message, "'gtk' is not available in this build, choose one of: none"));
+    ck_assert_ptr_nonnull(
+        strstr(error->message, "'gtk' is not available in this build, choose one of: none"));
     g_clear_error(&error);
     ck_assert(!display_check("paper", &error));
     ck_assert_ptr_nonnull(strstr(error->message, "'paper' is unknown"));

@@ -38,8 +38,10 @@ static void on_sync(void *arg)
 static char k1[] = "k1", k2[] = "k2", m[] = "m", t[] = "t", unnamed[] = "";
 
 static const InputSink keyboard = {"keyboard", .keyboard = true, .key = on_key, .sync = on_sync};
-static const InputSink mouse = {"mouse", .relative = true, .button = on_button, .rel = on_rel, .sync = on_sync};
-static const InputSink tablet = {"tablet", .absolute = true, .button = on_button, .abs = on_abs, .sync = on_sync};
+static const InputSink mouse = {"mouse", .relative = true, .button = on_button, .rel = on_rel,
+                                .sync = on_sync};
+static const InputSink tablet = {"tablet", .absolute = true, .button = on_button, .abs = on_abs,
+                                 .sync = on_sync};
 
 static void expect(const char *text)
 {
@@ -92,7 +94,7 @@ END_TEST
 
 START_TEST(routing)
 {
-    input_key(KEY_A, true);             /* nobody there */
+    input_key(KEY_A, true); /* nobody there */
     input_add(&keyboard, k1);
     input_add(&mouse, m);
     input_key(KEY_A, true);
@@ -152,7 +154,8 @@ START_TEST(typing)
 }
 END_TEST
 
-static void terminal_is(bool function, unsigned code, const char *name, bool alt, const char *keys, const char *text)
+static void terminal_is(bool function, unsigned code, const char *name, bool alt, const char *keys,
+                        const char *text)
 {
     CursesKey k;
     ck_assert(curses_key(function, code, name, alt, &k));
