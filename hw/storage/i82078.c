@@ -5,51 +5,32 @@
  * (no overrun), and nothing waits for a disk to turn.  Commands that would wait for an index pulse
  * that never comes (no medium) end with "missing address mark" at once.  The motor bits are kept
  * and reported, but a drive reads without them too: there is nothing to spin up. */
-#include "hw/storage/i82078.h"
+#include "hw/storage/i82078-internal.h"
 
 enum { DOR_SELECT = 3, DOR_NRESET = 4, DOR_NDMAGATE = 8 };
 enum { MSR_BUSY = 0x10, MSR_NONDMA = 0x20, MSR_DIO = 0x40, MSR_RQM = 0x80 };
 enum { DSR_RATE = 3, DSR_RESET = 0x80, DIR_CHANGED = 0x80 };
-enum { CFG_POLL = 0x10, CFG_EIS = 0x40, CFG_RESET = 0x20, SPECIFY_ND = 1, PERP_OW = 0x80 };
-enum { ST0_FAIL = 0x40, ST0_INVALID = 0x80, ST0_POLLED = 0xc0, ST0_SEEK_END = 0x20, ST0_EC = 0x10 };
-enum { ST1_MA = 1, ST1_NW = 2, ST1_ND = 4, ST1_DE = 0x20, ST1_EN = 0x80 };
-enum { ST2_BC = 2, ST2_SN = 4, ST2_SH = 8, ST2_WC = 0x10, ST2_CM = 0x40 };
-enum { CMD_SK = 0x20, CMD_MFM = 0x40, CMD_MT = 0x80, VERIFY_EC = 0x80 };
-enum { VERSION_ENHANCED = 0x90, PART_64PIN_STEP1 = 0x01, SIZE_CODE = 2 };
 
-enum Phase { COMMAND, EXECUTION, RESULT, PHASES };
-/* A sector: looked for, moved between host and buffer, stored, left behind. */
-enum Stage { SEARCH, HOST, STORE, NEXT, STAGES };
-enum Move { MOVE_NONE, READ, WRITE, TRACK, VERIFY, FORMAT, SCAN };
-
-typedef struct Command {
-    uint8_t mask, code, params;
-    uint8_t move;            /* how bytes travel, for transfers */
-    bool deleted;            /* deleted data marks */
-    void (*execute)(Fdc *s); /* after the last parameter */
-} Command;
-static const Command *command_of(uint8_t code);
-
-static Floppy *drive(const Fdc *s, unsigned select)
+Floppy *fdc_drive(const Fdc *s, unsigned select)
 {
     return select < FLOPPY_UNITS ? s->cable.unit[select] : NULL;
 }
 
 /* The drive that the running or last command names. */
-static unsigned unit(const Fdc *s)
+unsigned fdc_unit(const Fdc *s)
 {
     return s->fifo[1] & 3;
 }
 
 /* ---- Results ---- */
 
-static void to_command(Fdc *s)
+void fdc_to_command(Fdc *s)
 {
     s->phase = COMMAND;
     s->fifo_n = s->fifo_pos = 0;
 }
 
-static void to_result(Fdc *s, unsigned n)
+void fdc_to_result(Fdc *s, unsigned n)
 {
     s->phase = RESULT;
     s->fifo_n = (uint8_t)n;
@@ -59,13 +40,13 @@ static void to_result(Fdc *s, unsigned n)
 static void result_byte(Fdc *s, uint8_t v)
 {
     s->fifo[0] = v;
-    to_result(s, 1);
+    fdc_to_result(s, 1);
 }
 
 /* §6: ST0-2 and the ID, with an interrupt. */
-static void finish(Fdc *s, uint8_t st0, uint8_t st1, uint8_t st2)
+void fdc_finish(Fdc *s, uint8_t st0, uint8_t st1, uint8_t st2)
 {
-    uint8_t result[] = {s->st0 | st0 | (uint8_t)(s->side << 2) | (uint8_t)unit(s),
+    uint8_t result[] = {s->st0 | st0 | (uint8_t)(s->side << 2) | (uint8_t)fdc_unit(s),
                         s->st1 | st1,
                         s->st2 | st2,
                         s->c,
@@ -73,16 +54,16 @@ static void finish(Fdc *s, uint8_t st0, uint8_t st1, uint8_t st2)
                         s->r,
                         s->n};
     memcpy(s->fifo, result, sizeof(result));
-    to_result(s, sizeof(result));
+    fdc_to_result(s, sizeof(result));
     s->result_irq = true;
 }
 
 /* ---- Positioning (§6.2.1 ff) ---- */
 
 /* Steps, and what SENSE INTERRUPT will say.  A drive that is not there never shows track 0. */
-static void seek(Fdc *s, unsigned select, int to, bool recalibrate)
+void fdc_seek(Fdc *s, unsigned select, int to, bool recalibrate)
 {
-    Floppy *f = drive(s, select);
+    Floppy *f = fdc_drive(s, select);
     uint8_t bit = (uint8_t)(1u << select);
     if (f) {
         floppy_step_to(f, (unsigned)MAX(recalibrate ? 0 : f->track + to - s->pcn[select], 0));
@@ -94,21 +75,21 @@ static void seek(Fdc *s, unsigned select, int to, bool recalibrate)
 
 static void do_recalibrate(Fdc *s)
 {
-    seek(s, unit(s), 0, true);
-    to_command(s);
+    fdc_seek(s, fdc_unit(s), 0, true);
+    fdc_to_command(s);
 }
 
 static void do_seek(Fdc *s)
 {
-    seek(s, unit(s), s->fifo[2], false);
-    to_command(s);
+    fdc_seek(s, fdc_unit(s), s->fifo[2], false);
+    fdc_to_command(s);
 }
 
 static void do_relative_seek(Fdc *s)
 {
     int steps = s->fifo[0] & 0x40 ? s->fifo[2] : -s->fifo[2]; /* DIR: towards the hub */
-    seek(s, unit(s), CLAMP(s->pcn[unit(s)] + steps, 0, UINT8_MAX), false);
-    to_command(s);
+    fdc_seek(s, fdc_unit(s), CLAMP(s->pcn[fdc_unit(s)] + steps, 0, UINT8_MAX), false);
+    fdc_to_command(s);
 }
 
 /* After a reset by polling, each drive once; then seeks; nothing to tell makes it an invalid
@@ -130,12 +111,12 @@ static void do_sense_interrupt(Fdc *s)
         s->seek_end &= (uint8_t)~bit;
     }
     s->fifo[1] = s->pcn[d];
-    to_result(s, 2);
+    fdc_to_result(s, 2);
 }
 
 static void do_sense_drive(Fdc *s)
 {
-    const Floppy *f = drive(s, unit(s));
+    const Floppy *f = fdc_drive(s, fdc_unit(s));
     uint8_t st3 = 0x28 | (s->fifo[1] & 7); /* bits 5 and 3 are always one */
     if (f) {
         st3 |= (f->track == 0 ? 0x10 : 0) | (floppy_write_protected(f) ? 0x40 : 0);
@@ -148,21 +129,21 @@ static void do_sense_drive(Fdc *s)
 static void do_specify(Fdc *s)
 {
     memcpy(s->specify, &s->fifo[1], sizeof(s->specify));
-    to_command(s);
+    fdc_to_command(s);
 }
 
 static void do_configure(Fdc *s)
 {
     s->config[0] = s->fifo[2] & 0x7f;
     s->config[1] = s->fifo[3];
-    to_command(s);
+    fdc_to_command(s);
 }
 
 static void do_perpendicular(Fdc *s)
 {
     uint8_t v = s->fifo[1], drives = v & PERP_OW ? v & 0x3c : s->perpendicular & 0x3c;
     s->perpendicular = drives | (v & 3);
-    to_command(s);
+    fdc_to_command(s);
 }
 
 static void do_lock(Fdc *s)
@@ -190,7 +171,7 @@ static void do_powerdown(Fdc *s)
 static void do_option(Fdc *s)
 {
     s->option = s->fifo[1];
-    to_command(s);
+    fdc_to_command(s);
 }
 
 static uint8_t lock_perpendicular(const Fdc *s)
@@ -204,7 +185,7 @@ static void do_dumpreg(Fdc *s)
                         s->specify[0], s->specify[1], s->left,   lock_perpendicular(s),
                         s->config[0],  s->config[1]};
     memcpy(s->fifo, dump, sizeof(dump));
-    to_result(s, sizeof(dump));
+    fdc_to_result(s, sizeof(dump));
 }
 
 static void do_save(Fdc *s)
@@ -223,7 +204,7 @@ static void do_save(Fdc *s)
                         s->config[1],
                         s->powerdown};
     memcpy(s->fifo, dump, sizeof(dump));
-    to_result(s, sizeof(dump));
+    fdc_to_result(s, sizeof(dump));
 }
 
 static void do_restore(Fdc *s)
@@ -238,7 +219,7 @@ static void do_restore(Fdc *s)
     s->config[0] = v[10] & 0x7f;
     s->config[1] = v[11];
     s->powerdown = v[12] & 0x37;
-    to_command(s);
+    fdc_to_command(s);
 }
 
 /* Up to five bytes, the last with DN; without NRP, four come back.  The drives' types are fixed
@@ -246,382 +227,29 @@ static void do_restore(Fdc *s)
 static void do_drive_specification(Fdc *s)
 {
     if (s->fifo[s->fifo_n - 1] & 0x40) {
-        to_command(s);
+        fdc_to_command(s);
         return;
     }
     for (unsigned i = 0; i < 4; i++) {
         s->fifo[i] = (uint8_t)(i << 5);
     }
-    to_result(s, 4);
-}
-
-/* ---- Transfers: one sector after the other ---- */
-
-static bool multi_track(const Fdc *s)
-{
-    return s->fifo[0] & CMD_MT;
-}
-
-static uint8_t last_sector(const Fdc *s)
-{
-    return s->fifo[6]; /* EOT */
-}
-
-/* Whether the medium can be read at all with this side, rate and encoding; ST1 otherwise. */
-static uint8_t medium_error(const Fdc *s, const FloppyFormat *format)
-{
-    bool readable =
-        format && format->rate == s->rate && s->side < format->heads && (s->fifo[0] & CMD_MFM);
-    return readable ? 0 : ST1_MA;
-}
-
-/* Compare the ID that is looked for with what passes under the head (§6.1.1).  True: *offset is its
- * data. */
-static bool search(Fdc *s, const Floppy *f, const FloppyFormat *format, int64_t *offset)
-{
-    bool cylinder = floppy_on_cylinder(f, format, s->c);
-    if (cylinder && s->h == s->side && s->n == SIZE_CODE && s->r > 0 && s->r <= format->sectors) {
-        *offset = floppy_offset(format, s->c, s->side, s->r);
-        return true;
-    }
-    finish(s, ST0_FAIL, ST1_ND, cylinder ? 0 : s->c == 0xff ? ST2_BC | ST2_WC : ST2_WC);
-    return false;
-}
-
-static void disk_done(void *arg, int result)
-{
-    Fdc *s = arg;
-    s->inflight = NULL;
-    if (s->stale) {
-        s->stale = false;
-    } else if (result < 0 && result != -EACCES) {
-        finish(s, ST0_FAIL, ST1_DE, 0);
-    } else if (result < 0) {
-        finish(s, ST0_FAIL, ST1_NW, 0);
-    } else {
-        s->stage = s->stage == STORE || command_of(s->fifo[0])->move == VERIFY ? NEXT : HOST;
-    }
-    device_settle(&s->dev);
-}
-
-/* Images shorter than their format read as zeroes behind their end. */
-static void load_sector(Fdc *s, Floppy *f, int64_t offset)
-{
-    s->pos = 0;
-    s->order = 0;
-    int64_t here = drive_length(f->drive) - offset;
-    if (here >= FLOPPY_SECTOR) {
-        s->inflight = drive_read(f->drive, offset, s->buffer, FLOPPY_SECTOR, disk_done, s);
-        return;
-    }
-    memset(s->buffer, 0, sizeof(s->buffer));
-    s->stage = command_of(s->fifo[0])->move == VERIFY ? NEXT : HOST;
-}
-
-/* SEARCH: find the next sector, or end the command. */
-static void step_search(Fdc *s, const Command *cmd)
-{
-    Floppy *f = drive(s, unit(s));
-    const FloppyFormat *format = f ? floppy_format(f) : NULL;
-    uint8_t error = medium_error(s, format);
-    int64_t offset;
-    if (error) {
-        finish(s, ST0_FAIL, error, 0);
-        return;
-    }
-    if ((cmd->move == WRITE || cmd->move == FORMAT) && floppy_write_protected(f)) {
-        finish(s, ST0_FAIL, ST1_NW, 0);
-        return;
-    }
-    if (cmd->move == FORMAT) {
-        s->pos = 0;
-        s->stage = HOST;
-        return;
-    }
-    if (cmd->move == TRACK) { /* takes what comes, and notes whether it was what was asked for */
-        unsigned physical = last_sector(s) - s->left + 1u;
-        if (physical > format->sectors) {
-            finish(s, ST0_FAIL, ST1_MA, 0);
-            return;
-        }
-        s->st1 |= s->r != physical || s->h != s->side || !floppy_on_cylinder(f, format, s->c)
-                      ? ST1_ND
-                      : 0;
-        unsigned cylinder = floppy_on_cylinder(f, format, s->c) ? s->c : f->track;
-        if (cylinder >= format->tracks) {
-            finish(s, ST0_FAIL, ST1_MA, 0);
-            return;
-        }
-        load_sector(s, f, floppy_offset(format, cylinder, s->side, physical));
-        return;
-    }
-    if (!search(s, f, format, &offset)) {
-        return;
-    }
-    if (cmd->move == WRITE) {
-        s->pos = 0;
-        s->stage = HOST;
-        return;
-    }
-    if (floppy_deleted(f, offset) != cmd->deleted) { /* §6.1.1 table: the other kind of data mark */
-        s->st2 |= ST2_CM;
-        if (s->fifo[0] & CMD_SK) {
-            s->stage = NEXT;
-            return;
-        }
-    }
-    load_sector(s, f, offset);
-}
-
-/* HOST, for SCAN (§6.1.7): the first difference decides, ff from the host matches anything. */
-static void scan_end(Fdc *s)
-{
-    uint8_t code = s->fifo[0] & 0x1f;
-    bool met = !s->order || (code == 0x19 && s->order < 0) || (code == 0x1d && s->order > 0);
-    if (met) {
-        finish(s, 0, 0, s->order ? 0 : ST2_SH);
-    } else {
-        s->stage = NEXT;
-    }
-}
-
-/* STORE: the buffer goes to the medium; for FORMAT, its first four bytes say where the new sector
- * is. */
-static void step_store(Fdc *s, const Command *cmd)
-{
-    Floppy *f = drive(s, unit(s));
-    const FloppyFormat *format = f ? floppy_format(f) : NULL;
-    int64_t offset;
-    if (!format) {
-        finish(s, ST0_FAIL, ST1_MA, 0);
-        return;
-    }
-    if (!floppy_on_cylinder(f, format, s->c) || s->side >= format->heads || s->n != SIZE_CODE ||
-        s->r == 0 || s->r > format->sectors || s->h != s->side) {
-        s->stage = NEXT; /* FORMAT: an image has no place for such a sector; it will not be found */
-        return;
-    }
-    offset = floppy_offset(format, s->c, s->side, s->r);
-    floppy_set_deleted(f, offset, cmd->deleted);
-    s->inflight = drive_write(f->drive, offset, s->buffer, FLOPPY_SECTOR, disk_done, s);
-}
-
-/* To the ID after this one (§6.1.1, "result phase table").  True: that was the last. */
-static bool next_id(Fdc *s, const Command *cmd)
-{
-    unsigned step = cmd->move == SCAN && s->fifo[8] == 2 ? 2 : 1;
-    if (s->r + step <= last_sector(s) || (s->r > last_sector(s) && s->r < UINT8_MAX)) {
-        s->r = (uint8_t)(s->r + step);
-        return false;
-    }
-    s->r = 1;
-    if (multi_track(s)) {
-        s->h ^= 1;
-        s->side ^= 1;
-        if (s->side) {
-            return false;
-        }
-        s->c++;
-        return true;
-    }
-    s->c++;
-    return true;
-}
-
-/* NEXT: another sector, or the end. */
-static void step_next(Fdc *s, const Command *cmd)
-{
-    uint8_t side = s->side;
-    bool counted = cmd->move == FORMAT || cmd->move == TRACK ||
-                   (cmd->move == VERIFY && (s->fifo[1] & VERIFY_EC));
-    bool last_counted = counted && --s->left == 0;
-    s->stage = SEARCH;
-    if (cmd->move == FORMAT || cmd->move == TRACK) {
-        s->r = (uint8_t)(s->r + (cmd->move == TRACK));
-        if (last_counted || s->tc) {
-            finish(s, 0, 0, 0);
-        }
-        return;
-    }
-    if ((s->st2 & ST2_CM) && !(s->fifo[0] & CMD_SK)) {
-        finish(s, 0, 0, 0);
-        return;
-    }
-    bool ended = next_id(s, cmd);
-    if (!s->tc && !last_counted && !ended) {
-        return;
-    }
-    s->side = side; /* ST0 names the head of the last sector */
-    if (cmd->move == SCAN) {
-        finish(s, 0, 0, ST2_SN);
-    } else if (s->tc || last_counted || (cmd->move == VERIFY && !counted)) {
-        finish(s, 0, 0, 0);
-    } else {
-        finish(s, ST0_FAIL, ST1_EN, 0);
-    }
-}
-
-/* Go on until the host or the back end has to do something. */
-static void run(Fdc *s)
-{
-    while (s->phase == EXECUTION && !s->inflight && s->stage != HOST) {
-        const Command *cmd = command_of(s->fifo[0]);
-        switch (s->stage) {
-        case SEARCH: step_search(s, cmd); break;
-        case STORE: step_store(s, cmd); break;
-        default: step_next(s, cmd); break;
-        }
-    }
-}
-
-static void start_transfer(Fdc *s)
-{
-    s->phase = EXECUTION;
-    s->stage = SEARCH;
-    s->side = s->fifo[1] >> 2 & 1;
-    s->st0 = s->st1 = s->st2 = 0;
-    s->tc = false;
-}
-
-static void do_transfer(Fdc *s)
-{
-    const Command *cmd = command_of(s->fifo[0]);
-    start_transfer(s);
-    s->c = s->fifo[2];
-    s->h = s->fifo[3];
-    s->r = s->fifo[4];
-    s->n = s->fifo[5];
-    s->left = cmd->move == VERIFY && (s->fifo[1] & VERIFY_EC) ? s->fifo[8] : last_sector(s);
-    Floppy *f = drive(s, unit(s));
-    if ((s->config[0] & CFG_EIS) && f && floppy_format(f) && s->c != s->pcn[unit(s)]) {
-        uint8_t before = s->seek_end;
-        seek(s, unit(s), s->c, false);
-        s->seek_end = before; /* told by the result phase instead */
-        s->st0 |= ST0_SEEK_END;
-    }
-    if (cmd->move == TRACK && !s->left) {
-        finish(s, 0, 0, 0);
-    }
-}
-
-static void do_format(Fdc *s)
-{
-    start_transfer(s);
-    s->c = s->pcn[unit(s)];
-    s->h = s->side;
-    s->r = 1;
-    s->n = s->fifo[2];
-    s->left = s->fifo[3];
-    if (!s->left) {
-        finish(s, 0, 0, 0);
-    }
-}
-
-/* Whatever ID passes next: the disk turns with the clock, five times a second. */
-static void do_read_id(Fdc *s)
-{
-    Floppy *f = drive(s, unit(s));
-    const FloppyFormat *format = f ? floppy_format(f) : NULL;
-    start_transfer(s);
-    uint8_t error = medium_error(s, format);
-    unsigned cylinder = f && format && floppy_on_cylinder(f, format, f->track) ? f->track
-                        : f                                                    ? f->track / 2u
-                                                                               : 0;
-    if (error || !floppy_on_cylinder(f, format, cylinder)) {
-        finish(s, ST0_FAIL, ST1_MA, 0);
-        return;
-    }
-    int64_t turn = NS_PER_SECOND / 5;
-    s->c = (uint8_t)cylinder;
-    s->h = s->side;
-    s->r =
-        (uint8_t)(1 + muldiv64((uint64_t)(now(&s->dev) % turn), format->sectors, (uint64_t)turn));
-    s->n = SIZE_CODE;
-    finish(s, 0, 0, 0);
-}
-
-/* ---- The host's side of a transfer ---- */
-
-static bool executing(const Fdc *s)
-{
-    return s->phase == EXECUTION && s->stage == HOST;
-}
-
-size_t fdc_window(Fdc *s, uint8_t **bytes, bool *to_host)
-{
-    if (!executing(s)) {
-        return 0;
-    }
-    uint8_t move = command_of(s->fifo[0])->move;
-    size_t size = move == FORMAT ? 4 : FLOPPY_SECTOR;
-    *bytes = (move == SCAN ? s->host : s->buffer) + s->pos;
-    *to_host = move == READ || move == TRACK;
-    return s->pos < size ? size - s->pos : 0;
-}
-
-static void scan_compare(Fdc *s, size_t n)
-{
-    for (size_t i = s->pos; i < s->pos + n && !s->order; i++) {
-        if (s->host[i] != 0xff && s->buffer[i] != s->host[i]) {
-            s->order = s->buffer[i] < s->host[i] ? -1 : 1;
-        }
-    }
-}
-
-/* The host's share of this sector is done: terminal count in the middle of a write fills up with
- * zeroes (§5.2.3). */
-static void host_done(Fdc *s, uint8_t move)
-{
-    switch (move) {
-    case SCAN: scan_end(s); break;
-    case WRITE:
-        memset(s->buffer + s->pos, 0, sizeof(s->buffer) - s->pos);
-        s->stage = STORE;
-        break;
-    case FORMAT:
-        s->c = s->buffer[0];
-        s->h = s->buffer[1];
-        s->r = s->buffer[2];
-        s->n = s->buffer[3];
-        memset(s->buffer, s->fifo[5], sizeof(s->buffer));
-        s->stage = s->pos == 4 ? STORE : NEXT;
-        break;
-    default: s->stage = NEXT; break;
-    }
-}
-
-void fdc_moved(Fdc *s, size_t n, bool tc)
-{
-    uint8_t *bytes, move = command_of(s->fifo[0])->move;
-    bool to_host;
-    if (!n) {
-        return;
-    }
-    if (move == SCAN) {
-        scan_compare(s, n);
-    }
-    s->pos = (uint16_t)(s->pos + n);
-    s->tc = tc;
-    if (tc || !fdc_window(s, &bytes, &to_host)) {
-        host_done(s, move);
-        run(s);
-    }
+    fdc_to_result(s, 4);
 }
 
 /* ---- Commands (§5.1, table 5-1) ---- */
 
 static const Command commands[] = {
-    {0x1f, 0x06, 8, READ, false, do_transfer},
-    {0x1f, 0x0c, 8, READ, true, do_transfer},
-    {0x3f, 0x05, 8, WRITE, false, do_transfer},
-    {0x3f, 0x09, 8, WRITE, true, do_transfer},
-    {0xbf, 0x02, 8, TRACK, false, do_transfer},
-    {0x1f, 0x16, 8, VERIFY, false, do_transfer},
-    {0xbf, 0x0d, 5, FORMAT, false, do_format},
-    {0x1f, 0x11, 8, SCAN, false, do_transfer},
-    {0x1f, 0x19, 8, SCAN, false, do_transfer},
-    {0x1f, 0x1d, 8, SCAN, false, do_transfer},
-    {0xbf, 0x0a, 1, MOVE_NONE, false, do_read_id},
+    {0x1f, 0x06, 8, READ, false, fdc_do_transfer},
+    {0x1f, 0x0c, 8, READ, true, fdc_do_transfer},
+    {0x3f, 0x05, 8, WRITE, false, fdc_do_transfer},
+    {0x3f, 0x09, 8, WRITE, true, fdc_do_transfer},
+    {0xbf, 0x02, 8, TRACK, false, fdc_do_transfer},
+    {0x1f, 0x16, 8, VERIFY, false, fdc_do_transfer},
+    {0xbf, 0x0d, 5, FORMAT, false, fdc_do_format},
+    {0x1f, 0x11, 8, SCAN, false, fdc_do_transfer},
+    {0x1f, 0x19, 8, SCAN, false, fdc_do_transfer},
+    {0x1f, 0x1d, 8, SCAN, false, fdc_do_transfer},
+    {0xbf, 0x0a, 1, MOVE_NONE, false, fdc_do_read_id},
     {0xff, 0x07, 1, MOVE_NONE, false, do_recalibrate},
     {0xff, 0x08, 0, MOVE_NONE, false, do_sense_interrupt},
     {0xff, 0x03, 2, MOVE_NONE, false, do_specify},
@@ -647,7 +275,7 @@ static void do_invalid(Fdc *s)
     result_byte(s, ST0_INVALID);
 }
 
-static const Command *command_of(uint8_t code)
+const Command *fdc_command_of(uint8_t code)
 {
     static const Command invalid = {0, 0, 0, MOVE_NONE, false, do_invalid};
     for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
@@ -679,7 +307,7 @@ static void fifo_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64
     if (s->fifo_n < sizeof(s->fifo)) {
         s->fifo[s->fifo_n++] = (uint8_t)value;
     }
-    const Command *cmd = command_of(s->fifo[0]);
+    const Command *cmd = fdc_command_of(s->fifo[0]);
     bool early = cmd->execute == do_drive_specification && s->fifo_n > 1 && (value & 0x80);
     if (s->fifo_n > cmd->params || early) {
         cmd->execute(s);
@@ -708,7 +336,7 @@ static void fifo_read(void *dev, unsigned arg, unsigned i)
     if (s->phase == RESULT) {
         s->result_irq = false;
         if (++s->fifo_pos >= s->fifo_n) {
-            to_command(s);
+            fdc_to_command(s);
         }
     } else if (pio_to_host(s)) {
         fdc_moved(s, 1, false);
@@ -726,7 +354,7 @@ static void chip_reset(Fdc *s)
         drive_cancel(s->inflight);
         s->stale = true;
     }
-    to_command(s);
+    fdc_to_command(s);
     s->result_irq = s->tc = false;
     s->seek_end = s->seek_failed = 0;
     s->perpendicular &= 0x3c;
@@ -788,13 +416,13 @@ static uint64_t msr(const void *dev, unsigned arg, unsigned i)
 static bool interrupting(const Fdc *s)
 {
     return s->result_irq || s->polled || s->seek_end ||
-           (executing(s) && (s->specify[1] & SPECIFY_ND));
+           (fdc_executing(s) && (s->specify[1] & SPECIFY_ND));
 }
 
 static uint64_t sra(const void *dev, unsigned arg, unsigned i)
 {
     const Fdc *s = dev;
-    const Floppy *f = drive(s, s->dor & DOR_SELECT);
+    const Floppy *f = fdc_drive(s, s->dor & DOR_SELECT);
     return (interrupting(s) ? 0x80 : 0) | (s->cable.unit[1] ? 0 : 0x40) |
            (f && f->track == 0 ? 0 : 0x10) | s->side << 3 | 0x04 |
            (f && floppy_write_protected(f) ? 0 : 0x02);
@@ -809,7 +437,7 @@ static uint64_t srb(const void *dev, unsigned arg, unsigned i)
 static uint64_t dir(const void *dev, unsigned arg, unsigned i)
 {
     const Fdc *s = dev;
-    const Floppy *f = drive(s, s->dor & DOR_SELECT);
+    const Floppy *f = fdc_drive(s, s->dor & DOR_SELECT);
     return f && f->type != FLOPPY_NONE && floppy_disk_changed(f) ? DIR_CHANGED : 0;
 }
 
@@ -834,7 +462,7 @@ static void fdc_reset(void *dev, bool power_on)
 /* A snapshot is a stranger: a transfer goes on only if its command is one and its position fits. */
 static bool plausible(const Fdc *s)
 {
-    uint8_t move = command_of(s->fifo[0])->move;
+    uint8_t move = fdc_command_of(s->fifo[0])->move;
     return move != MOVE_NONE && s->pos <= (move == FORMAT && s->stage == HOST ? 4u : FLOPPY_SECTOR);
 }
 
@@ -842,12 +470,12 @@ static void fdc_update(void *dev)
 {
     Fdc *s = dev;
     if (s->phase == EXECUTION && !plausible(s)) {
-        to_command(s);
+        fdc_to_command(s);
     }
-    run(s);
+    fdc_run(s);
     bool gate = s->dor & DOR_NDMAGATE;
     irq_set(&s->irq, gate && interrupting(s));
-    irq_set(&s->drq, gate && executing(s) && !(s->specify[1] & SPECIFY_ND));
+    irq_set(&s->drq, gate && fdc_executing(s) && !(s->specify[1] & SPECIFY_ND));
 }
 
 // clang-format off
