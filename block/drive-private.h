@@ -25,6 +25,7 @@ struct Drive {
     bool removable;                     /* media=cdrom, a floppy: media come and go */
     bool locked;                        /* by the guest */
     unsigned in_flight;                 /* requests whose done has not run, without those held */
+    bool dirty;                         /* written to since the last flush */
     DriveRequest *held;                 /* failed, and waiting for the machine to go on */
     DriveIoStatus io_status;
     DriveStats stats;

@@ -151,11 +151,20 @@ static void held_retry(Drive *d)
     }
 }
 
+/* A machine that stops leaves nothing in flight or unflushed: its images may be copied now. */
 static void machine_changed(void *arg, bool running, RunState state)
 {
     (void)arg, (void)state;
-    for (guint i = 0; running && i < drives->len; i++) {
-        held_retry(g_ptr_array_index(drives, i));
+    for (guint i = 0; i < drives->len; i++) {
+        Drive *d = g_ptr_array_index(drives, i);
+        if (running) {
+            held_retry(d);
+        } else {
+            drive_drain(d);
+            if (d->dirty) {
+                drive_flush_sync(d);
+            }
+        }
     }
 }
 
@@ -198,6 +207,9 @@ static void account(DriveRequest *r)
     s->bytes[r->op] += (uint64_t)r->bytes;
     if (r->op == DRIVE_WRITE) {
         s->write_highest = MAX(s->write_highest, (uint64_t)(r->offset + r->bytes));
+    }
+    if (r->op != DRIVE_READ) {
+        r->drive->dirty = r->op != DRIVE_FLUSH;
     }
 }
 

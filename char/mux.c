@@ -87,10 +87,25 @@ static void tell(Front *f, CharEvent event)
     }
 }
 
-static void queue_drain(Mux *m)
+static Front *front_find(Mux *m, void *arg, guint *at)
 {
-    Front *f = m->focus;
-    while (f && f == m->focus && f->queued && f->user->receive) {
+    for (guint i = 0; i < m->fronts->len; i++) {
+        Front *f = g_ptr_array_index(m->fronts, i);
+        if (f->arg == arg) {
+            *at = i;
+            return f;
+        }
+    }
+    return NULL;
+}
+
+/* What was typed while f had the focus is its own, whoever has the focus now. */
+static void queue_drain(Mux *m, Front *f)
+{
+    guint at;
+    void *arg = f ? f->arg : NULL;
+    /* receive() may detach it. */
+    while (f && front_find(m, arg, &at) == f && f->queued && f->user->receive) {
         size_t room = f->user->can_receive ? f->user->can_receive(f->arg) : SIZE_MAX;
         uint8_t bytes[QUEUE_MAX];
         unsigned n = (unsigned)MIN(room, f->queued);
@@ -109,25 +124,13 @@ static void focus_set(Mux *m, Front *f)
     if (m->focus == f) {
         return;
     }
+    queue_drain(m, m->focus);
     tell(m->focus, CHAR_MUX_OUT);
     m->focus = f;
     m->base.user = f ? f->user : NULL;
     m->base.user_arg = f ? f->arg : NULL;
     tell(f, CHAR_MUX_IN);
-    queue_drain(m);
     char_accept(m->back);
-}
-
-static Front *front_find(Mux *m, void *arg, guint *at)
-{
-    for (guint i = 0; i < m->fronts->len; i++) {
-        Front *f = g_ptr_array_index(m->fronts, i);
-        if (f->arg == arg) {
-            *at = i;
-            return f;
-        }
-    }
-    return NULL;
 }
 
 static void focus_next(Mux *m)
@@ -275,18 +278,17 @@ static void back_receive(void *arg, const uint8_t *buf, size_t len)
 {
     Mux *m = arg;
     for (size_t i = 0; i < len; i++) {
-        Front *before = m->focus;
         byte_in(m, buf[i]);
-        if (m->focus != before || i + 1 == len) {
-            queue_drain(m);
-        }
     }
+    queue_drain(m, m->focus);
 }
 
 static void mux_accept(Char *c)
 {
     Mux *m = (Mux *)c;
-    queue_drain(m);
+    for (guint i = 0; i < m->fronts->len; i++) {
+        queue_drain(m, g_ptr_array_index(m->fronts, i));
+    }
     char_accept(m->back);
 }
 

@@ -31,13 +31,19 @@ static void console_restore(void)
     }
 }
 
+/* In the background, tcsetattr would stop the whole program; `fg` sends SIGCONT, and then it works. */
+static bool may_set(void)
+{
+    pid_t foreground = tcgetpgrp(STDIN_FILENO);
+    return foreground < 0 || foreground == getpgrp(); /* negative: not our controlling terminal, nobody stops us */
+}
+
 /* Signal handlers: async-signal-safe calls only. */
 static void console_continued(int signo)
 {
     int saved = errno;
     (void)signo;
-    /* In the background, tcsetattr would stop the whole program again; `fg` sends another SIGCONT. */
-    if (tcgetpgrp(STDIN_FILENO) == getpgrp()) {
+    if (may_set()) {
         tcsetattr(STDIN_FILENO, TCSANOW, &console.raw);
     }
     errno = saved;
@@ -71,7 +77,7 @@ static void console_raw(bool signals)
     sigaction(SIGCONT, &act, NULL);
     act.sa_handler = console_stopped;
     sigaction(SIGTSTP, &act, NULL);
-    if (tcgetpgrp(STDIN_FILENO) == getpgrp()) {
+    if (may_set()) {
         tcsetattr(STDIN_FILENO, TCSANOW, t);
     }
 }

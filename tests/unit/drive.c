@@ -499,6 +499,14 @@ START_TEST(flush_modes)
     ck_assert_uint_eq(fake.flushes, 2);
     DriveStats stats;
     drive_stats(d, &stats);
+    /* A machine that stops flushes what was written, once. */
+    ck_assert(machine_continue(NULL));
+    machine_stop(RUN_PAUSED);
+    ck_assert_uint_eq(fake.flushes, 2);
+    ck_assert(machine_continue(NULL));
+    ck_assert_int_eq(drive_write_sync(d, 0, buf, 512), 0);
+    machine_stop(RUN_PAUSED);
+    ck_assert_uint_eq(fake.flushes, 3);
     ck_assert_uint_eq(stats.operations[DRIVE_FLUSH], 1);
     ck_assert_uint_eq(stats.operations[DRIVE_WRITE], 2);
     ck_assert_uint_eq(stats.write_highest, 512);
