@@ -1,4 +1,5 @@
-/* -drive: which interface, bus and unit a drive is meant for.  Boards look here when they make controllers. */
+/* -drive: which interface, bus and unit a drive is meant for.  Boards look here when they make
+ * controllers. */
 #include <string.h>
 
 #include "block/drive-private.h"
@@ -8,10 +9,16 @@
 static GPtrArray *infos;
 
 /* max_units: how many a bus of this kind takes; 0: there is one bus, and index= is the unit. */
-static const struct { const char *name; unsigned max_units; bool hd_and_cd; } interfaces[IF_COUNT] = {
-    [IF_NONE] = {"none", 0, false},     [IF_IDE] = {"ide", 2, true},     [IF_SCSI] = {"scsi", 7, true},
-    [IF_FLOPPY] = {"floppy", 0, false}, [IF_PFLASH] = {"pflash", 0, false}, [IF_MTD] = {"mtd", 0, false},
-    [IF_SD] = {"sd", 0, false},         [IF_VIRTIO] = {"virtio", 0, false}, [IF_XEN] = {"xen", 0, false},
+static const struct {
+    const char *name;
+    unsigned max_units;
+    bool hd_and_cd;
+} interfaces[IF_COUNT] = {
+    [IF_NONE] = {"none", 0, false},     [IF_IDE] = {"ide", 2, true},
+    [IF_SCSI] = {"scsi", 7, true},      [IF_FLOPPY] = {"floppy", 0, false},
+    [IF_PFLASH] = {"pflash", 0, false}, [IF_MTD] = {"mtd", 0, false},
+    [IF_SD] = {"sd", 0, false},         [IF_VIRTIO] = {"virtio", 0, false},
+    [IF_XEN] = {"xen", 0, false},
 };
 
 DriveInfo *drive_info_find(DriveInterface interface, int bus, int unit)
@@ -92,8 +99,8 @@ static bool place_take(DriveInfo *info, GHashTable *options, GError **error)
 {
     int index, bus, unit;
     unsigned max = interfaces[info->interface].max_units;
-    if (!number_take(options, "index", &index, error) || !number_take(options, "bus", &bus, error) ||
-        !number_take(options, "unit", &unit, error)) {
+    if (!number_take(options, "index", &index, error) ||
+        !number_take(options, "bus", &bus, error) || !number_take(options, "unit", &unit, error)) {
         return false;
     }
     if (index >= 0 && (bus >= 0 || unit >= 0)) {
@@ -112,8 +119,8 @@ static bool place_take(DriveInfo *info, GHashTable *options, GError **error)
         return error_fail(error, "unit %d too big (max is %u)", info->unit, max - 1);
     }
     if (drive_info_find(info->interface, info->bus, info->unit)) {
-        return error_fail(error, "drive with bus=%d, unit=%d (index=%d) exists", info->bus, info->unit,
-                          info->bus * (int)max + info->unit);
+        return error_fail(error, "drive with bus=%d, unit=%d (index=%d) exists", info->bus,
+                          info->unit, info->bus * (int)max + info->unit);
     }
     return true;
 }
@@ -122,8 +129,9 @@ static char *default_id(const DriveInfo *info)
 {
     const char *name = interfaces[info->interface].name;
     const char *kind = !interfaces[info->interface].hd_and_cd ? "" : info->cdrom ? "-cd" : "-hd";
-    return interfaces[info->interface].max_units ? g_strdup_printf("%s%d%s%d", name, info->bus, kind, info->unit)
-                                                 : g_strdup_printf("%s%s%d", name, kind, info->unit);
+    return interfaces[info->interface].max_units
+               ? g_strdup_printf("%s%d%s%d", name, info->bus, kind, info->unit)
+               : g_strdup_printf("%s%s%d", name, kind, info->unit);
 }
 
 /* The options that say what kind of drive it is, rather than what is in it. */
@@ -140,7 +148,8 @@ static bool info_take(DriveInfo *info, GHashTable *options, GError **error)
     return place_take(info, options, error);
 }
 
-DriveInfo *drive_add(GHashTable *options, DriveInterface default_interface, bool global_snapshot, GError **error)
+DriveInfo *drive_add(GHashTable *options, DriveInterface default_interface, bool global_snapshot,
+                     GError **error)
 {
     DriveInfo *info = g_new0(DriveInfo, 1);
     DriveSettings settings;

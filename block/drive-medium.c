@@ -25,11 +25,20 @@ static void tell_tray(Drive *d, bool open)
     }
 }
 
-void drive_guest_tray(Drive *d, bool open) { tell_tray(d, open); }
+void drive_guest_tray(Drive *d, bool open)
+{
+    tell_tray(d, open);
+}
 
-void drive_guest_eject(Drive *d) { tell_tray(d, true); }
+void drive_guest_eject(Drive *d)
+{
+    tell_tray(d, true);
+}
 
-void drive_guest_lock(Drive *d, bool locked) { d->locked = locked; }
+void drive_guest_lock(Drive *d, bool locked)
+{
+    d->locked = locked;
+}
 
 /* Tell the device; its tray may move for that. */
 static void medium_changed(Drive *d, bool loaded)
@@ -55,7 +64,8 @@ static bool may_open(Drive *d, bool force, GError **error)
         }
         if (!force) {
             return error_fail(error,
-                              "Device '%s' is locked and force was not specified, wait for tray to open and try again",
+                              "Device '%s' is locked and force was not specified, wait for tray to "
+                              "open and try again",
                               d->id);
         }
     }
@@ -94,8 +104,8 @@ static bool same_file(const Drive *d, const char *path)
            now.st_dev == wanted.st_dev && now.st_ino == wanted.st_ino;
 }
 
-bool drive_change_medium(Drive *d, const char *path, const char *format, DriveReadonly readonly, bool force,
-                         GError **error)
+bool drive_change_medium(Drive *d, const char *path, const char *format, DriveReadonly readonly,
+                         bool force, GError **error)
 {
     if (!may_open(d, force, error)) {
         return false;
@@ -110,7 +120,7 @@ bool drive_change_medium(Drive *d, const char *path, const char *format, DriveRe
     if (readonly != READONLY_RETAIN) {
         settings.mode.readonly = readonly == READONLY_ON;
     }
-    if (same_file(d, path)) {           /* our own lock on it would be in the way */
+    if (same_file(d, path)) { /* our own lock on it would be in the way */
         medium_remove(d);
         medium_changed(d, false);
     }
@@ -161,7 +171,8 @@ bool drive_resize(Drive *d, int64_t length, GError **error)
         loop_iterate(true);
     }
     if (r.result < 0) {
-        return error_fail_errno(error, r.result, "Could not resize '%s' to %" G_GINT64_FORMAT " bytes", d->id, length);
+        return error_fail_errno(
+            error, r.result, "Could not resize '%s' to %" G_GINT64_FORMAT " bytes", d->id, length);
     }
     if (d->user && d->user->resized) {
         d->user->resized(d->user_arg);

@@ -11,7 +11,8 @@
 
 static bool cache_take(DriveSettings *s, GHashTable *options, GError **error)
 {
-    static const char *const modes[] = {"writeback", "writethrough", "none", "directsync", "unsafe", "off", NULL};
+    static const char *const modes[] = {"writeback", "writethrough", "none", "directsync",
+                                        "unsafe",    "off",          NULL};
     int mode = 0;
     if (!options_take_enum(options, "cache", modes, &mode, error)) {
         return false;
@@ -28,7 +29,8 @@ static bool cache_take(DriveSettings *s, GHashTable *options, GError **error)
     return true;
 }
 
-static bool on_error_take(const char *key, GHashTable *options, DriveOnError *policy, GError **error)
+static bool on_error_take(const char *key, GHashTable *options, DriveOnError *policy,
+                          GError **error)
 {
     static const char *const names[] = {"report", "ignore", "enospc", "stop", NULL};
     int which = -1;
@@ -36,7 +38,9 @@ static bool on_error_take(const char *key, GHashTable *options, DriveOnError *po
         return false;
     }
     if (which == ON_ERROR_ENOSPC && !strcmp(key, "rerror")) {
-        return error_fail(error, "Parameter 'rerror' does not accept value 'enospc' (it accepts report, ignore, stop)");
+        return error_fail(
+            error,
+            "Parameter 'rerror' does not accept value 'enospc' (it accepts report, ignore, stop)");
     }
     if (which >= 0) {
         *policy = (DriveOnError)which;
@@ -55,7 +59,8 @@ static bool discard_take(DriveSettings *s, GHashTable *options, GError **error)
     }
     s->mode.unmap = discard >= 2;
     if (s->detect_zeroes == 2 && !s->mode.unmap) {
-        return error_fail(error, "setting detect-zeroes to unmap is not allowed without setting discard operation to unmap");
+        return error_fail(error, "setting detect-zeroes to unmap is not allowed without setting "
+                                 "discard operation to unmap");
     }
     return true;
 }
@@ -83,14 +88,17 @@ static bool absent_take(GHashTable *options, GError **error)
     return true;
 }
 
-bool drive_settings_take(DriveSettings *s, const char *id, GHashTable *options, bool cdrom, GError **error)
+bool drive_settings_take(DriveSettings *s, const char *id, GHashTable *options, bool cdrom,
+                         GError **error)
 {
-    *s = (DriveSettings){.rerror = ON_ERROR_REPORT, .werror = ON_ERROR_ENOSPC, .mode.readonly = cdrom};
+    *s = (DriveSettings){
+        .rerror = ON_ERROR_REPORT, .werror = ON_ERROR_ENOSPC, .mode.readonly = cdrom};
     s->aio = options_take(options, "aio");
-    if (cache_take(s, options, error) && readonly_take(s, options, error) && discard_take(s, options, error) &&
+    if (cache_take(s, options, error) && readonly_take(s, options, error) &&
+        discard_take(s, options, error) &&
         options_take_bool(options, "snapshot", &s->snapshot, error) &&
-        on_error_take("rerror", options, &s->rerror, error) && on_error_take("werror", options, &s->werror, error) &&
-        absent_take(options, error)) {
+        on_error_take("rerror", options, &s->rerror, error) &&
+        on_error_take("werror", options, &s->werror, error) && absent_take(options, error)) {
         return true;
     }
     drive_settings_clear(s);
@@ -98,14 +106,19 @@ bool drive_settings_take(DriveSettings *s, const char *id, GHashTable *options, 
     return false;
 }
 
-void drive_settings_clear(DriveSettings *s) { g_clear_pointer(&s->aio, g_free); }
+void drive_settings_clear(DriveSettings *s)
+{
+    g_clear_pointer(&s->aio, g_free);
+}
 
 /* ---- The protocol node ---- */
 
-/* "file:PATH", "PATH", "null-co://" into the options of a protocol driver; other protocols are errors. */
+/* "file:PATH", "PATH", "null-co://" into the options of a protocol driver; other protocols are
+ * errors. */
 static bool parse_filename(const char *text, GHashTable *node, GError **error)
 {
-    size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-._");
+    size_t scheme =
+        strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-._");
     bool has_scheme = scheme && text[scheme] == ':';
     if (has_scheme && !strncmp(text, "file:", 5)) {
         text += g_str_has_prefix(text, "file:///") ? 7 : 5;
@@ -113,8 +126,9 @@ static bool parse_filename(const char *text, GHashTable *node, GError **error)
         options_set(node, "driver", "null-co");
         return true;
     } else if (has_scheme) {
-        return error_fail(error, "Unknown protocol '%.*s' in '%s'; write ./%s if that is a file's name", (int)scheme,
-                          text, text, text);
+        return error_fail(error,
+                          "Unknown protocol '%.*s' in '%s'; write ./%s if that is a file's name",
+                          (int)scheme, text, text, text);
     }
     struct stat st;
     bool device = !stat(text, &st) && (S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode));
@@ -158,15 +172,18 @@ static GHashTable *protocol_options(const DriveSettings *s, GHashTable *options,
 /* Formats that people know and that this build cannot open. */
 static bool format_known_elsewhere(const char *name)
 {
-    static const char *const names[] = {"qcow2", "qcow", "qed", "vmdk", "vdi", "vhdx", "vpc", "luks", "parallels",
-                                        "bochs", "cloop", "dmg", "vvfat", NULL};
+    static const char *const names[] = {"qcow2", "qcow", "qed",   "vmdk",      "vdi",
+                                        "vhdx",  "vpc",  "luks",  "parallels", "bochs",
+                                        "cloop", "dmg",  "vvfat", NULL};
     return g_strv_contains(names, name);
 }
 
 static bool format_refused(const char *filename, const char *format, GError **error)
 {
-    return error_fail(error, "'%s' is a %s image, and this build can only open raw ones "
-                             "(convert it: qemu-img convert -O raw)", filename, format);
+    return error_fail(error,
+                      "'%s' is a %s image, and this build can only open raw ones "
+                      "(convert it: qemu-img convert -O raw)",
+                      filename, format);
 }
 
 /* Sets *probed when the answer is a guess. */
@@ -180,16 +197,19 @@ static bool format_find(BlockNode *file, const char *format, bool *probed, GErro
             return true;
         }
         if (format_known_elsewhere(format)) {
-            return error_fail(error, "format=%s is not in this build, which can only open raw images (for '%s')",
-                              format, name);
+            return error_fail(
+                error, "format=%s is not in this build, which can only open raw images (for '%s')",
+                format, name);
         }
         return error_fail(error, "'%s' invalid format for '%s'; this build has raw", format, name);
     }
     int result = node_pread_sync(file, 0, head, sizeof(head));
     if (result < 0) {
-        return error_fail_errno(error, result, "Could not read image for determining its format ('%s')", name);
+        return error_fail_errno(error, result,
+                                "Could not read image for determining its format ('%s')", name);
     }
-    const char *found = format_probe(head, (size_t)CLAMP(node_length(file), 0, (int64_t)sizeof(head)));
+    const char *found =
+        format_probe(head, (size_t)CLAMP(node_length(file), 0, (int64_t)sizeof(head)));
     *probed = true;
     return !strcmp(found, "raw") || format_refused(name, found, error);
 }
@@ -197,7 +217,8 @@ static bool format_find(BlockNode *file, const char *format, bool *probed, GErro
 static void warn_probed(const BlockNode *file)
 {
     warn_report("Image format was not specified for '%s' and probing guessed raw.", file->filename);
-    warn_report("A guest may disguise a raw image as another format, so writes to block 0 that would do so are "
+    warn_report("A guest may disguise a raw image as another format, so writes to block 0 that "
+                "would do so are "
                 "refused; say format=raw to lift this.");
 }
 
@@ -220,9 +241,11 @@ static BlockNode *format_open(BlockNode *file, GHashTable *options, bool probed,
     return raw;
 }
 
-static BlockNode *graph_open(const DriveSettings *s, GHashTable *options, GHashTable *protocol, GError **error)
+static BlockNode *graph_open(const DriveSettings *s, GHashTable *options, GHashTable *protocol,
+                             GError **error)
 {
-    g_autofree char *format = options_take(options, "format"), *driver = options_take(options, "driver");
+    g_autofree char *format = options_take(options, "format"),
+                    *driver = options_take(options, "driver");
     const char *what = driver ? driver : format;
     bool probed;
     if (driver && format && strcmp(driver, format)) {
@@ -230,7 +253,7 @@ static BlockNode *graph_open(const DriveSettings *s, GHashTable *options, GHashT
         return NULL;
     }
     NodeMode mode = s->mode;
-    mode.readonly |= s->snapshot;       /* writes go to the overlay */
+    mode.readonly |= s->snapshot; /* writes go to the overlay */
     /* A protocol may stand at the top: driver=null-co,size=1G or driver=file,filename=X. */
     const BlockDriver *top = what ? block_driver_find(what) : NULL;
     if (top && top->protocol) {
@@ -239,7 +262,7 @@ static BlockNode *graph_open(const DriveSettings *s, GHashTable *options, GHashT
             options_set(options, "aio", s->aio);
         }
         const char *filename = g_hash_table_lookup(protocol, "filename");
-        if (filename) {                 /* file= is the same thing here */
+        if (filename) { /* file= is the same thing here */
             options_set(options, "filename", filename);
         }
         return node_open(options, &mode, error);
@@ -259,7 +282,8 @@ static BlockNode *graph_open(const DriveSettings *s, GHashTable *options, GHashT
     return format_open(file, options, probed, error);
 }
 
-bool drive_medium_open(const DriveSettings *s, const char *id, GHashTable *options, BlockNode **node, GError **error)
+bool drive_medium_open(const DriveSettings *s, const char *id, GHashTable *options,
+                       BlockNode **node, GError **error)
 {
     GError *why = NULL;
     *node = NULL;
@@ -269,7 +293,7 @@ bool drive_medium_open(const DriveSettings *s, const char *id, GHashTable *optio
     bool medium = protocol && (g_hash_table_size(protocol) || (top && top->protocol));
     if (medium) {
         *node = graph_open(s, options, protocol, &why);
-    } else if (protocol) {              /* an empty drive */
+    } else if (protocol) { /* an empty drive */
         g_hash_table_remove(options, "format");
         g_hash_table_remove(options, "driver");
         g_hash_table_remove(options, "node-name");

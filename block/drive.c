@@ -1,4 +1,5 @@
-/* Requests of a drive: each is a coroutine over the root node, then the policy for host errors, then `done`. */
+/* Requests of a drive: each is a coroutine over the root node, then the policy for host errors,
+ * then `done`. */
 #include "block/drive.h"
 
 #include <assert.h>
@@ -15,7 +16,7 @@
 #include "core/runstate.h"
 
 DriveEvents drive_events;
-static GPtrArray *drives;               /* in order of creation */
+static GPtrArray *drives; /* in order of creation */
 
 enum { INLINE_PIECES = 8 };
 
@@ -32,13 +33,13 @@ struct DriveRequest {
     DriveDone *done;
     void *arg;
     Coroutine *co;
-    DriveRequest *next;                 /* among the held, or the finished */
+    DriveRequest *next; /* among the held, or the finished */
 };
 
 /* ---- The end of a request ---- */
 
 static DriveRequest *finished, **finished_end = &finished;
-static unsigned submitting;             /* calls of submit on the stack: done must wait */
+static unsigned submitting; /* calls of submit on the stack: done must wait */
 
 static void request_end(DriveRequest *r)
 {
@@ -135,7 +136,7 @@ static void request_hold(DriveRequest *r)
     r->next = NULL;
     r->held = true;
     d->in_flight--;
-    co_yield();
+    co_yield ();
     r->held = false;
     d->in_flight++;
 }
@@ -189,7 +190,9 @@ static int request_io(DriveRequest *r)
     case DRIVE_WRITE: return write_io(r, flags);
     case DRIVE_FLUSH: return node_co_flush(n);
     case DRIVE_DISCARD: return node_co_pdiscard(n, r->offset, r->bytes);
-    default: return node_co_pwrite_zeroes(n, r->offset, r->bytes, flags | (r->may_unmap ? BLOCK_MAY_UNMAP : 0));
+    default:
+        return node_co_pwrite_zeroes(n, r->offset, r->bytes,
+                                     flags | (r->may_unmap ? BLOCK_MAY_UNMAP : 0));
     }
 }
 
@@ -295,15 +298,16 @@ static void request_pieces(DriveRequest *r, const struct iovec *iov, unsigned n)
     r->bytes = r->iov.bytes > INT64_MAX ? -1 : (int64_t)r->iov.bytes;
 }
 
-DriveRequest *drive_readv(Drive *d, int64_t offset, const struct iovec *iov, unsigned n, DriveDone *done, void *arg)
+DriveRequest *drive_readv(Drive *d, int64_t offset, const struct iovec *iov, unsigned n,
+                          DriveDone *done, void *arg)
 {
     DriveRequest *r = request_new(d, DRIVE_READ, offset, done, arg);
     request_pieces(r, iov, n);
     return submit(r);
 }
 
-DriveRequest *drive_writev(Drive *d, int64_t offset, const struct iovec *iov, unsigned n, bool fua, DriveDone *done,
-                           void *arg)
+DriveRequest *drive_writev(Drive *d, int64_t offset, const struct iovec *iov, unsigned n, bool fua,
+                           DriveDone *done, void *arg)
 {
     DriveRequest *r = request_new(d, DRIVE_WRITE, offset, done, arg);
     request_pieces(r, iov, n);
@@ -311,12 +315,14 @@ DriveRequest *drive_writev(Drive *d, int64_t offset, const struct iovec *iov, un
     return submit(r);
 }
 
-DriveRequest *drive_read(Drive *d, int64_t offset, void *buf, size_t len, DriveDone *done, void *arg)
+DriveRequest *drive_read(Drive *d, int64_t offset, void *buf, size_t len, DriveDone *done,
+                         void *arg)
 {
     return drive_readv(d, offset, &(struct iovec){buf, len}, 1, done, arg);
 }
 
-DriveRequest *drive_write(Drive *d, int64_t offset, const void *buf, size_t len, DriveDone *done, void *arg)
+DriveRequest *drive_write(Drive *d, int64_t offset, const void *buf, size_t len, DriveDone *done,
+                          void *arg)
 {
     return drive_writev(d, offset, &(struct iovec){(void *)buf, len}, 1, false, done, arg);
 }
@@ -333,7 +339,8 @@ DriveRequest *drive_discard(Drive *d, int64_t offset, int64_t len, DriveDone *do
     return submit(r);
 }
 
-DriveRequest *drive_write_zeroes(Drive *d, int64_t offset, int64_t len, bool may_unmap, DriveDone *done, void *arg)
+DriveRequest *drive_write_zeroes(Drive *d, int64_t offset, int64_t len, bool may_unmap,
+                                 DriveDone *done, void *arg)
 {
     DriveRequest *r = request_new(d, DRIVE_ZERO, offset, done, arg);
     r->bytes = len;
@@ -348,7 +355,7 @@ static void cancel_held(void *arg)
     while (*at && *at != r) {
         at = &(*at)->next;
     }
-    if (*at) {                          /* else it is being retried */
+    if (*at) { /* else it is being retried */
         *at = r->next;
         co_enter(r->co);
     }
@@ -375,7 +382,7 @@ static void wait_some(void)
     }
     if (loop_current() == loop_main()) {
         loop_iterate(true);
-    } else {                            /* a vCPU: the main loop goes on when it gets the lock */
+    } else { /* a vCPU: the main loop goes on when it gets the lock */
         loop_unlock();
         g_usleep(100);
         loop_lock();
@@ -401,7 +408,10 @@ typedef struct Answer {
     int result;
 } Answer;
 
-static void answered(void *arg, int result) { *(Answer *)arg = (Answer){true, result}; }
+static void answered(void *arg, int result)
+{
+    *(Answer *)arg = (Answer){true, result};
+}
 
 static int sync_request(Drive *d, DriveOp op, int64_t offset, void *buf, size_t len)
 {
@@ -412,7 +422,7 @@ static int sync_request(Drive *d, DriveOp op, int64_t offset, void *buf, size_t 
     submit(r);
     worker_inline(false);
     while (!answer.come) {
-        if (r->held) {                  /* nobody lets the machine run while we wait for it */
+        if (r->held) { /* nobody lets the machine run while we wait for it */
             drive_cancel(r);
         }
         wait_some();
@@ -430,7 +440,10 @@ int drive_write_sync(Drive *d, int64_t offset, const void *buf, size_t len)
     return sync_request(d, DRIVE_WRITE, offset, (void *)buf, len);
 }
 
-int drive_flush_sync(Drive *d) { return sync_request(d, DRIVE_FLUSH, 0, NULL, 0); }
+int drive_flush_sync(Drive *d)
+{
+    return sync_request(d, DRIVE_FLUSH, 0, NULL, 0);
+}
 
 /* ---- Drives ---- */
 
@@ -438,7 +451,8 @@ bool drive_attach(Drive *d, const DriveUser *user, void *arg, const char *device
 {
     if (d->user) {
         return error_fail(error, "Drive '%s' is already in use by another device%s%s%s", d->id,
-                          d->device_id ? " ('" : "", d->device_id ? d->device_id : "", d->device_id ? "')" : "");
+                          d->device_id ? " ('" : "", d->device_id ? d->device_id : "",
+                          d->device_id ? "')" : "");
     }
     static const DriveUser nobody;
     d->user = user ? user : &nobody;
@@ -458,9 +472,18 @@ void drive_detach(Drive *d, void *arg)
     }
 }
 
-const char *drive_id(const Drive *d) { return d->id; }
-bool drive_has_medium(const Drive *d) { return d->root; }
-bool drive_readonly(const Drive *d) { return d->settings.mode.readonly || (d->root && d->root->mode.readonly); }
+const char *drive_id(const Drive *d)
+{
+    return d->id;
+}
+bool drive_has_medium(const Drive *d)
+{
+    return d->root;
+}
+bool drive_readonly(const Drive *d)
+{
+    return d->settings.mode.readonly || (d->root && d->root->mode.readonly);
+}
 
 int64_t drive_length(const Drive *d)
 {
@@ -558,7 +581,7 @@ void drive_free(Drive *d)
     if (!d) {
         return;
     }
-    while (d->held) {                   /* nobody is going to retry them */
+    while (d->held) { /* nobody is going to retry them */
         DriveRequest *r = d->held;
         r->cancelled = true;
         cancel_held(r);

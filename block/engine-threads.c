@@ -63,7 +63,10 @@ static int write_all(void *arg)
     return 0;
 }
 
-static int sync_data(void *arg) { return fdatasync(((Call *)arg)->fd) ? -errno : 0; }
+static int sync_data(void *arg)
+{
+    return fdatasync(((Call *)arg)->fd) ? -errno : 0;
+}
 
 static int threads_preadv(int fd, int64_t offset, const IoVec *iov)
 {
@@ -75,7 +78,10 @@ static int threads_pwritev(int fd, int64_t offset, const IoVec *iov)
     return co_worker_run(write_all, &(Call){fd, offset, iov});
 }
 
-static int threads_fdatasync(int fd) { return co_worker_run(sync_data, &(Call){.fd = fd}); }
+static int threads_fdatasync(int fd)
+{
+    return co_worker_run(sync_data, &(Call){.fd = fd});
+}
 
 const IoEngine engine_threads = {
     .name = "threads",

@@ -1,7 +1,7 @@
-/* The scheme that QEMU documents for image locking, so that both programs keep out of each other's images.  Each
- * permission is a bit; who uses permission i holds a shared lock on byte 100 + i, who forbids it to others one on byte
- * 200 + i.  A newcomer takes its locks first and looks for conflicting ones afterwards, so of two that come at the same
- * time at least one sees the other. */
+/* The scheme that QEMU documents for image locking, so that both programs keep out of each other's
+ * images.  Each permission is a bit; who uses permission i holds a shared lock on byte 100 + i, who
+ * forbids it to others one on byte 200 + i.  A newcomer takes its locks first and looks for
+ * conflicting ones afterwards, so of two that come at the same time at least one sees the other. */
 #include "block/file-lock.h"
 
 #include <errno.h>
@@ -39,10 +39,11 @@ bool file_lock(int fd, bool write, const char *filename, bool *supported, GError
             result = lock_byte(fd, FORBIDS + i, F_RDLCK);
         }
         if (result == -EAGAIN || result == -EACCES) {
-            return error_fail(error, "Failed to get \"%s\" lock on '%s': is another process using the image?",
-                              names[i], filename);
+            return error_fail(
+                error, "Failed to get \"%s\" lock on '%s': is another process using the image?",
+                names[i], filename);
         }
-        if (result) {                   /* ENOLCK, EINVAL: not on this file system */
+        if (result) { /* ENOLCK, EINVAL: not on this file system */
             *supported = false;
             return true;
         }
@@ -51,9 +52,9 @@ bool file_lock(int fd, bool write, const char *filename, bool *supported, GError
         bool used = uses & 1u << i && byte_locked(fd, FORBIDS + i);
         bool shared = forbids & 1u << i && byte_locked(fd, USES + i);
         if (used || shared) {
-            return error_fail(error,
-                              "Failed to get %s\"%s\" lock on '%s': is another process using the image?",
-                              used ? "" : "shared ", names[i], filename);
+            return error_fail(
+                error, "Failed to get %s\"%s\" lock on '%s': is another process using the image?",
+                used ? "" : "shared ", names[i], filename);
         }
     }
     return true;

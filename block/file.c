@@ -1,4 +1,5 @@
-/* Files and block devices of the host.  Names and numbers: open(2), fallocate(2), ioctl_list, statx(2). */
+/* Files and block devices of the host.  Names and numbers: open(2), fallocate(2), ioctl_list,
+ * statx(2). */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -19,9 +20,9 @@
 typedef struct FileNode {
     BlockNode node;
     int fd;
-    bool device;                        /* a block (or character) device */
-    bool no_punch, no_zero_range;       /* the file system said so */
-    int lost;                           /* a flush failed: data may be gone, so no later flush succeeds */
+    bool device;                  /* a block (or character) device */
+    bool no_punch, no_zero_range; /* the file system said so */
+    int lost;                     /* a flush failed: data may be gone, so no later flush succeeds */
     const IoEngine *engine;
 } FileNode;
 
@@ -35,7 +36,9 @@ static bool engine_take(FileNode *f, GHashTable *options, GError **error)
         return false;
     }
     if (which == 1 && !f->node.mode.direct) {
-        return error_fail(error, "aio=native was specified, but it requires cache.direct=on, which was not specified");
+        return error_fail(
+            error,
+            "aio=native was specified, but it requires cache.direct=on, which was not specified");
     }
     if (which) {
         warn_report("aio=%s is not in this build; using aio=threads", names[which]);
@@ -54,7 +57,8 @@ static void direct_alignment(FileNode *f)
     }
 #ifdef STATX_DIOALIGN
     struct statx sx;
-    if (!unit && !statx(f->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) && sx.stx_mask & STATX_DIOALIGN) {
+    if (!unit && !statx(f->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) &&
+        sx.stx_mask & STATX_DIOALIGN) {
         unit = sx.stx_dio_offset_align;
         memory = sx.stx_dio_mem_align;
     }
@@ -74,7 +78,8 @@ static bool file_size(FileNode *f, const struct stat *st, GError **error)
 {
     int64_t length = f->device ? lseek(f->fd, 0, SEEK_END) : st->st_size;
     if (length < 0) {
-        return error_fail_errno(error, errno, "Could not find out the size of '%s'", f->node.filename);
+        return error_fail_errno(error, errno, "Could not find out the size of '%s'",
+                                f->node.filename);
     }
     f->node.length = length;
     return true;
@@ -92,10 +97,14 @@ static bool check_kind(FileNode *f, const struct stat *st, GError **error)
         kind = "is a socket";
     }
     if (kind) {
-        return error_fail(error, "Could not open '%s': it %s; a regular file or a block device is needed", name, kind);
+        return error_fail(error,
+                          "Could not open '%s': it %s; a regular file or a block device is needed",
+                          name, kind);
     }
     if (f->node.driver == &block_host_device && !f->device) {
-        return error_fail(error, "'host_device' driver requires '%s' to be either a character or block device", name);
+        return error_fail(
+            error, "'host_device' driver requires '%s' to be either a character or block device",
+            name);
     }
     return true;
 }
@@ -110,7 +119,8 @@ static bool lock_take(FileNode *f, const char *locking, bool force_share, GError
         return false;
     }
     if (!supported && !strcmp(locking, "on")) {
-        return error_fail(error, "locking=on: the file system of '%s' has no open file description locks",
+        return error_fail(error,
+                          "locking=on: the file system of '%s' has no open file description locks",
                           f->node.filename);
     }
     return true;
@@ -127,8 +137,10 @@ static bool file_setup(FileNode *f, const char *locking, bool force_share, GErro
     }
     f->fd = open(n->filename, flags | (n->mode.direct ? O_DIRECT : 0));
     if (f->fd < 0 && errno == EINVAL && n->mode.direct) {
-        return error_fail(error, "Could not open '%s': its file system has no O_DIRECT, which cache=none, "
-                                 "cache=directsync and cache.direct=on need", n->filename);
+        return error_fail(error,
+                          "Could not open '%s': its file system has no O_DIRECT, which cache=none, "
+                          "cache=directsync and cache.direct=on need",
+                          n->filename);
     }
     if (f->fd < 0) {
         return error_fail_errno(error, errno, "Could not open '%s'", n->filename);
@@ -137,7 +149,8 @@ static bool file_setup(FileNode *f, const char *locking, bool force_share, GErro
         return error_fail_errno(error, errno, "Could not open '%s'", n->filename);
     }
     fcntl(f->fd, F_SETFL, fcntl(f->fd, F_GETFL) & ~O_NONBLOCK);
-    if (!check_kind(f, &st, error) || !file_size(f, &st, error) || !lock_take(f, locking, force_share, error)) {
+    if (!check_kind(f, &st, error) || !file_size(f, &st, error) ||
+        !lock_take(f, locking, force_share, error)) {
         return false;
     }
     if (n->mode.direct) {
@@ -158,7 +171,8 @@ static bool file_open(BlockNode *n, GHashTable *options, GError **error)
         return error_fail(error, "block driver '%s' needs a filename", n->driver->name);
     }
     if (!options_take_enum(options, "locking", lockings, &locking, error) ||
-        !options_take_bool(options, "force-share", &force_share, error) || !engine_take(f, options, error)) {
+        !options_take_bool(options, "force-share", &force_share, error) ||
+        !engine_take(f, options, error)) {
         return false;
     }
     if (force_share && !n->mode.readonly) {
@@ -173,7 +187,10 @@ static bool file_open(BlockNode *n, GHashTable *options, GError **error)
     return true;
 }
 
-static void file_close(BlockNode *n) { close(((FileNode *)n)->fd); }
+static void file_close(BlockNode *n)
+{
+    close(((FileNode *)n)->fd);
+}
 
 /* ---- Requests ---- */
 
@@ -208,7 +225,10 @@ typedef struct Span {
     int64_t offset, bytes;
 } Span;
 
-static bool no_such_call(int code) { return code == ENOTSUP || code == ENOSYS || code == ENOTTY || code == EINVAL; }
+static bool no_such_call(int code)
+{
+    return code == ENOTSUP || code == ENOSYS || code == ENOTTY || code == EINVAL;
+}
 
 static int allocate(const Span *s, int mode)
 {
@@ -228,7 +248,8 @@ static int control(const Span *s, unsigned long request)
 static int discard_span(void *arg)
 {
     Span *s = arg;
-    return s->f->device ? control(s, BLKDISCARD) : allocate(s, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
+    return s->f->device ? control(s, BLKDISCARD)
+                        : allocate(s, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
 }
 
 static int zero_span(void *arg)
@@ -259,7 +280,8 @@ static int file_pwrite_zeroes(BlockNode *n, int64_t offset, int64_t bytes, unsig
     FileNode *f = (FileNode *)n;
     Span s = {f, offset, bytes};
     int result = -ENOTSUP;
-    /* A hole reads as zeros, a discarded range of a device need not; and a hole makes no file longer. */
+    /* A hole reads as zeros, a discarded range of a device need not; and a hole makes no file
+     * longer. */
     if (flags & BLOCK_MAY_UNMAP && n->mode.unmap && !f->device && offset + bytes <= n->length) {
         result = span_run(&s, discard_span, &f->no_punch);
     }
@@ -287,10 +309,12 @@ static int file_truncate(BlockNode *n, int64_t length)
 }
 
 #define FILE_DRIVER(name_, doc_)                                                                   \
-    {.name = name_, .doc = doc_, .size = sizeof(FileNode), .protocol = true, .open = file_open,    \
-     .close = file_close, .co_preadv = file_preadv, .co_pwritev = file_pwritev,                    \
-     .co_flush = file_flush, .co_pdiscard = file_pdiscard,                                         \
-     .co_pwrite_zeroes = file_pwrite_zeroes, .co_getlength = file_getlength,                       \
-     .co_truncate = file_truncate}
+    {                                                                                              \
+        .name = name_, .doc = doc_, .size = sizeof(FileNode), .protocol = true, .open = file_open, \
+        .close = file_close, .co_preadv = file_preadv, .co_pwritev = file_pwritev,                 \
+        .co_flush = file_flush, .co_pdiscard = file_pdiscard,                                      \
+        .co_pwrite_zeroes = file_pwrite_zeroes, .co_getlength = file_getlength,                    \
+        .co_truncate = file_truncate                                                               \
+    }
 const BlockDriver block_file = FILE_DRIVER("file", "a file of the host");
 const BlockDriver block_host_device = FILE_DRIVER("host_device", "a block device of the host");

@@ -27,7 +27,8 @@ static bool memory_open(BlockNode *n, GHashTable *options, GError **error)
         return false;
     }
     if (size > INT64_MAX || !(m->data = data_map(size))) {
-        return error_fail(error, "block driver 'memory': no room for size=%" G_GUINT64_FORMAT, size);
+        return error_fail(error, "block driver 'memory': no room for size=%" G_GUINT64_FORMAT,
+                          size);
     }
     m->room = size;
     n->length = (int64_t)size;
@@ -49,7 +50,8 @@ static int memory_preadv(BlockNode *n, int64_t offset, const IoVec *iov)
 static int memory_truncate(BlockNode *n, int64_t length)
 {
     MemoryNode *m = (MemoryNode *)n;
-    void *data = mremap(m->data, m->room ? m->room : 1, length ? (size_t)length : 1, MREMAP_MAYMOVE);
+    void *data =
+        mremap(m->data, m->room ? m->room : 1, length ? (size_t)length : 1, MREMAP_MAYMOVE);
     if (data == MAP_FAILED) {
         return -ENOMEM;
     }

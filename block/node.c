@@ -79,7 +79,8 @@ static bool open_file_child(BlockNode *n, GHashTable *options, GError **error)
 {
     g_autoptr(GHashTable) child = options_take_group(options, "file.");
     if (!g_hash_table_size(child)) {
-        return error_fail(error, "block driver '%s' needs a child 'file' (file.driver=, file.filename=)",
+        return error_fail(error,
+                          "block driver '%s' needs a child 'file' (file.driver=, file.filename=)",
                           n->driver->name);
     }
     n->file = node_open(child, &n->mode, error);
@@ -101,7 +102,8 @@ BlockNode *node_open(GHashTable *options, const NodeMode *mode, GError **error)
         g_free(n->name);
         n->name = g_steal_pointer(&node_name);
     }
-    if ((!driver->protocol && !open_file_child(n, options, error)) || !driver->open(n, options, error)) {
+    if ((!driver->protocol && !open_file_child(n, options, error)) ||
+        !driver->open(n, options, error)) {
         node_destroy(n);
         return NULL;
     }
@@ -113,7 +115,10 @@ BlockNode *node_open(GHashTable *options, const NodeMode *mode, GError **error)
     return n;
 }
 
-int64_t node_length(const BlockNode *n) { return n->length; }
+int64_t node_length(const BlockNode *n)
+{
+    return n->length;
+}
 
 /* ---- Requests ---- */
 
@@ -132,7 +137,7 @@ static void *bounce_alloc(const BlockNode *n, size_t bytes)
 /* The request widened to whole units. */
 typedef struct Padded {
     int64_t start, end;
-    bool ragged;                        /* it is wider than what was asked for */
+    bool ragged; /* it is wider than what was asked for */
 } Padded;
 
 static Padded pad(const BlockNode *n, int64_t offset, int64_t bytes)
@@ -193,7 +198,8 @@ int node_co_preadv(BlockNode *n, int64_t offset, const IoVec *iov)
 }
 
 /* Fill what of the bounce buffer the request does not cover, then write it all. */
-static int write_bounced(BlockNode *n, const Padded *p, int64_t offset, const IoVec *iov, unsigned flags)
+static int write_bounced(BlockNode *n, const Padded *p, int64_t offset, const IoVec *iov,
+                         unsigned flags)
 {
     size_t bytes = (size_t)(p->end - p->start), head = (size_t)(offset - p->start);
     uint8_t *buf = bounce_alloc(n, bytes);
@@ -240,8 +246,9 @@ int node_co_pwritev(BlockNode *n, int64_t offset, const IoVec *iov, unsigned fla
     unsigned pass = n->driver->fua ? flags : flags & ~(unsigned)BLOCK_FUA;
     RangeHold hold;
     co_range_lock(&n->writes, &hold, p.start, p.end, p.ragged);
-    int result = p.ragged || !iovec_aligned(iov, n->memory_align) ? write_bounced(n, &p, offset, iov, pass)
-                                                                  : n->driver->co_pwritev(n, offset, iov, pass);
+    int result = p.ragged || !iovec_aligned(iov, n->memory_align)
+                     ? write_bounced(n, &p, offset, iov, pass)
+                     : n->driver->co_pwritev(n, offset, iov, pass);
     if (result >= 0) {
         n->length = MAX(n->length, offset + (int64_t)iov->bytes);
     }

@@ -1,5 +1,5 @@
-/* An image that stores nothing: writes are lost, reads give zeros (or, without read-zeroes=on, whatever the buffer held).
- * For measuring everything but the disk. */
+/* An image that stores nothing: writes are lost, reads give zeros (or, without read-zeroes=on,
+ * whatever the buffer held). For measuring everything but the disk. */
 #include "block/drivers.h"
 #include "core/clock.h"
 #include "core/options.h"
@@ -53,7 +53,10 @@ static int null_pwrite_zeroes(BlockNode *n, int64_t offset, int64_t bytes, unsig
     return null_wait((NullNode *)n);
 }
 
-static int null_flush(BlockNode *n) { return null_wait((NullNode *)n); }
+static int null_flush(BlockNode *n)
+{
+    return null_wait((NullNode *)n);
+}
 
 const BlockDriver block_null_co = {
     .name = "null-co",

@@ -1,8 +1,10 @@
-/* snapshot=on: what the guest writes goes to a temporary file and is gone at exit; the image stays as it is.
+/* snapshot=on: what the guest writes goes to a temporary file and is gone at exit; the image stays
+ * as it is.
  *
- * The file has the layout of the disk and is sparse.  A bit for each unit of UNIT bytes says that the unit is in the file;
- * the bits lie in leaves that come into being with the first bit.  A write of part of a unit fetches the rest from the
- * base first, with the unit locked against other writers. */
+ * The file has the layout of the disk and is sparse.  A bit for each unit of UNIT bytes says that
+ * the unit is in the file; the bits lie in leaves that come into being with the first bit.  A write
+ * of part of a unit fetches the rest from the base first, with the unit locked against other
+ * writers. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,10 +15,10 @@
 #include "core/error.h"
 #include "core/options.h"
 
-enum { UNIT = 4096, LEAF_UNITS = 32768 };       /* a leaf is 4 KiB and stands for 128 MiB */
+enum { UNIT = 4096, LEAF_UNITS = 32768 }; /* a leaf is 4 KiB and stands for 128 MiB */
 
 typedef struct OverlayNode {
-    BlockNode node;                     /* .backing: the base, .file: the temporary file */
+    BlockNode node; /* .backing: the base, .file: the temporary file */
     uint64_t **leaves;
     size_t leaf_count;
     RangeLock units;
@@ -104,7 +106,8 @@ static int fetch_edges(OverlayNode *o, int64_t offset, int64_t end)
 
 typedef int WriteFn(OverlayNode *o, int64_t offset, int64_t bytes, const IoVec *iov);
 
-static int locked_write(OverlayNode *o, int64_t offset, int64_t bytes, const IoVec *iov, WriteFn *fn)
+static int locked_write(OverlayNode *o, int64_t offset, int64_t bytes, const IoVec *iov,
+                        WriteFn *fn)
 {
     int64_t end = offset + bytes;
     bool ragged = (offset | end) % UNIT;
@@ -203,8 +206,9 @@ static BlockNode *temporary_file(GError **error)
     g_autofree char *path = g_strdup_printf("%s/ostler-XXXXXX", dir && *dir ? dir : "/var/tmp");
     int fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0) {
-        error_fail_errno(error, errno, "snapshot=on: could not create the temporary file '%s' (TMPDIR says where)",
-                         path);
+        error_fail_errno(
+            error, errno,
+            "snapshot=on: could not create the temporary file '%s' (TMPDIR says where)", path);
         return NULL;
     }
     close(fd);
@@ -230,7 +234,8 @@ BlockNode *overlay_new(BlockNode *base, GError **error)
     o->leaves = calloc(o->leaf_count, sizeof(*o->leaves));
     if (!o->leaves) {
         o->leaf_count = 0;
-        error_fail(error, "snapshot=on: no memory for the map of %" G_GINT64_FORMAT " bytes", length);
+        error_fail(error, "snapshot=on: no memory for the map of %" G_GINT64_FORMAT " bytes",
+                   length);
         node_unref(&o->node);
         return NULL;
     }

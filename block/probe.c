@@ -3,7 +3,11 @@
 #include "block/node.h"
 
 /* The signs of other formats, from their specifications. */
-static const struct { const char *format; size_t at, len; const char *sign; } signs[] = {
+static const struct {
+    const char *format;
+    size_t at, len;
+    const char *sign;
+} signs[] = {
     {"qcow2", 0, 8, "QFI\xfb\0\0\0\2"},
     {"qcow2", 0, 8, "QFI\xfb\0\0\0\3"},
     {"qcow", 0, 8, "QFI\xfb\0\0\0\1"},
@@ -24,7 +28,8 @@ static const struct { const char *format; size_t at, len; const char *sign; } si
 const char *format_probe(const uint8_t *head, size_t len)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(signs); i++) {
-        if (signs[i].at + signs[i].len <= len && !memcmp(head + signs[i].at, signs[i].sign, signs[i].len)) {
+        if (signs[i].at + signs[i].len <= len &&
+            !memcmp(head + signs[i].at, signs[i].sign, signs[i].len)) {
             return signs[i].format;
         }
     }

@@ -1,8 +1,8 @@
 /* Raw: the child's bytes as they are, or a window of them (offset=, size=).
  *
- * When nobody said that an image is raw, it was taken for raw because it begins like no other format; a guest that then
- * writes the beginning of another format into it would make the next start open that instead, with whatever backing file
- * it names.  So such writes are refused. */
+ * When nobody said that an image is raw, it was taken for raw because it begins like no other
+ * format; a guest that then writes the beginning of another format into it would make the next
+ * start open that instead, with whatever backing file it names.  So such writes are refused. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 typedef struct RawNode {
     BlockNode node;
     int64_t offset;
-    bool window;                        /* size= was given */
+    bool window; /* size= was given */
 } RawNode;
 
 static bool raw_open(BlockNode *n, GHashTable *options, GError **error)
@@ -29,8 +29,9 @@ static bool raw_open(BlockNode *n, GHashTable *options, GError **error)
         return false;
     }
     if (offset > (uint64_t)have || (r->window && size > (uint64_t)have - offset)) {
-        return error_fail(error, "raw: offset=%" PRIu64 " and size=%" PRIu64
-                                 " reach behind the end of the image, which has %" PRId64 " bytes",
+        return error_fail(error,
+                          "raw: offset=%" PRIu64 " and size=%" PRIu64
+                          " reach behind the end of the image, which has %" PRId64 " bytes",
                           offset, size, have);
     }
     r->offset = (int64_t)offset;

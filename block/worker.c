@@ -9,16 +9,18 @@
 #define IDLE_EXIT (10 * G_TIME_SPAN_SECOND)
 
 typedef struct Work Work;
-struct Work {                           /* on the coroutine's stack */
+struct Work { /* on the coroutine's stack */
     int (*fn)(void *arg);
     void *arg;
     int result;
     Coroutine *co;
     Work *next;
 };
-typedef struct WorkList { Work *first, *last; } WorkList;
+typedef struct WorkList {
+    Work *first, *last;
+} WorkList;
 
-static GMutex lock;                     /* for all of the following */
+static GMutex lock; /* for all of the following */
 static GCond work_came, work_ended;
 static WorkList todo, done;
 static unsigned threads, idle, under_way;
@@ -107,7 +109,10 @@ static __attribute__((noinline)) unsigned *inline_slot(void)
     return &inline_depth;
 }
 
-void worker_inline(bool on) { *inline_slot() += on ? 1 : -1; }
+void worker_inline(bool on)
+{
+    *inline_slot() += on ? 1 : -1;
+}
 
 int co_worker_run(int (*fn)(void *arg), void *arg)
 {
@@ -123,7 +128,7 @@ int co_worker_run(int (*fn)(void *arg), void *arg)
     if (idle <= waiting && threads < WORKERS_MAX) {
         if (worker_start()) {
             threads++;
-        } else if (!threads) {          /* the host gives us no thread: block rather than fail */
+        } else if (!threads) { /* the host gives us no thread: block rather than fail */
             g_mutex_unlock(&lock);
             return fn(arg);
         }
@@ -132,7 +137,7 @@ int co_worker_run(int (*fn)(void *arg), void *arg)
     under_way++;
     g_cond_signal(&work_came);
     g_mutex_unlock(&lock);
-    co_yield();
+    co_yield ();
     return w.result;
 }
 

@@ -14,7 +14,7 @@
 
 static bool family_take(Address *a, GHashTable *options, GError **error)
 {
-    int v4 = -1, v6 = -1;               /* not said */
+    int v4 = -1, v6 = -1; /* not said */
     for (int i = 0; i < 2; i++) {
         const char *key = i ? "ipv6" : "ipv4";
         bool on = false, given = g_hash_table_contains(options, key);
@@ -43,9 +43,10 @@ static bool unix_take(Address *a, GHashTable *options, const char *what, GError 
         !options_take_bool(options, "tight", &a->tight, error)) {
         return false;
     }
-    if (strlen(a->path) + a->abstract > sizeof(((struct sockaddr_un *)0)->sun_path) - !a->abstract) {
-        return error_fail(error, "%s: socket path '%s' is too long (at most %zu bytes)", what, a->path,
-                          sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+    if (strlen(a->path) + a->abstract >
+        sizeof(((struct sockaddr_un *)0)->sun_path) - !a->abstract) {
+        return error_fail(error, "%s: socket path '%s' is too long (at most %zu bytes)", what,
+                          a->path, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
     }
     return true;
 }
@@ -58,7 +59,8 @@ bool address_take(Address *a, GHashTable *options, const char *what, GError **er
     a->host = options_take(options, "host");
     a->port = options_take(options, "port");
     if (!!a->path + !!fd + (a->host || a->port) > 1) {
-        return error_fail(error, "%s: only one of path=, host= with port=, and fd= may be given", what);
+        return error_fail(error, "%s: only one of path=, host= with port=, and fd= may be given",
+                          what);
     }
     if (a->path) {
         a->kind = ADDRESS_UNIX;
@@ -111,10 +113,11 @@ static int unix_socket(const Address *a, bool server, GError **error)
         return -1;
     }
     if (server && !a->abstract) {
-        unlink(a->path);                /* left over from an earlier run */
+        unlink(a->path); /* left over from an earlier run */
     }
     if (server ? bind(fd, (void *)&un, len) || listen(fd, 1) : connect(fd, (void *)&un, len)) {
-        error_fail_errno(error, errno, server ? "Failed to bind socket to %s" : "Failed to connect to '%s'",
+        error_fail_errno(error, errno,
+                         server ? "Failed to bind socket to %s" : "Failed to connect to '%s'",
                          a->path);
         close(fd);
         return -1;
@@ -126,9 +129,8 @@ static int unix_socket(const Address *a, bool server, GError **error)
 
 static struct addrinfo *resolve(const Address *a, bool server, GError **error)
 {
-    struct addrinfo hints = {.ai_family = a->family,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = server ? AI_PASSIVE : 0};
+    struct addrinfo hints = {
+        .ai_family = a->family, .ai_socktype = SOCK_STREAM, .ai_flags = server ? AI_PASSIVE : 0};
     struct addrinfo *list = NULL;
     const char *host = a->host && *a->host ? a->host : NULL;
     int result = getaddrinfo(host, a->port, &hints, &list);
@@ -146,7 +148,7 @@ static int listen_one(const Address *a, const struct addrinfo *ai, unsigned port
     if (fd < 0) {
         return -1;
     }
-    if (ai->ai_family == AF_INET6) {    /* IPv4 too when the family was left open */
+    if (ai->ai_family == AF_INET6) { /* IPv4 too when the family was left open */
         int only = a->family == AF_INET6;
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only));
     }
@@ -217,9 +219,8 @@ static int inet_connect(const Address *a, GError **error)
 static char *name_text(const struct sockaddr_storage *name, socklen_t len)
 {
     char host[NI_MAXHOST], port[NI_MAXSERV];
-    if (name->ss_family == AF_UNIX ||
-        getnameinfo((const void *)name, len, host, sizeof(host), port, sizeof(port),
-                    NI_NUMERICHOST | NI_NUMERICSERV)) {
+    if (name->ss_family == AF_UNIX || getnameinfo((const void *)name, len, host, sizeof(host), port,
+                                                  sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV)) {
         return g_strdup("");
     }
     return g_strdup_printf(name->ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
@@ -244,8 +245,9 @@ char *address_text(const Address *a)
     switch (a->kind) {
     case ADDRESS_UNIX: return g_strdup(a->path);
     case ADDRESS_FD: return g_strdup_printf("fd:%d", a->fd);
-    default: return g_strdup_printf(a->host && strchr(a->host, ':') ? "[%s]:%s" : "%s:%s",
-                                    a->host ? a->host : "", a->port);
+    default:
+        return g_strdup_printf(a->host && strchr(a->host, ':') ? "[%s]:%s" : "%s:%s",
+                               a->host ? a->host : "", a->port);
     }
 }
 

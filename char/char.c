@@ -16,14 +16,14 @@ static GPtrArray *chars; /* in order of creation */
 static bool started;
 
 static const CharClass *const classes[] = {
-    &char_null,   &char_stdio,    &char_file,   &char_pipe,  &char_pty, &char_socket,
-    &char_udp,    &char_ringbuf,  &char_memory, &char_vc,    &char_serial, &char_tty,
-    &char_parallel, &char_parport,
+    &char_null,    &char_stdio,  &char_file, &char_pipe,   &char_pty, &char_socket,   &char_udp,
+    &char_ringbuf, &char_memory, &char_vc,   &char_serial, &char_tty, &char_parallel, &char_parport,
 };
 
 /* Kinds that people know from elsewhere and this program has not. */
-static const char *const absent[] = {"msmouse", "wctablet", "braille",       "testdev", "spicevmc",
-                                     "spiceport", "dbus",   "qemu-vdagent", "console", "hub", NULL};
+static const char *const absent[] = {"msmouse",  "wctablet",  "braille", "testdev",
+                                     "spicevmc", "spiceport", "dbus",    "qemu-vdagent",
+                                     "console",  "hub",       NULL};
 
 /* ---- Front end's side ---- */
 
@@ -55,7 +55,10 @@ void char_detach(Char *c, void *arg)
     }
 }
 
-bool char_attached(const Char *c) { return c && c->user; }
+bool char_attached(const Char *c)
+{
+    return c && c->user;
+}
 
 static void log_bytes(Char *c, const uint8_t *buf, size_t len)
 {
@@ -140,15 +143,24 @@ void char_modem_set(Char *c, unsigned lines)
     }
 }
 
-const char *char_id(const Char *c) { return c->id; }
-bool char_is_open(const Char *c) { return c && c->open; }
+const char *char_id(const Char *c)
+{
+    return c->id;
+}
+bool char_is_open(const Char *c)
+{
+    return c && c->open;
+}
 
 char *char_filename(const Char *c)
 {
     return c->class->filename ? c->class->filename(c) : g_strdup(c->class->name);
 }
 
-int char_take_fd(Char *c) { return c && c->class->take_fd ? c->class->take_fd(c) : -1; }
+int char_take_fd(Char *c)
+{
+    return c && c->class->take_fd ? c->class->take_fd(c) : -1;
+}
 
 /* ---- Back end's side ---- */
 
@@ -254,7 +266,7 @@ static void destroy(Char *c)
 
 Char *char_make(const CharClass *class, const char *id, GHashTable *options, GError **error)
 {
-    signal(SIGPIPE, SIG_IGN);           /* a closed pipe is EPIPE, never our end */
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is EPIPE, never our end */
     Char *c = g_malloc0(class->size);
     c->class = class;
     c->id = g_strdup(id);
@@ -346,7 +358,7 @@ void char_free(Char *c)
     if (!c) {
         return;
     }
-    if (c->pending->len) {              /* a last try; nobody waits for a slow reader here */
+    if (c->pending->len) { /* a last try; nobody waits for a slow reader here */
         write_through(c, c->pending->data, c->pending->len);
     }
     if (c->class->close) {
@@ -365,10 +377,16 @@ void char_foreach(void (*fn)(void *arg, Char *c), void *arg)
 
 void char_cleanup(void)
 {
-    while (chars && chars->len) {       /* a multiplexer comes after its base and takes it along */
+    while (chars && chars->len) { /* a multiplexer comes after its base and takes it along */
         char_free(g_ptr_array_index(chars, chars->len - 1));
     }
 }
 
-void char_started(void) { started = true; }
-bool char_may_wait(void) { return !started; }
+void char_started(void)
+{
+    started = true;
+}
+bool char_may_wait(void)
+{
+    return !started;
+}

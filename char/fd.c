@@ -25,7 +25,7 @@ static void in_ready(void *arg, short revents)
     uint8_t buf[4096];
     size_t room = char_can_receive(&f->base);
     if (!room) {
-        in_watch_off(f);                /* char_accept puts it back; an idle watch would spin on POLLHUP */
+        in_watch_off(f); /* char_accept puts it back; an idle watch would spin on POLLHUP */
         return;
     }
     ssize_t n = read(f->in, buf, MIN(room, sizeof(buf)));
@@ -76,13 +76,16 @@ size_t char_fd_write(Char *c, const uint8_t *buf, size_t len)
             }
             return done;
         } else {
-            return len;                 /* the reader is gone: what is written is lost */
+            return len; /* the reader is gone: what is written is lost */
         }
     }
     return len;
 }
 
-void char_fd_start(CharFd *f) { char_fd_accept(&f->base); }
+void char_fd_start(CharFd *f)
+{
+    char_fd_accept(&f->base);
+}
 
 void char_fd_pause(CharFd *f)
 {

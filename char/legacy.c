@@ -1,4 +1,4 @@
-/* What follows -serial, -parallel, -monitor and their like: "stdio", "tcp:localhost:4444,server=on" ... */
+/* What follows -serial, -parallel, -monitor and their like: "stdio", "tcp:localhost:4444" ... */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 #include "core/options.h"
 
 /* "HOST:PORT" or "[V6]:PORT" (HOST may be empty) into options; rest is what follows the port. */
-static bool host_port(GHashTable *options, const char *text, const char *host_key, const char *port_key,
-                      const char *ends, const char **rest, GError **error)
+static bool host_port(GHashTable *options, const char *text, const char *host_key,
+                      const char *port_key, const char *ends, const char **rest, GError **error)
 {
     const char *host = text, *host_end;
     if (*text == '[') {
@@ -70,7 +70,8 @@ static bool udp_options(GHashTable *options, const char *text, GError **error)
     if (!host_port(options, text, "host", "port", "@,", &rest, error)) {
         return false;
     }
-    if (*rest == '@' && !host_port(options, rest + 1, "localaddr", "localport", ",", &rest, error)) {
+    if (*rest == '@' &&
+        !host_port(options, rest + 1, "localaddr", "localport", ",", &rest, error)) {
         return false;
     }
     return more_options(options, rest, error);
@@ -116,7 +117,8 @@ static bool vc_options(GHashTable *options, const char *text, GError **error)
     }
     bool cells = sscanf(text, ":%uCx%uC%c", &w, &h, &end) == 2;
     if (!cells && sscanf(text, ":%ux%u%c", &w, &h, &end) != 2) {
-        return error_fail(error, "'vc%s' is not of the form vc:WIDTHxHEIGHT or vc:COLUMNSCxROWSC", text);
+        return error_fail(error, "'vc%s' is not of the form vc:WIDTHxHEIGHT or vc:COLUMNSCxROWSC",
+                          text);
     }
     g_autofree char *width = g_strdup_printf("%u", w), *height = g_strdup_printf("%u", h);
     options_set(options, cells ? "cols" : "width", width);
@@ -127,7 +129,8 @@ static bool vc_options(GHashTable *options, const char *text, GError **error)
 /* The kind of back end, with its options; NULL with *error. */
 static const char *parse(const char *label, const char *text, GHashTable *o, GError **error)
 {
-    static const char *const plain[] = {"null", "pty", "stdio", "msmouse", "wctablet", "braille", "testdev"};
+    static const char *const plain[] = {"null",     "pty",     "stdio",  "msmouse",
+                                        "wctablet", "braille", "testdev"};
     const char *rest;
     for (size_t i = 0; i < G_N_ELEMENTS(plain); i++) {
         if (!strcmp(text, plain[i])) {
@@ -159,14 +162,17 @@ static const char *parse(const char *label, const char *text, GHashTable *o, GEr
     }
     if (g_str_has_prefix(text, "/dev/")) {
         options_set(o, "path", text);
-        return g_str_has_prefix(text, "/dev/parport") || g_str_has_prefix(label, "parallel") ? "parallel"
-                                                                                               : "serial";
+        return g_str_has_prefix(text, "/dev/parport") || g_str_has_prefix(label, "parallel")
+                   ? "parallel"
+                   : "serial";
     }
-    error_fail(error,
-               "'%s' is not a character device; accepted are none, null, stdio, pty, vc, file:PATH, "
-               "pipe:PATH, unix:PATH, tcp:HOST:PORT, telnet:HOST:PORT, udp:HOST:PORT, chardev:ID, /dev/..., "
-               "and mon: before one of them",
-               text);
+    error_fail(
+        error,
+        "'%s' is not a character device; accepted are none, null, stdio, pty, vc, file:PATH, "
+        "pipe:PATH, unix:PATH, tcp:HOST:PORT, telnet:HOST:PORT, udp:HOST:PORT, chardev:ID, "
+        "/dev/..., "
+        "and mon: before one of them",
+        text);
     return NULL;
 }
 
@@ -188,7 +194,7 @@ Char *char_new_legacy(const char *label, const char *text, GError **error)
     if (monitored) {
         text = monitored;
         options_set(options, "mux", "on");
-        if (!strcmp(text, "stdio")) {   /* Ctrl-C is for the guest */
+        if (!strcmp(text, "stdio")) { /* Ctrl-C is for the guest */
             options_set(options, "signal", "off");
         }
     }

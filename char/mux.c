@@ -1,8 +1,8 @@
-/* Several front ends on one back end (mux=on): all of them write, one has the input.  The escape key and a letter act on
- * the multiplexer itself; the escape key twice is the key.
+/* Several front ends on one back end (mux=on): all of them write, one has the input.  The escape
+ * key and a letter act on the multiplexer itself; the escape key twice is the key.
  *
- * Input for a front end that takes none now is kept, QUEUE_MAX bytes for each, so that the escape key works while the
- * guest does not read; beyond that the back end has to wait. */
+ * Input for a front end that takes none now is kept, QUEUE_MAX bytes for each, so that the escape
+ * key works while the guest does not read; beyond that the back end has to wait. */
 #include <string.h>
 #include <time.h>
 
@@ -21,22 +21,28 @@ typedef struct Front {
 } Front;
 
 typedef struct Mux {
-    Char base;                          /* base.user is the front end with the focus */
+    Char base; /* base.user is the front end with the focus */
     Char *back;
     GPtrArray *fronts;
     Front *focus;
-    bool escaped;                       /* the escape key was the last byte */
-    bool timestamps, line_open;         /* line_open: output stands within a line */
-    int64_t since;                      /* when timestamps went on */
+    bool escaped;               /* the escape key was the last byte */
+    bool timestamps, line_open; /* line_open: output stands within a line */
+    int64_t since;              /* when timestamps went on */
 } Mux;
 
 static uint8_t escape = 1;
 
-void char_mux_escape(unsigned char key) { escape = key; }
+void char_mux_escape(unsigned char key)
+{
+    escape = key;
+}
 
 /* ---- Output ---- */
 
-static void say(Mux *m, const char *text) { char_write_all(m->back, text, strlen(text)); }
+static void say(Mux *m, const char *text)
+{
+    char_write_all(m->back, text, strlen(text));
+}
 
 static void stamp(Mux *m)
 {
@@ -72,7 +78,7 @@ static void back_writable(void *arg)
     char_writable(&m->base);
     for (guint i = 0; i < m->fronts->len; i++) {
         Front *f = g_ptr_array_index(m->fronts, i);
-        if (f != m->focus && f->user->writable) {       /* nobody keeps who was refused */
+        if (f != m->focus && f->user->writable) { /* nobody keeps who was refused */
             f->user->writable(f->arg);
         }
     }
@@ -200,7 +206,10 @@ static void help(Mux *m)
     } else {
         g_snprintf(key, sizeof(key), "0x%02x", escape);
     }
-    static const struct { char key; const char *text; } lines[] = {
+    static const struct {
+        char key;
+        const char *text;
+    } lines[] = {
         {'h', "this help"},
         {'x', "quit the emulator"},
         {'s', "write the changes of -snapshot drives back to their images"},
@@ -210,7 +219,8 @@ static void help(Mux *m)
     };
     say(m, "\r\n");
     for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
-        g_autofree char *line = g_strdup_printf("%s %c    %s\r\n", key, lines[i].key, lines[i].text);
+        g_autofree char *line =
+            g_strdup_printf("%s %c    %s\r\n", key, lines[i].key, lines[i].text);
         say(m, line);
     }
     g_autofree char *line = g_strdup_printf("%s %s  send %s\r\n", key, key, key);
@@ -325,11 +335,26 @@ static void mux_close(Char *c)
     g_ptr_array_unref(m->fronts);
 }
 
-static void mux_set_line(Char *c, const CharLine *line) { char_set_line(((Mux *)c)->back, line); }
-static void mux_break(Char *c) { char_send_break(((Mux *)c)->back); }
-static unsigned mux_modem_get(Char *c) { return char_modem_get(((Mux *)c)->back); }
-static void mux_modem_set(Char *c, unsigned lines) { char_modem_set(((Mux *)c)->back, lines); }
-static int mux_take_fd(Char *c) { return char_take_fd(((Mux *)c)->back); }
+static void mux_set_line(Char *c, const CharLine *line)
+{
+    char_set_line(((Mux *)c)->back, line);
+}
+static void mux_break(Char *c)
+{
+    char_send_break(((Mux *)c)->back);
+}
+static unsigned mux_modem_get(Char *c)
+{
+    return char_modem_get(((Mux *)c)->back);
+}
+static void mux_modem_set(Char *c, unsigned lines)
+{
+    char_modem_set(((Mux *)c)->back, lines);
+}
+static int mux_take_fd(Char *c)
+{
+    return char_take_fd(((Mux *)c)->back);
+}
 
 static const CharClass char_mux = {
     .name = "mux",

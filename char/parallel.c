@@ -25,7 +25,9 @@ static bool parallel_open(Char *c, GHashTable *options, GError **error)
 }
 
 #define PARALLEL(name_)                                                                            \
-    {.name = name_, .size = sizeof(CharFd), .open = parallel_open, .close = char_fd_close,         \
-     .write = char_fd_write, .accept = char_fd_accept}
+    {                                                                                              \
+        .name = name_, .size = sizeof(CharFd), .open = parallel_open, .close = char_fd_close,      \
+        .write = char_fd_write, .accept = char_fd_accept                                           \
+    }
 const CharClass char_parallel = PARALLEL("parallel");
 const CharClass char_parport = PARALLEL("parport"); /* its earlier name */

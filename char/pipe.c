@@ -27,9 +27,9 @@ static bool pipe_open(Char *c, GHashTable *options, GError **error)
         char_fd_close(c);
         f->in = f->out = pipe_side(path, "");
         if (f->in < 0) {
-            return error_fail_errno(error, errno,
-                                    "Chardev '%s': neither '%s.in' and '%s.out' nor '%s' can be opened",
-                                    c->id, path, path, path);
+            return error_fail_errno(
+                error, errno, "Chardev '%s': neither '%s.in' and '%s.out' nor '%s' can be opened",
+                c->id, path, path, path);
         }
     }
     c->open = true;

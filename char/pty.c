@@ -1,7 +1,8 @@
-/* A pseudo terminal: we have the master side, a person opens the slave side and may close it and come back.
+/* A pseudo terminal: we have the master side, a person opens the slave side and may close it and
+ * come back.
  *
- * While nobody has the slave open the master reports a hang-up for ever, so nothing may wait on it then; inotify tells
- * when somebody opens the slave. */
+ * While nobody has the slave open the master reports a hang-up for ever, so nothing may wait on it
+ * then; inotify tells when somebody opens the slave. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,7 +20,7 @@
 typedef struct Pty {
     CharFd f;
     char *name, *link;
-    int notify;                         /* inotify; -1: poll now and then instead */
+    int notify; /* inotify; -1: poll now and then instead */
     Watch *notify_watch;
     Timer poll;
 } Pty;
@@ -45,7 +46,7 @@ static void pty_hangup(CharFd *f)
     char_fd_pause(f);
     f->eof = f->drop = true;
     char_event(&f->base, CHAR_CLOSED);
-    char_writable(&f->base);            /* what is written now is lost, so nobody needs to wait */
+    char_writable(&f->base); /* what is written now is lost, so nobody needs to wait */
     poll_later(p);
 }
 
@@ -62,7 +63,10 @@ static void pty_check(Pty *p)
     char_fd_accept(&p->f.base);
 }
 
-static void poll_due(void *arg) { pty_check(arg); }
+static void poll_due(void *arg)
+{
+    pty_check(arg);
+}
 
 static void notified(void *arg, short revents)
 {
@@ -80,7 +84,8 @@ static bool master_open(Pty *p, GError **error)
     int slave;
     p->f.in = p->f.out = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
     char name[64];
-    if (p->f.in < 0 || grantpt(p->f.in) || unlockpt(p->f.in) || ptsname_r(p->f.in, name, sizeof(name)) ||
+    if (p->f.in < 0 || grantpt(p->f.in) || unlockpt(p->f.in) ||
+        ptsname_r(p->f.in, name, sizeof(name)) ||
         (slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0) {
         return error_fail_errno(error, errno, "Chardev '%s': cannot create a pseudo terminal", id);
     }
@@ -88,7 +93,7 @@ static bool master_open(Pty *p, GError **error)
     tcgetattr(slave, &t);
     cfmakeraw(&t);
     tcsetattr(slave, TCSAFLUSH, &t);
-    close(slave);                       /* from now on the master sees the hang-up */
+    close(slave); /* from now on the master sees the hang-up */
     p->name = g_strdup(name);
     return true;
 }
@@ -146,7 +151,10 @@ static void pty_close(Char *c)
     g_free(p->name);
 }
 
-static char *pty_filename(const Char *c) { return g_strdup_printf("pty:%s", ((const Pty *)c)->name); }
+static char *pty_filename(const Char *c)
+{
+    return g_strdup_printf("pty:%s", ((const Pty *)c)->name);
+}
 
 const CharClass char_pty = {
     .name = "pty",

@@ -6,8 +6,8 @@
 typedef struct Ring {
     Char base;
     uint8_t *data;
-    size_t size;                        /* a power of two */
-    size_t head, tail;                  /* run freely: bytes ever written, bytes ever read or lost */
+    size_t size;       /* a power of two */
+    size_t head, tail; /* run freely: bytes ever written, bytes ever read or lost */
 } Ring;
 
 static bool ring_open(Char *c, GHashTable *options, GError **error)
@@ -18,8 +18,8 @@ static bool ring_open(Char *c, GHashTable *options, GError **error)
         return false;
     }
     if (!size || size & (size - 1) || size > UINT64_C(1) << 30) {
-        return error_fail(error, "Chardev '%s': size of a ring buffer must be a power of two up to 1G",
-                          c->id);
+        return error_fail(
+            error, "Chardev '%s': size of a ring buffer must be a power of two up to 1G", c->id);
     }
     r->data = g_malloc(size);
     r->size = size;
@@ -27,7 +27,10 @@ static bool ring_open(Char *c, GHashTable *options, GError **error)
     return true;
 }
 
-static void ring_close(Char *c) { g_free(((Ring *)c)->data); }
+static void ring_close(Char *c)
+{
+    g_free(((Ring *)c)->data);
+}
 
 static size_t ring_write(Char *c, const uint8_t *buf, size_t len)
 {
@@ -41,7 +44,10 @@ static size_t ring_write(Char *c, const uint8_t *buf, size_t len)
     return len;
 }
 
-bool char_is_ringbuf(const Char *c) { return c->class->open == ring_open; }
+bool char_is_ringbuf(const Char *c)
+{
+    return c->class->open == ring_open;
+}
 
 size_t char_ringbuf_count(const Char *c)
 {
@@ -60,6 +66,9 @@ size_t char_ringbuf_read(Char *c, uint8_t *buf, size_t len)
 }
 
 #define RING(name_)                                                                                \
-    {.name = name_, .size = sizeof(Ring), .open = ring_open, .close = ring_close, .write = ring_write}
+    {                                                                                              \
+        .name = name_, .size = sizeof(Ring), .open = ring_open, .close = ring_close,               \
+        .write = ring_write                                                                        \
+    }
 const CharClass char_ringbuf = RING("ringbuf");
 const CharClass char_memory = RING("memory"); /* its earlier name */

@@ -1,4 +1,5 @@
-/* A host's serial line: the guest's speed, format and modem lines go to the real ones (termios(3), tty_ioctl(4)). */
+/* A host's serial line: the guest's speed, format and modem lines go to the real ones (termios(3),
+ * tty_ioctl(4)). */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -12,16 +13,20 @@
 typedef struct Serial {
     CharFd f;
     struct termios before;
-    bool known;                         /* `before` is valid */
+    bool known; /* `before` is valid */
 } Serial;
 
 static speed_t speed_of(unsigned baud)
 {
-    static const struct { unsigned baud; speed_t code; } speeds[] = {
-        {50, B50},         {75, B75},         {110, B110},       {134, B134},       {150, B150},
-        {200, B200},       {300, B300},       {600, B600},       {1200, B1200},     {1800, B1800},
-        {2400, B2400},     {4800, B4800},     {9600, B9600},     {19200, B19200},   {38400, B38400},
-        {57600, B57600},   {115200, B115200}, {230400, B230400}, {460800, B460800}, {921600, B921600},
+    static const struct {
+        unsigned baud;
+        speed_t code;
+    } speeds[] = {
+        {50, B50},           {75, B75},         {110, B110},       {134, B134},
+        {150, B150},         {200, B200},       {300, B300},       {600, B600},
+        {1200, B1200},       {1800, B1800},     {2400, B2400},     {4800, B4800},
+        {9600, B9600},       {19200, B19200},   {38400, B38400},   {57600, B57600},
+        {115200, B115200},   {230400, B230400}, {460800, B460800}, {921600, B921600},
         {1500000, B1500000},
     };
     /* The nearest: a divisor seldom gives the round number. */
@@ -59,9 +64,15 @@ static void serial_set_line(Char *c, const CharLine *line)
     tcsetattr(s->f.in, TCSANOW, &t);
 }
 
-static void serial_break(Char *c) { tcsendbreak(((CharFd *)c)->out, 0); }
+static void serial_break(Char *c)
+{
+    tcsendbreak(((CharFd *)c)->out, 0);
+}
 
-static const struct { unsigned ours; int host; } lines[] = {
+static const struct {
+    unsigned ours;
+    int host;
+} lines[] = {
     {CHAR_TIOCM_CTS, TIOCM_CTS}, {CHAR_TIOCM_DSR, TIOCM_DSR}, {CHAR_TIOCM_RI, TIOCM_RI},
     {CHAR_TIOCM_CAR, TIOCM_CAR}, {CHAR_TIOCM_DTR, TIOCM_DTR}, {CHAR_TIOCM_RTS, TIOCM_RTS},
 };
@@ -71,7 +82,8 @@ static unsigned serial_modem_get(Char *c)
     int host = 0;
     unsigned ours = 0;
     if (ioctl(((CharFd *)c)->in, TIOCMGET, &host)) {
-        return CHAR_TIOCM_CTS | CHAR_TIOCM_DSR | CHAR_TIOCM_CAR; /* a terminal without modem lines */
+        return CHAR_TIOCM_CTS | CHAR_TIOCM_DSR |
+               CHAR_TIOCM_CAR; /* a terminal without modem lines */
     }
     for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
         ours |= host & lines[i].host ? lines[i].ours : 0;
@@ -121,8 +133,10 @@ static void serial_close(Char *c)
 }
 
 #define SERIAL(name_)                                                                              \
-    {.name = name_, .size = sizeof(Serial), .open = serial_open, .close = serial_close,            \
-     .write = char_fd_write, .accept = char_fd_accept, .send_break = serial_break,                 \
-     .set_line = serial_set_line, .modem_get = serial_modem_get, .modem_set = serial_modem_set}
+    {                                                                                              \
+        .name = name_, .size = sizeof(Serial), .open = serial_open, .close = serial_close,         \
+        .write = char_fd_write, .accept = char_fd_accept, .send_break = serial_break,              \
+        .set_line = serial_set_line, .modem_get = serial_modem_get, .modem_set = serial_modem_set  \
+    }
 const CharClass char_serial = SERIAL("serial");
 const CharClass char_tty = SERIAL("tty"); /* its earlier name */

@@ -1,8 +1,9 @@
 /* Stream sockets, unix and TCP, as server or client.
  *
- * A server has one client at a time; the next one waits in the listen queue until the first has gone.  Nothing is kept for
- * an absent peer: what is written then is lost.  A client with reconnect= dials on a thread of its own, because looking up
- * names and connecting may take minutes. */
+ * A server has one client at a time; the next one waits in the listen queue until the first has
+ * gone.  Nothing is kept for an absent peer: what is written then is lost.  A client with
+ * reconnect= dials on a thread of its own, because looking up names and connecting may take
+ * minutes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -27,17 +28,17 @@ typedef struct Socket {
     Address address;
     bool server, wait, telnet, nodelay;
     uint64_t reconnect_ms;
-    int listener, fd;                   /* -1: none */
+    int listener, fd; /* -1: none */
     Watch *listen_watch, *in_watch, *out_watch;
     Telnet state;
-    GByteArray *out;                    /* encoded but not sent yet */
-    GArray *fds;                        /* received, not taken */
+    GByteArray *out; /* encoded but not sent yet */
+    GArray *fds;     /* received, not taken */
     Timer redial;
     Dial *dial;
-    char *local, *peer;                 /* names of this connection */
+    char *local, *peer; /* names of this connection */
 } Socket;
 
-struct Dial {                           /* one attempt on a thread; `owner` goes NULL when nobody wants it any more */
+struct Dial { /* one attempt on a thread; `owner` goes NULL when nobody wants it any more */
     Socket *owner;
     Address address;
     int fd;
@@ -113,7 +114,7 @@ static void socket_lost(Socket *s)
         redial_in(s);
     }
     char_event(&s->base, CHAR_CLOSED);
-    char_writable(&s->base);            /* whoever waited for room: there is plenty now */
+    char_writable(&s->base); /* whoever waited for room: there is plenty now */
 }
 
 /* ---- Input ---- */
@@ -135,7 +136,7 @@ static ssize_t receive(Socket *s, uint8_t *buf, size_t len)
     }
     for (struct cmsghdr *h = CMSG_FIRSTHDR(&msg); h; h = CMSG_NXTHDR(&msg, h)) {
         if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
-            fds_drop(s);                /* only those of the last message count */
+            fds_drop(s); /* only those of the last message count */
             guint count = (guint)((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
             g_array_append_vals(s->fds, CMSG_DATA(h), count);
         }
@@ -153,9 +154,9 @@ static void in_ready(void *arg, short revents)
     if (!room) {
         unwatch(&s->in_watch);
         if (ioctl(s->fd, FIONREAD, &pending) || pending) {
-            return;                     /* char_accept comes back for it */
+            return; /* char_accept comes back for it */
         }
-        room = 1;                       /* nothing to read: it hung up, or this was a false alarm */
+        room = 1; /* nothing to read: it hung up, or this was a false alarm */
     }
     ssize_t n = receive(s, buf, MIN(room, sizeof(buf)));
     if (n > 0) {
@@ -184,7 +185,10 @@ static void socket_watch_input(Socket *s)
     }
 }
 
-static void socket_accept(Char *c) { socket_watch_input((Socket *)c); }
+static void socket_accept(Char *c)
+{
+    socket_watch_input((Socket *)c);
+}
 
 static int socket_take_fd(Char *c)
 {
@@ -210,7 +214,8 @@ static void out_ready(void *arg, short revents)
     }
 }
 
-/* Bytes that the kernel took; a watch is set when that was not all.  The connection may be lost on the way. */
+/* Bytes that the kernel took; a watch is set when that was not all.  The connection may be lost on
+ * the way. */
 static size_t send_some(Socket *s, const uint8_t *buf, size_t len)
 {
     size_t done = 0;
@@ -304,7 +309,8 @@ static bool server_start(Socket *s, GError **error)
             return true;
         }
         if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-            return error_fail_errno(error, errno, "Chardev '%s': cannot accept a connection", s->base.id);
+            return error_fail_errno(error, errno, "Chardev '%s': cannot accept a connection",
+                                    s->base.id);
         }
     }
 }
@@ -376,7 +382,8 @@ static bool take_reconnect(Socket *s, GHashTable *options, GError **error)
         return false;
     }
     s->reconnect_ms = seconds * 1000;
-    return options_take_uint(options, "reconnect-ms", UINT64_C(1000) * 3600 * 24, &s->reconnect_ms, error);
+    return options_take_uint(options, "reconnect-ms", UINT64_C(1000) * 3600 * 24, &s->reconnect_ms,
+                             error);
 }
 
 static bool socket_options(Socket *s, GHashTable *options, GError **error)
@@ -396,7 +403,8 @@ static bool socket_options(Socket *s, GHashTable *options, GError **error)
     }
     s->nodelay = (s->nodelay || !delay) && s->address.kind == ADDRESS_INET;
     if (websocket) {
-        return error_fail(error, "%s: this build has no websocket back end; use telnet=on or neither", what);
+        return error_fail(
+            error, "%s: this build has no websocket back end; use telnet=on or neither", what);
     }
     if (wait_given && !s->server) {
         return error_fail(error, "%s: 'wait' is for servers only (server=on)", what);

@@ -1,8 +1,9 @@
 /* The program's own terminal, or whatever its standard input and output are.
  *
- * A terminal goes to raw mode and comes back to what it was at exit, on Ctrl-Z (where signals are on) and on SIGCONT.
- * Output is never allowed to block: a descriptor that we may reopen gets a description of its own, so that the shell's
- * flags stay as they are; another one is made non-blocking until exit. */
+ * A terminal goes to raw mode and comes back to what it was at exit, on Ctrl-Z (where signals are
+ * on) and on SIGCONT. Output is never allowed to block: a descriptor that we may reopen gets a
+ * description of its own, so that the shell's flags stay as they are; another one is made
+ * non-blocking until exit. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -31,11 +32,13 @@ static void console_restore(void)
     }
 }
 
-/* In the background, tcsetattr would stop the whole program; `fg` sends SIGCONT, and then it works. */
+/* In the background, tcsetattr would stop the whole program; `fg` sends SIGCONT, and then it works.
+ */
 static bool may_set(void)
 {
     pid_t foreground = tcgetpgrp(STDIN_FILENO);
-    return foreground < 0 || foreground == getpgrp(); /* negative: not our controlling terminal, nobody stops us */
+    return foreground < 0 ||
+           foreground == getpgrp(); /* negative: not our controlling terminal, nobody stops us */
 }
 
 /* Signal handlers: async-signal-safe calls only. */
@@ -108,7 +111,8 @@ static bool stdio_open(Char *c, GHashTable *options, GError **error)
         return false;
     }
     if (console.used) {
-        return error_fail(error, "Chardev '%s': stdio is in use by another character device", c->id);
+        return error_fail(error, "Chardev '%s': stdio is in use by another character device",
+                          c->id);
     }
     console.used = true;
     if (!at_exit) {

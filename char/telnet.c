@@ -1,12 +1,23 @@
 #include "char/telnet.h"
 
-enum { IAC = 255, DONT = 254, DO = 253, WONT = 252, WILL = 251, SB = 250, BRK = 243, IP = 244, SE = 240 };
+enum {
+    IAC = 255,
+    DONT = 254,
+    DO = 253,
+    WONT = 252,
+    WILL = 251,
+    SB = 250,
+    BRK = 243,
+    IP = 244,
+    SE = 240
+};
 enum { OPT_BINARY = 0, OPT_ECHO = 1, OPT_SUPPRESS_GO_AHEAD = 3 };
 
 const uint8_t telnet_hello[12] = {IAC, WILL, OPT_ECHO,   IAC, WILL, OPT_SUPPRESS_GO_AHEAD,
                                   IAC, WILL, OPT_BINARY, IAC, DO,   OPT_BINARY};
 
-/* One byte of data: true when it is to be kept.  Without binary a CR is sent as CR NUL (RFC 854, page 11). */
+/* One byte of data: true when it is to be kept.  Without binary a CR is sent as CR NUL (RFC 854,
+ * page 11). */
 static bool data_byte(Telnet *t, uint8_t c)
 {
     bool stuffed = t->cr && !c && !t->binary;
@@ -43,18 +54,15 @@ size_t telnet_decode(Telnet *t, uint8_t *buf, size_t len, unsigned *breaks)
             }
             break;
         case TELNET_OPTION:
-            /* Answers to what we offered; offers of the peer's own are left unanswered, which means no. */
+            /* Answers to what we offered; offers of the peer's own are left unanswered, which means
+             * no. */
             if (c == OPT_BINARY && (t->command == WILL || t->command == WONT)) {
                 t->binary = t->command == WILL;
             }
             t->state = TELNET_DATA;
             break;
-        case TELNET_SUB:
-            t->state = c == IAC ? TELNET_SUB_IAC : TELNET_SUB;
-            break;
-        case TELNET_SUB_IAC:
-            t->state = c == SE ? TELNET_DATA : TELNET_SUB;
-            break;
+        case TELNET_SUB: t->state = c == IAC ? TELNET_SUB_IAC : TELNET_SUB; break;
+        case TELNET_SUB_IAC: t->state = c == SE ? TELNET_DATA : TELNET_SUB; break;
         }
     }
     return kept;

@@ -16,7 +16,7 @@ typedef struct Udp {
     Char base;
     int fd;
     Watch *watch;
-    uint8_t *packet;                    /* the last one; what of it was not taken yet follows */
+    uint8_t *packet; /* the last one; what of it was not taken yet follows */
     size_t at, len;
 } Udp;
 
@@ -39,13 +39,13 @@ static void in_ready(void *arg, short revents)
     (void)revents;
     udp_deliver(u);
     if (u->at < u->len || !char_can_receive(&u->base)) {
-        loop_unwatch(u->watch);         /* char_accept puts it back */
+        loop_unwatch(u->watch); /* char_accept puts it back */
         u->watch = NULL;
         return;
     }
     ssize_t n = recv(u->fd, u->packet, PACKET_MAX, MSG_DONTWAIT);
     u->at = 0;
-    u->len = n > 0 ? (size_t)n : 0;     /* errors are answers to packets that nobody wanted */
+    u->len = n > 0 ? (size_t)n : 0; /* errors are answers to packets that nobody wanted */
     udp_deliver(u);
 }
 
@@ -61,22 +61,23 @@ static void udp_accept(Char *c)
 static size_t udp_write(Char *c, const uint8_t *buf, size_t len)
 {
     for (size_t done = 0; done < len;) {
-        size_t n = MIN(len - done, 1472);       /* no fragments on an Ethernet */
-        send(((Udp *)c)->fd, buf + done, n, MSG_DONTWAIT | MSG_NOSIGNAL);       /* may get lost, as datagrams do */
+        size_t n = MIN(len - done, 1472); /* no fragments on an Ethernet */
+        send(((Udp *)c)->fd, buf + done, n,
+             MSG_DONTWAIT | MSG_NOSIGNAL); /* may get lost, as datagrams do */
         done += n;
     }
     return len;
 }
 
-static struct addrinfo *resolve(const char *host, const char *port, int family, int flags, const char *id,
-                                GError **error)
+static struct addrinfo *resolve(const char *host, const char *port, int family, int flags,
+                                const char *id, GError **error)
 {
     struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_DGRAM, .ai_flags = flags};
     struct addrinfo *list = NULL;
     int result = getaddrinfo(host, port, &hints, &list);
     if (result) {
-        error_fail(error, "Chardev '%s': address resolution failed for %s:%s: %s", id, host ? host : "", port,
-                   gai_strerror(result));
+        error_fail(error, "Chardev '%s': address resolution failed for %s:%s: %s", id,
+                   host ? host : "", port, gai_strerror(result));
     }
     return result ? NULL : list;
 }
@@ -85,13 +86,15 @@ static bool udp_connect(Udp *u, const char *host, const char *port, const char *
                         const char *local_port, int family, GError **error)
 {
     const char *id = u->base.id;
-    struct addrinfo *local = NULL, *peer = resolve(host ? host : "localhost", port, family, 0, id, error);
+    struct addrinfo *local = NULL,
+                    *peer = resolve(host ? host : "localhost", port, family, 0, id, error);
     bool ok = false;
     if (!peer) {
         return false;
     }
     if (local_host || local_port) {
-        local = resolve(local_host, local_port ? local_port : "0", peer->ai_family, AI_PASSIVE, id, error);
+        local = resolve(local_host, local_port ? local_port : "0", peer->ai_family, AI_PASSIVE, id,
+                        error);
         if (!local) {
             goto out;
         }
@@ -104,7 +107,8 @@ static bool udp_connect(Udp *u, const char *host, const char *port, const char *
     ok = u->fd >= 0 && (!local || !bind(u->fd, local->ai_addr, local->ai_addrlen)) &&
          !connect(u->fd, peer->ai_addr, peer->ai_addrlen);
     if (!ok) {
-        error_fail_errno(error, errno, "Chardev '%s': cannot set up udp:%s:%s", id, host ? host : "", port);
+        error_fail_errno(error, errno, "Chardev '%s': cannot set up udp:%s:%s", id,
+                         host ? host : "", port);
     }
 out:
     freeaddrinfo(peer);
@@ -134,13 +138,17 @@ static bool udp_open(Char *c, GHashTable *options, GError **error)
     g_autofree char *local_host = options_take(options, "localaddr");
     g_autofree char *local_port = options_take(options, "localport");
     u->fd = -1;
-    if (!options_take_bool(options, "ipv4", &v4, error) || !options_take_bool(options, "ipv6", &v6, error)) {
+    if (!options_take_bool(options, "ipv4", &v4, error) ||
+        !options_take_bool(options, "ipv6", &v6, error)) {
         return false;
     }
     if (!port || !*port || !strcmp(port, "0")) {
         return error_fail(error, "chardev: udp: remote port not specified (port=)");
     }
-    if (!udp_connect(u, host, port, local_host, local_port, v4 == v6 ? AF_UNSPEC : v4 ? AF_INET : AF_INET6,
+    if (!udp_connect(u, host, port, local_host, local_port,
+                     v4 == v6 ? AF_UNSPEC
+                     : v4     ? AF_INET
+                              : AF_INET6,
                      error)) {
         udp_close(c);
         return false;

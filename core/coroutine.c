@@ -1,8 +1,10 @@
-/* Stacks come from a pool of mappings with a guard page below.  Switching saves what the ABI calls callee-saved, in a
- * few instructions; hosts for which nobody wrote these use swapcontext, which costs a system call each time.
+/* Stacks come from a pool of mappings with a guard page below.  Switching saves what the ABI calls
+ * callee-saved, in a few instructions; hosts for which nobody wrote these use swapcontext, which
+ * costs a system call each time.
  *
- * A coroutine may yield on one thread and be entered on another (both hold the loop's lock), so thread-local variables
- * are reached through functions that the compiler cannot merge across a switch. */
+ * A coroutine may yield on one thread and be entered on another (both hold the loop's lock), so
+ * thread-local variables are reached through functions that the compiler cannot merge across a
+ * switch. */
 #include "core/coroutine.h"
 
 #include <assert.h>
@@ -30,7 +32,7 @@ typedef struct Context {
 #endif
 #if defined(__SANITIZE_ADDRESS__)
     void *fake_stack;
-    const void *bottom;                 /* of the stack it runs on, for a switch back to a thread */
+    const void *bottom; /* of the stack it runs on, for a switch back to a thread */
     size_t size;
 #endif
 #if defined(__SANITIZE_THREAD__)
@@ -38,15 +40,15 @@ typedef struct Context {
 #endif
 } Context;
 
-struct Coroutine {                      /* lies at the top of its own stack */
+struct Coroutine { /* lies at the top of its own stack */
     CoFn *fn;
     void *arg;
     Loop *loop;
-    Coroutine *caller;                  /* who entered it; NULL: plain code */
-    Context *back;                      /* where co_yield goes to; NULL while suspended */
-    Coroutine *next;                    /* in a thread's ready list, or in the pool */
+    Coroutine *caller; /* who entered it; NULL: plain code */
+    Context *back;     /* where co_yield goes to; NULL while suspended */
+    Coroutine *next;   /* in a thread's ready list, or in the pool */
     Context context;
-    char *stack;                        /* lowest usable address */
+    char *stack; /* lowest usable address */
     bool done;
 };
 
@@ -136,12 +138,12 @@ __asm__(".text\n"
 static void *first_frame(char *top, void (*entry)(void))
 {
     uint64_t *sp = (uint64_t *)((uintptr_t)top & ~(uintptr_t)15);
-    *--sp = 0;                          /* entry's alignment as after a call, and an end for backtraces */
+    *--sp = 0; /* entry's alignment as after a call, and an end for backtraces */
     *--sp = (uint64_t)(uintptr_t)entry;
     for (int i = 0; i < 6; i++) {
         *--sp = 0;
     }
-    *--sp = 0x037f00001f80;             /* control words: everything masked, round to nearest */
+    *--sp = 0x037f00001f80; /* control words: everything masked, round to nearest */
     return sp;
 }
 #elif defined(__aarch64__)
@@ -222,8 +224,8 @@ static void context_switch(Context *from, Context *to, bool ends)
 #endif
 }
 
-/* First thing on the coroutine's side of a switch: the stack that we come from, a thread's or a coroutine's, is noted for
- * the way back. */
+/* First thing on the coroutine's side of a switch: the stack that we come from, a thread's or a
+ * coroutine's, is noted for the way back. */
 static void came_back(Coroutine *co)
 {
 #if defined(__SANITIZE_ADDRESS__)
@@ -243,7 +245,10 @@ static __attribute__((noinline, noreturn)) void co_entry(void)
     __builtin_unreachable();
 }
 
-Coroutine *co_self(void) { return *current_slot(); }
+Coroutine *co_self(void)
+{
+    return *current_slot();
+}
 
 Coroutine *co_new(CoFn *fn, void *arg)
 {
@@ -279,7 +284,7 @@ Coroutine *co_new(CoFn *fn, void *arg)
 
 static void enter_one(Coroutine *co)
 {
-    assert(!co->back);                  /* it is running already */
+    assert(!co->back); /* it is running already */
     Coroutine *caller = *current_slot();
     Context plain = {0};
 #if defined(__SANITIZE_THREAD__)
@@ -336,7 +341,7 @@ void co_enter(Coroutine *co)
     }
 }
 
-void co_yield(void)
+void co_yield (void)
 {
     Coroutine *co = *current_slot();
     assert(co && co->back);
@@ -344,9 +349,15 @@ void co_yield(void)
     came_back(co);
 }
 
-static void wake_posted(void *arg) { co_enter(arg); }
+static void wake_posted(void *arg)
+{
+    co_enter(arg);
+}
 
-void co_wake(Coroutine *co) { loop_post(co->loop, wake_posted, co); }
+void co_wake(Coroutine *co)
+{
+    loop_post(co->loop, wake_posted, co);
+}
 
 void co_wake_next(Coroutine *co)
 {
@@ -357,19 +368,22 @@ void co_wake_next(Coroutine *co)
     }
 }
 
-static void sleep_over(void *arg) { co_enter(arg); }
+static void sleep_over(void *arg)
+{
+    co_enter(arg);
+}
 
 void co_sleep(ClockType clock, int64_t ns)
 {
     Timer timer = {0};
     timer_init(&timer, clock, sleep_over, co_self());
     timer_at(&timer, clock_now(clock) + ns);
-    co_yield();
+    co_yield ();
 }
 
 /* ---- Queues and locks ---- */
 
-struct CoWaiter {                       /* on the waiting coroutine's stack */
+struct CoWaiter { /* on the waiting coroutine's stack */
     Coroutine *co;
     CoWaiter *next;
 };
@@ -383,7 +397,7 @@ static void queue_wait(CoQueue *q)
         q->first = &self;
     }
     q->last = &self;
-    co_yield();
+    co_yield ();
 }
 
 static Coroutine *queue_pop(CoQueue *q)
@@ -401,7 +415,7 @@ void co_mutex_lock(CoMutex *m)
     Coroutine *self = co_self();
     assert(self && m->owner != self);
     if (m->owner) {
-        queue_wait(&m->waiting);        /* whoever unlocked made us the owner */
+        queue_wait(&m->waiting); /* whoever unlocked made us the owner */
         assert(m->owner == self);
     } else {
         m->owner = self;
@@ -439,7 +453,7 @@ bool co_queue_wake(CoQueue *q)
 
 void co_queue_wake_all(CoQueue *q)
 {
-    CoQueue all = *q;                   /* those who come back to wait stay */
+    CoQueue all = *q; /* those who come back to wait stay */
     *q = (CoQueue){0};
     while (co_queue_wake(&all)) {
     }

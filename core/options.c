@@ -7,7 +7,10 @@
 
 #include "core/error.h"
 
-GHashTable *options_new(void) { return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free); }
+GHashTable *options_new(void)
+{
+    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+}
 
 void options_set(GHashTable *options, const char *key, const char *value)
 {
@@ -141,8 +144,9 @@ bool options_take_size(GHashTable *options, const char *key, uint64_t *value, GE
     g_autofree char *text = options_take(options, key);
     if (text && !size_parse(text, value)) {
         return error_fail(
-            error, "Parameter '%s' expects a size in bytes, with K, M, G, T, P or E behind it, not '%s'", key,
-            text);
+            error,
+            "Parameter '%s' expects a size in bytes, with K, M, G, T, P or E behind it, not '%s'",
+            key, text);
     }
     return true;
 }
@@ -161,7 +165,8 @@ bool options_take_enum(GHashTable *options, const char *key, const char *const *
         }
     }
     g_autofree char *list = g_strjoinv(", ", (char **)names);
-    return error_fail(error, "Parameter '%s' does not accept value '%s' (it accepts %s)", key, text, list);
+    return error_fail(error, "Parameter '%s' does not accept value '%s' (it accepts %s)", key, text,
+                      list);
 }
 
 GHashTable *options_take_group(GHashTable *options, const char *prefix)

@@ -1,4 +1,5 @@
-/* Character back ends: flow control both ways, sockets and their clients, telnet, rings, files, pseudo terminals. */
+/* Character back ends: flow control both ways, sockets and their clients, telnet, rings, files,
+ * pseudo terminals. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +46,10 @@ typedef struct Front {
     unsigned opened, closed, breaks, writable;
 } Front;
 
-static size_t front_room(void *arg) { return ((Front *)arg)->room; }
+static size_t front_room(void *arg)
+{
+    return ((Front *)arg)->room;
+}
 
 static void front_receive(void *arg, const uint8_t *buf, size_t len)
 {
@@ -63,7 +67,10 @@ static void front_event(void *arg, CharEvent event)
     f->breaks += event == CHAR_BREAK;
 }
 
-static void front_writable(void *arg) { ((Front *)arg)->writable++; }
+static void front_writable(void *arg)
+{
+    ((Front *)arg)->writable++;
+}
 
 static const CharUser front = {front_room, front_receive, front_event, front_writable};
 
@@ -305,7 +312,9 @@ START_TEST(descriptors)
         char space[CMSG_SPACE(2 * sizeof(int))];
     } control = {0};
     struct iovec iov = {(char *)"!", 1};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = &control,
                          .msg_controllen = sizeof(control)};
     *CMSG_FIRSTHDR(&msg) = (struct cmsghdr){
         .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(2 * sizeof(int))};
@@ -339,7 +348,8 @@ START_TEST(tcp_server)
     UNTIL(f->in->len == 1);
     /* to=: the next free port */
     int port = atoi(strrchr(name, ':') + 1);
-    g_autofree char *text = g_strdup_printf("tcp:127.0.0.1:%d,server,nowait,to=%d", port, port + 20);
+    g_autofree char *text =
+        g_strdup_printf("tcp:127.0.0.1:%d,server,nowait,to=%d", port, port + 20);
     GError *error = NULL;
     Char *next = char_new_legacy("next", text, &error);
     ck_assert_msg(next, "%s", error ? error->message : "");
@@ -371,7 +381,7 @@ START_TEST(client_reconnects)
         UNTIL(f->closed == i);
     }
     front_free(c, f);
-    ck_assert(char_remove("socket", NULL));     /* maybe in the middle of dialling */
+    ck_assert(char_remove("socket", NULL)); /* maybe in the middle of dialling */
     turn(10);
     g_usleep(20000);
     turn(10);
@@ -396,7 +406,8 @@ START_TEST(inherited_and_abstract)
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     memcpy(un.sun_path + 1, name, strlen(name));
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    ck_assert_int_eq(connect(fd, (void *)&un, (socklen_t)(sizeof(sa_family_t) + 1 + strlen(name))), 0);
+    ck_assert_int_eq(connect(fd, (void *)&un, (socklen_t)(sizeof(sa_family_t) + 1 + strlen(name))),
+                     0);
     UNTIL(f->opened == 1);
     close(fd);
     close(pair[1]);
@@ -445,7 +456,9 @@ START_TEST(bad_options)
     refused("fd=77", "socket", "fd=77");
     refused("websocket", "socket", "path=/x,websocket=on");
     refused("too long", "socket",
-            "path=/123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456"
+            "path=/"
+            "12345678901234567890123456789012345678901234567890123456789012345678901234567890123456"
+            "7890123456"
             "7890123456789012345678901234567890");
     refused("Connection refused", "socket", "host=127.0.0.1,port=1");
     refused("'bogus'", "socket", "path=/x,server=on,wait=off,bogus=1");
@@ -473,12 +486,13 @@ START_TEST(telnet_server)
     int fd = tcp_client(c);
     UNTIL(f->opened == 1);
     fd_expect(fd, (const char *)telnet_hello, sizeof(telnet_hello));
-    static const char talk[] = "\377\375\001\377\375\003" /* DO ECHO, DO SGA */
-                               "ab\r\000c"                 /* CR NUL is CR */
-                               "\377\377"                  /* one byte 255 */
-                               "\377\372\030\000xterm\377\377\377\360" /* a subnegotiation with 255 inside */
-                               "\377\363"                  /* BREAK */
-                               "\377\373\000\r\000d";      /* WILL BINARY: now NUL is data */
+    static const char talk[] =
+        "\377\375\001\377\375\003"                  /* DO ECHO, DO SGA */
+        "ab\r\000c"                                 /* CR NUL is CR */
+        "\377\377"                                  /* one byte 255 */
+        "\377\372\030\000xterm\377\377\377\360"     /* a subnegotiation with 255 inside */
+        "\377\363"                                  /* BREAK */
+        "\377\373\000\r\000d";                      /* WILL BINARY: now NUL is data */
     for (size_t i = 0; i < sizeof(talk) - 1; i++) { /* in the smallest pieces */
         ck_assert_int_eq(write(fd, talk + i, 1), 1);
         turn(3);
@@ -529,7 +543,7 @@ START_TEST(ring)
     ck_assert_uint_eq(char_ringbuf_count(c), 3);
     ck_assert_uint_eq(char_ringbuf_read(c, buf, 2), 2);
     ck_assert(!memcmp(buf, "ab", 2));
-    ck_assert_uint_eq(char_write(c, "0123456789ABCDEF", 16), 16);      /* the oldest go */
+    ck_assert_uint_eq(char_write(c, "0123456789ABCDEF", 16), 16); /* the oldest go */
     ck_assert_uint_eq(char_ringbuf_count(c), 8);
     ck_assert_uint_eq(char_ringbuf_read(c, buf, sizeof(buf)), 8);
     ck_assert(!memcmp(buf, "89ABCDEF", 8));
@@ -574,7 +588,8 @@ END_TEST
 
 START_TEST(pipes)
 {
-    g_autofree char *in = g_build_filename(dir, "p.in", NULL), *out = g_build_filename(dir, "p.out", NULL);
+    g_autofree char *in = g_build_filename(dir, "p.in", NULL),
+                    *out = g_build_filename(dir, "p.out", NULL);
     ck_assert_int_eq(mkfifo(in, 0600), 0);
     ck_assert_int_eq(mkfifo(out, 0600), 0);
     Char *c = made("pipe", "path=%s/p", dir);
@@ -585,7 +600,7 @@ START_TEST(pipes)
     ck_assert_uint_eq(char_write(c, "out", 3), 3);
     fd_expect(r, "out", 3);
     close(w);
-    w = open(in, O_WRONLY);             /* the next writer */
+    w = open(in, O_WRONLY); /* the next writer */
     ck_assert_int_eq(write(w, "!", 1), 1);
     UNTIL(f->in->len == 3);
     ck_assert_uint_eq(f->closed, 0);
@@ -608,7 +623,7 @@ START_TEST(pseudo_terminal)
         ck_assert_int_ge(fd, 0);
         UNTIL(f->opened == i);
         ck_assert_uint_eq(char_write(c, "hello\n", 6), 6);
-        fd_expect(fd, "hello\n", 6);    /* raw: no CR is added, nothing is echoed */
+        fd_expect(fd, "hello\n", 6); /* raw: no CR is added, nothing is echoed */
         ck_assert_int_eq(write(fd, "\003\n\000x", 4), 4);
         UNTIL(f->in->len == 4 * i);
         close(fd);
@@ -655,7 +670,8 @@ START_TEST(datagrams)
     int peer = socket(AF_INET, SOCK_DGRAM, 0);
     ck_assert_int_eq(bind(peer, (void *)&in, sizeof(in)), 0);
     ck_assert_int_eq(getsockname(peer, (void *)&in, &len), 0);
-    Char *c = made("udp", "host=127.0.0.1,port=%d,localaddr=127.0.0.1,localport=0", ntohs(in.sin_port));
+    Char *c =
+        made("udp", "host=127.0.0.1,port=%d,localaddr=127.0.0.1,localport=0", ntohs(in.sin_port));
     Front *f = attached(c);
     f->room = 4;
     ck_assert_uint_eq(char_write(c, "ping", 4), 4);
@@ -667,7 +683,7 @@ START_TEST(datagrams)
     UNTIL(f->in->len == 4);
     turn(3);
     f->room = 100;
-    char_accept(c);                     /* the rest of the packet was kept */
+    char_accept(c); /* the rest of the packet was kept */
     ck_assert_str_eq(f->in->str, "pong-pong");
     close(peer);
     front_free(c, f);
@@ -707,7 +723,10 @@ START_TEST(in_use)
 END_TEST
 
 static Char *monitored;
-static void want_monitor(Char *c) { monitored = c; }
+static void want_monitor(Char *c)
+{
+    monitored = c;
+}
 
 static void spelled(const char *text, const char *filename)
 {
@@ -729,7 +748,7 @@ START_TEST(old_spellings)
     spelled("vc", "vc");
     spelled("vc:80Cx24C", "vc");
     spelled("pty", "pty:/dev/pts/");
-    g_snprintf(text, sizeof(text), "file:%s/a,b=c", dir);      /* commas belong to the name here */
+    g_snprintf(text, sizeof(text), "file:%s/a,b=c", dir); /* commas belong to the name here */
     spelled(text, "file");
     file_holds("a,b=c", "");
     g_snprintf(text, sizeof(text), "unix:%s/s,server,nowait", dir);
@@ -742,17 +761,24 @@ START_TEST(old_spellings)
     spelled("telnet:[::1]:0,server,nowait", "disconnected:telnet:[::1]:");
     spelled("udp:127.0.0.1:4000@127.0.0.1:0", "udp");
     spelled("udp::4000", "udp");
-    
 }
 END_TEST
 
 START_TEST(old_spellings_refused)
 {
-    static const struct { const char *text, *part; } cases[] = {
-        {"tin-can", "'tin-can' is not a character device"}, {"tcp:localhost", "HOST:PORT"},
-        {"tcp:[::1", "ADDRESS"}, {"tcp:localhost:", "names no port"}, {"tcp:127.0.0.1:0,=x,server", "key=value"},
-        {"telnet:127.0.0.1:0,server,nowait,bogus=1", "'bogus'"}, {"chardev:nix", "\"nix\" not found"},
-        {"vc:80", "vc:WIDTHxHEIGHT"}, {"msmouse", "msmouse"}, {"file:/nonexistent/x", "/nonexistent/x"},
+    static const struct {
+        const char *text, *part;
+    } cases[] = {
+        {"tin-can", "'tin-can' is not a character device"},
+        {"tcp:localhost", "HOST:PORT"},
+        {"tcp:[::1", "ADDRESS"},
+        {"tcp:localhost:", "names no port"},
+        {"tcp:127.0.0.1:0,=x,server", "key=value"},
+        {"telnet:127.0.0.1:0,server,nowait,bogus=1", "'bogus'"},
+        {"chardev:nix", "\"nix\" not found"},
+        {"vc:80", "vc:WIDTHxHEIGHT"},
+        {"msmouse", "msmouse"},
+        {"file:/nonexistent/x", "/nonexistent/x"},
         {"", "not a character device"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -792,7 +818,7 @@ START_TEST(standard_streams)
     Char *c = made("stdio", "signal=off");
     Front *f = attached(c);
     GError *error = NULL;
-    ck_assert_int_eq(fcntl(1, F_GETFL), flags);         /* others who have it keep a blocking pipe */
+    ck_assert_int_eq(fcntl(1, F_GETFL), flags); /* others who have it keep a blocking pipe */
     ck_assert_ptr_null(char_new_legacy("second", "stdio", &error));
     ck_assert_ptr_nonnull(strstr(error->message, "in use"));
     g_clear_error(&error);
@@ -801,7 +827,8 @@ START_TEST(standard_streams)
     char buf[4096];
     size_t sent = 0, n;
     memset(buf, 'x', sizeof(buf));
-    while ((n = char_write(c, buf, sizeof(buf))) == sizeof(buf)) {     /* a full pipe does not block us */
+    while ((n = char_write(c, buf, sizeof(buf))) ==
+           sizeof(buf)) { /* a full pipe does not block us */
         sent += n;
     }
     sent += n;
@@ -814,7 +841,7 @@ START_TEST(standard_streams)
     close(in[0]);
     front_free(c, f);
     ck_assert(char_remove("stdio", NULL));
-    c = made("stdio", "");              /* free again */
+    c = made("stdio", ""); /* free again */
     dup2(saved_out, 1);
     close(out[0]), close(out[1]);
 }
@@ -851,9 +878,27 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {
-        unix_server, waits_at_start, flow_in, flow_out, descriptors, tcp_server, client_reconnects, inherited_and_abstract,
-        bad_options, telnet_server, ring, files_and_logs, pipes, pseudo_terminal, host_serial_line,
-        datagrams, in_use, old_spellings, old_spellings_refused, named_and_monitored, standard_streams,
+        unix_server,
+        waits_at_start,
+        flow_in,
+        flow_out,
+        descriptors,
+        tcp_server,
+        client_reconnects,
+        inherited_and_abstract,
+        bad_options,
+        telnet_server,
+        ring,
+        files_and_logs,
+        pipes,
+        pseudo_terminal,
+        host_serial_line,
+        datagrams,
+        in_use,
+        old_spellings,
+        old_spellings_refused,
+        named_and_monitored,
+        standard_streams,
         standard_terminal,
     };
     Suite *suite = suite_create("char");

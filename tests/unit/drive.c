@@ -1,4 +1,5 @@
-/* Drives: requests against a model, overlays, alignment, locks, parallel requests, cancelling, error policies, media. */
+/* Drives: requests against a model, overlays, alignment, locks, parallel requests, cancelling,
+ * error policies, media. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -121,9 +122,11 @@ static void random_requests(Drive *d, uint8_t *model, size_t size, unsigned unit
         for (int i = 0; i < PARALLEL; i++) {
             /* Disjoint, but sharing clusters, sectors and pages at their edges. */
             size_t share = size / PARALLEL / unit * unit;
-            size_t span = (size_t)(1 + g_random_int_range(0, (gint32)(MIN(share, MOST) / unit))) * unit;
+            size_t span =
+                (size_t)(1 + g_random_int_range(0, (gint32)(MIN(share, MOST) / unit))) * unit;
             len[i] = MIN(span, share);
-            at[i] = share * (size_t)i + (size_t)g_random_int_range(0, (gint32)((share - len[i]) / unit + 1)) * unit;
+            at[i] = share * (size_t)i +
+                    (size_t)g_random_int_range(0, (gint32)((share - len[i]) / unit + 1)) * unit;
             op[i] = g_random_int_range(0, 10);
             if (op[i] < 4) {
                 memset(buf[i], 0xee, len[i]);
@@ -133,18 +136,21 @@ static void random_requests(Drive *d, uint8_t *model, size_t size, unsigned unit
                     buf[i][j] = (uint8_t)g_random_int();
                 }
                 size_t cut = len[i] / 3;
-                struct iovec iov[] = {{buf[i], cut}, {buf[i] + cut, 0}, {buf[i] + cut, len[i] - cut}};
+                struct iovec iov[] = {
+                    {buf[i], cut}, {buf[i] + cut, 0}, {buf[i] + cut, len[i] - cut}};
                 drive_writev(d, (int64_t)at[i], iov, 3, op[i] == 7, reply, &replies[i]);
                 memcpy(model + at[i], buf[i], len[i]);
             } else {
-                drive_write_zeroes(d, (int64_t)at[i], (int64_t)len[i], op[i] == 8, reply, &replies[i]);
+                drive_write_zeroes(d, (int64_t)at[i], (int64_t)len[i], op[i] == 8, reply,
+                                   &replies[i]);
                 memset(model + at[i], 0, len[i]);
             }
         }
         for (int i = 0; i < PARALLEL; i++) {
             ck_assert_int_eq(wait_for(&replies[i]), 0);
             if (op[i] < 4) {
-                ck_assert_msg(!memcmp(buf[i], model + at[i], len[i]), "read differs at %zu+%zu", at[i], len[i]);
+                ck_assert_msg(!memcmp(buf[i], model + at[i], len[i]), "read differs at %zu+%zu",
+                              at[i], len[i]);
             }
         }
     }
@@ -166,7 +172,8 @@ END_TEST
 START_TEST(file_model)
 {
     enum { SIZE = 3 << 20 };
-    static const char *const caches[] = {"writeback", "none", "writethrough", "directsync", "unsafe"};
+    static const char *const caches[] = {"writeback", "none", "writethrough", "directsync",
+                                         "unsafe"};
     g_autofree char *path = image("disk", SIZE), *data = NULL;
     for (size_t i = 0; i < G_N_ELEMENTS(caches); i++) {
         gsize size;
@@ -244,9 +251,9 @@ END_TEST
 static struct {
     BlockDriver driver;
     unsigned align;
-    int fail;                           /* result of everything, when not 0 */
-    unsigned fail_count;                /* that many times */
-    bool park;                          /* requests wait until released */
+    int fail;            /* result of everything, when not 0 */
+    unsigned fail_count; /* that many times */
+    bool park;           /* requests wait until released */
     CoQueue parked;
     unsigned inside, most_inside, flushes, discards, zeroes;
     uint8_t data[64 * 1024];
@@ -380,7 +387,10 @@ static int slow(void *arg)
     return -EDOM;
 }
 
-static void work_slowly(void *arg) { ck_assert_int_eq(co_worker_run(slow, arg), -EDOM); }
+static void work_slowly(void *arg)
+{
+    ck_assert_int_eq(co_worker_run(slow, arg), -EDOM);
+}
 
 START_TEST(workers_in_parallel)
 {
@@ -423,7 +433,8 @@ START_TEST(bounds)
 {
     Drive *d = drive_new_memory("ram", 65536);
     uint8_t buf[1024];
-    static const int64_t bad[] = {-1, -512, 65536, 65535, 65025, INT64_MAX, INT64_MAX - 511, INT64_MIN};
+    static const int64_t bad[] = {-1,    -512,      65536,           65535,
+                                  65025, INT64_MAX, INT64_MAX - 511, INT64_MIN};
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
         ck_assert_int_eq(drive_read_sync(d, bad[i], buf, 512), -EIO);
         ck_assert_int_eq(drive_write_sync(d, bad[i], buf, 512), -EIO);
@@ -588,7 +599,7 @@ START_TEST(policy_stop_and_retry)
     DriveState state;
     drive_state(d, &state);
     ck_assert_int_eq(state.io_status, IO_STATUS_NOSPACE);
-    drive_drain(d);                     /* does not wait for the one that is held */
+    drive_drain(d); /* does not wait for the one that is held */
     ck_assert(!r.come);
     ck_assert(runstate_poll(&code));
     ck_assert_int_eq(runstate(), RUN_IO_ERROR);
@@ -619,7 +630,7 @@ START_TEST(cancelling)
     DriveRequest *request = drive_read(d, 0, buf, 512, reply, &r);
     drive_cancel(request);
     loop_iterate(false);
-    ck_assert(!r.come);                 /* the buffer is still in use */
+    ck_assert(!r.come); /* the buffer is still in use */
     co_queue_wake_all(&fake.parked);
     ck_assert(r.come);
     ck_assert_int_eq(wait_for(&r), -ECANCELED);
@@ -669,9 +680,18 @@ END_TEST
 
 START_TEST(probing)
 {
-    static const struct { const char *name; size_t at; const char *sign; size_t len; } signs[] = {
-        {"qcow2", 0, "QFI\xfb\0\0\0\3", 8}, {"vmdk", 0, "KDMV", 4},     {"vdi", 64, "\x7f\x10\xda\xbe", 4},
-        {"vhdx", 0, "vhdxfile", 8},         {"qed", 0, "QED\0", 4},     {"luks", 0, "LUKS\xba\xbe", 6},
+    static const struct {
+        const char *name;
+        size_t at;
+        const char *sign;
+        size_t len;
+    } signs[] = {
+        {"qcow2", 0, "QFI\xfb\0\0\0\3", 8},
+        {"vmdk", 0, "KDMV", 4},
+        {"vdi", 64, "\x7f\x10\xda\xbe", 4},
+        {"vhdx", 0, "vhdxfile", 8},
+        {"qed", 0, "QED\0", 4},
+        {"luks", 0, "LUKS\xba\xbe", 6},
         {"vpc", 0, "conectix", 8},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(signs); i++) {
@@ -702,7 +722,8 @@ END_TEST
 START_TEST(raw_window)
 {
     g_autofree char *path = image("disk", 10000);
-    Drive *d = opened("w", "driver=raw,offset=1000,size=2048,file.driver=file,file.filename=%s", path);
+    Drive *d =
+        opened("w", "driver=raw,offset=1000,size=2048,file.driver=file,file.filename=%s", path);
     uint8_t buf[512];
     ck_assert_int_eq(drive_length(d), 2048);
     ck_assert_int_eq(drive_read_sync(d, 512, buf, 512), 0);
@@ -766,7 +787,8 @@ static void not_added(const char *part, const char *text)
     g_error_free(error);
 }
 
-static void placed(const DriveInfo *info, DriveInterface interface, int bus, int unit, const char *id)
+static void placed(const DriveInfo *info, DriveInterface interface, int bus, int unit,
+                   const char *id)
 {
     ck_assert_int_eq(info->interface, interface);
     ck_assert_int_eq(info->bus, bus);
@@ -800,7 +822,8 @@ START_TEST(interfaces)
     not_added("'bogus'", "if=none,bogus=1");
     ck_assert_ptr_null(drive_info_find(IF_IDE, 2, 0));
     /* -snapshot */
-    g_autofree char *path = image("disk", 4096), *text = g_strdup_printf("if=none,id=s,format=raw,file=%s", path);
+    g_autofree char *path = image("disk", 4096),
+                    *text = g_strdup_printf("if=none,id=s,format=raw,file=%s", path);
     DriveState state;
     drive_state(added(IF_IDE, true, text)->drive, &state);
     ck_assert(state.snapshot && !state.readonly);
@@ -840,12 +863,23 @@ static void cd_changed(void *arg, bool loaded)
     cd.open = !loaded;
 }
 
-static bool cd_tray(void *arg) { return cd.open; }
-static bool cd_locked(void *arg) { return cd.locked; }
-static void cd_request(void *arg, bool force) { cd.requests++; }
+static bool cd_tray(void *arg)
+{
+    return cd.open;
+}
+static bool cd_locked(void *arg)
+{
+    return cd.locked;
+}
+static void cd_request(void *arg, bool force)
+{
+    cd.requests++;
+}
 
-static const DriveUser cd_user = {
-    .media_changed = cd_changed, .tray_open = cd_tray, .locked = cd_locked, .eject_request = cd_request};
+static const DriveUser cd_user = {.media_changed = cd_changed,
+                                  .tray_open = cd_tray,
+                                  .locked = cd_locked,
+                                  .eject_request = cd_request};
 
 START_TEST(media)
 {
@@ -925,7 +959,7 @@ START_TEST(discard_and_zeroes)
     ck_assert_int_eq(wait_for(&r), 0);
     ck_assert_int_eq(drive_read_sync(d, 4096, buf, 4096), 0);
     ck_assert(buffer_is_zero(buf, 4096));
-    for (int i = 128; i < 256; i++) {   /* zeros that a guest writes become holes */
+    for (int i = 128; i < 256; i++) { /* zeros that a guest writes become holes */
         ck_assert_int_eq(drive_write_sync(d, i * 4096, buf, 4096), 0);
     }
     stat(path, &st);
@@ -945,11 +979,30 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {
-        memory_model,   file_model,       overlay_model,       overlay_races,     unaligned_requests,
-        parallel_requests, workers_in_parallel, done_comes_later, bounds,         odd_size,
-        readonly,       flush_modes,      policy_report_and_ignore, policy_stop_and_retry, cancelling,
-        open_errors,    probing,          raw_window,          locks,             interfaces,
-        attaching,      media,            same_medium_again,   discard_and_zeroes,
+        memory_model,
+        file_model,
+        overlay_model,
+        overlay_races,
+        unaligned_requests,
+        parallel_requests,
+        workers_in_parallel,
+        done_comes_later,
+        bounds,
+        odd_size,
+        readonly,
+        flush_modes,
+        policy_report_and_ignore,
+        policy_stop_and_retry,
+        cancelling,
+        open_errors,
+        probing,
+        raw_window,
+        locks,
+        interfaces,
+        attaching,
+        media,
+        same_medium_again,
+        discard_and_zeroes,
     };
     Suite *suite = suite_create("drive");
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {

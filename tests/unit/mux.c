@@ -1,4 +1,5 @@
-/* The multiplexer: focus, the escape key, queues for those who do not read, output of all, timestamps. */
+/* The multiplexer: focus, the escape key, queues for those who do not read, output of all,
+ * timestamps. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,10 @@ typedef struct Front {
     unsigned ins, outs, breaks, opened, closed, writable;
 } Front;
 
-static size_t front_room(void *arg) { return ((Front *)arg)->room; }
+static size_t front_room(void *arg)
+{
+    return ((Front *)arg)->room;
+}
 
 static void front_receive(void *arg, const uint8_t *buf, size_t len)
 {
@@ -36,12 +40,15 @@ static void front_event(void *arg, CharEvent event)
     f->closed += event == CHAR_CLOSED;
 }
 
-static void front_writable(void *arg) { ((Front *)arg)->writable++; }
+static void front_writable(void *arg)
+{
+    ((Front *)arg)->writable++;
+}
 
 static const CharUser front = {front_room, front_receive, front_event, front_writable};
 
 static Char *mux;
-static int person;                      /* the other end */
+static int person; /* the other end */
 static Front a, b;
 
 static void setup(void)
@@ -103,7 +110,7 @@ START_TEST(focus)
 {
     ck_assert_uint_eq(a.opened, 1);
     ck_assert_uint_eq(b.opened, 1);
-    ck_assert_uint_eq(a.outs, 1);       /* the last one to come has the keyboard */
+    ck_assert_uint_eq(a.outs, 1); /* the last one to come has the keyboard */
     ck_assert_uint_eq(b.ins, 1);
     type("bb");
     ck_assert_str_eq(b.in->str, "bb");
@@ -119,7 +126,7 @@ START_TEST(focus)
     char_detach(mux, &b);
     type("y");
     ck_assert_str_eq(a.in->str, "aaay");
-    type("\001cz");                     /* alone: it keeps the focus */
+    type("\001cz"); /* alone: it keeps the focus */
     ck_assert_str_eq(a.in->str, "aaayz");
     ck_assert(char_attached(mux));
     char_detach(mux, &a);
@@ -140,7 +147,7 @@ START_TEST(escapes)
     ck_assert_uint_eq(b.breaks, 2);
     ck_assert_uint_eq(a.breaks, 0);
     type("\001Z1\001");
-    type("\0012");                      /* split between two packets */
+    type("\0012"); /* split between two packets */
     ck_assert_str_eq(b.in->str, "\0011\0012");
     screen();
     type("\001h");
@@ -152,7 +159,7 @@ START_TEST(escapes)
     type("\001c\024\024\024h");
     ck_assert_str_eq(b.in->str, "\0011\0012\001c\024");
     ck_assert_ptr_nonnull(strstr(screen(), "C-t x"));
-    char_mux_escape(0);                 /* none at all */
+    char_mux_escape(0); /* none at all */
     type("\001c\024c");
     ck_assert_str_eq(b.in->str, "\0011\0012\001c\024\001c\024c");
 }
@@ -170,7 +177,10 @@ START_TEST(quit)
 END_TEST
 
 static bool saved;
-static void save(void) { saved = true; }
+static void save(void)
+{
+    saved = true;
+}
 
 START_TEST(save_hook)
 {
@@ -189,7 +199,7 @@ START_TEST(deaf_guest)
     type("a");
     ck_assert_str_eq(a.in->str, "a");
     ck_assert_uint_eq(b.in->len, 0);
-    b.room = 3;                         /* what was meant for it comes, wherever the keyboard is now */
+    b.room = 3; /* what was meant for it comes, wherever the keyboard is now */
     char_accept(mux);
     ck_assert_str_eq(b.in->str, "hel");
     type("\001c");
@@ -199,7 +209,8 @@ START_TEST(deaf_guest)
     /* A long paste is not lost: the person has to wait. */
     b.room = 0;
     for (int i = 0; i < 100; i++) {
-        type("0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789");
+        type("0123456789012345678901234567890123456789012345678901234567890123456789012345678901234"
+             "567890123456789");
     }
     while (b.in->len < 10005) {
         b.room = 7;
@@ -248,7 +259,7 @@ START_TEST(output_waits)
         got += strlen(screen());
     }
     turn();
-    ck_assert_uint_eq(a.writable, 1);   /* nobody keeps who was refused: both hear of it */
+    ck_assert_uint_eq(a.writable, 1); /* nobody keeps who was refused: both hear of it */
     ck_assert_uint_eq(b.writable, 1);
     ck_assert_uint_eq(char_write(mux, "x", 1), 1);
 }
@@ -280,7 +291,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = {focus, escapes, quit, save_hook, deaf_guest, output, output_waits, hang_up};
+    const TTest *tests[] = {focus,      escapes, quit,         save_hook,
+                            deaf_guest, output,  output_waits, hang_up};
     Suite *suite = suite_create("mux");
     TCase *tc = tcase_create("all");
     tcase_add_checked_fixture(tc, setup, teardown);
