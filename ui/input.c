@@ -170,6 +170,15 @@ bool input_has_absolute(void)
     return sink_find(WANT_ABSOLUTE) != NULL;
 }
 
+void input_foreach(void (*fn)(void *arg, const InputSink *sink, bool current), void *arg)
+{
+    const Sink *pointer = sink_find(input_has_absolute() ? WANT_ABSOLUTE : WANT_RELATIVE);
+    for (unsigned i = 0; sinks && i < sinks->len; i++) {
+        const Sink *s = &g_array_index(sinks, Sink, i);
+        fn(arg, s->ops, s == pointer || s == sink_find(WANT_KEYBOARD));
+    }
+}
+
 void input_key(KeyCode key, bool down)
 {
     Sink *s = sink_find(WANT_KEYBOARD);

@@ -40,6 +40,8 @@ typedef struct InputSink {
 void input_add(const InputSink *sink, void *arg);
 void input_remove(void *arg);
 bool input_has_absolute(void);
+/* Every sink in order of realization; current: it gets the keys or the movements. */
+void input_foreach(void (*fn)(void *arg, const InputSink *sink, bool current), void *arg);
 
 void input_key(KeyCode key, bool down);
 void input_button(PointerButton button, bool down);

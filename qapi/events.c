@@ -1,0 +1,41 @@
+#include "qapi/events.h"
+
+#include "core/runstate.h"
+#include "qapi/schema/qapi-events.h"
+
+/* core declares these in the schema's order, so that a value is a value in both. */
+_Static_assert((int)RUN_DEBUG == (int)Q_RUN_STATE_DEBUG && (int)RUN_RUNNING == (int)Q_RUN_STATE_RUNNING &&
+                   (int)RUN_STATES == (int)Q_RUN_STATE__MAX,
+               "RunState follows the schema");
+_Static_assert((int)CAUSE_HOST_UI == (int)Q_SHUTDOWN_CAUSE_HOST_UI && (int)CAUSES == (int)Q_SHUTDOWN_CAUSE__MAX,
+               "ShutdownCause follows the schema");
+
+static void run_reset(bool guest, ShutdownCause cause)
+{
+    event_reset(guest, (QShutdownCause)cause);
+}
+
+static void run_shutdown(bool guest, ShutdownCause cause)
+{
+    event_shutdown(guest, (QShutdownCause)cause);
+}
+
+static void run_panicked(const char *action)
+{
+    int value = qtype_enum_find(&qtype_GuestPanicAction, action);
+    event_guest_panicked(value < 0 ? Q_GUEST_PANIC_ACTION_RUN : (QGuestPanicAction)value);
+}
+
+void qapi_run_events_init(void)
+{
+    run_events = (RunEvents){
+        .stop = event_stop,
+        .resume = event_resume,
+        .reset = run_reset,
+        .shutdown = run_shutdown,
+        .powerdown = event_powerdown,
+        .suspend = event_suspend,
+        .wakeup = event_wakeup,
+        .guest_panicked = run_panicked,
+    };
+}

@@ -1,0 +1,8 @@
+/* What lower layers tell in their own terms, from core/runstate.h and block/drive.h to the schema's event functions. */
+#ifndef QAPI_EVENTS_RUN_H
+#define QAPI_EVENTS_RUN_H
+
+void qapi_run_events_init(void);
+void qapi_block_events_init(void);      /* commands-block.c */
+
+#endif

@@ -1,0 +1,407 @@
+/* The human monitor's commands other than `info`; most are a QMP command in other clothes. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/keyval.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/options.h"
+#include "hw/qom.h"
+#include "qapi/dispatch.h"
+#include "qapi/hmp-internal.h"
+#include "qapi/schema/qapi-commands.h"
+#include "ui/input.h"
+
+/* ---- help ---- */
+
+static void help_line(Hmp *h, const char *prefix, const HmpCommand *c)
+{
+    hmp_print(h, "%s%s %s -- %s\n", prefix, c->name, c->params, c->help);
+}
+
+static bool named(const HmpCommand *c, const char *name)
+{
+    g_auto(GStrv) names = g_strsplit(c->name, "|", -1);
+    return g_strv_contains((const char *const *)names, name);
+}
+
+static void cmd_help(Hmp *h, const HmpArgs *a)
+{
+    const char *name = hmp_text(a, "name");
+    g_auto(GStrv) words = g_strsplit_set(name ? name : "", " \t", 2);
+    bool info = name && !strcmp(words[0], "info");
+    if (info) {
+        for (const HmpCommand *c = hmp_info_commands; c->name; c++) {
+            if (!words[1] || !*words[1] || named(c, g_strstrip(words[1]))) {
+                help_line(h, "info ", c);
+            }
+        }
+        return;
+    }
+    for (const HmpCommand *c = hmp_commands; c->name; c++) {
+        if (!name || named(c, name)) {
+            help_line(h, "", c);
+        }
+    }
+    if (name && !strcmp(name, "log")) {
+        g_autofree char *items = log_help();
+        hmp_print(h, "%s", items);
+    }
+}
+
+static void cmd_info(Hmp *h, const HmpArgs *a)
+{
+    for (const HmpCommand *c = hmp_info_commands; c->name; c++) {
+        help_line(h, "info ", c);
+    }
+}
+
+/* ---- Running ---- */
+
+static void cmd_quit(Hmp *h, const HmpArgs *a) { hmp_qmp(h, "quit", NULL); }
+static void cmd_stop(Hmp *h, const HmpArgs *a) { hmp_qmp(h, "stop", NULL); }
+static void cmd_cont(Hmp *h, const HmpArgs *a) { hmp_qmp(h, "cont", NULL); }
+static void cmd_reset(Hmp *h, const HmpArgs *a) { hmp_qmp(h, "system_reset", NULL); }
+static void cmd_powerdown(Hmp *h, const HmpArgs *a) { hmp_qmp(h, "system_powerdown", NULL); }
+static void cmd_wakeup(Hmp *h, const HmpArgs *a) { hmp_qmp(h, "system_wakeup", NULL); }
+static void cmd_nmi(Hmp *h, const HmpArgs *a) { hmp_qmp(h, "inject-nmi", NULL); }
+
+static void cmd_cpu(Hmp *h, const HmpArgs *a)
+{
+    int64_t index = hmp_number(a, "index", 0);
+    if (hmp_cpu_valid(index)) {
+        h->cpu = (int)index;
+    } else {
+        hmp_print(h, "invalid CPU index\n");
+    }
+}
+
+static void cmd_watchdog(Hmp *h, const HmpArgs *a)
+{
+    int action = qtype_enum_find(&qtype_WatchdogAction, hmp_text(a, "action"));
+    if (action < 0) {
+        hmp_print(h, "Unknown watchdog action '%s'\n", hmp_text(a, "action"));
+        return;
+    }
+    hmp_qmp(h, "watchdog-set-action", &(WatchdogSetActionArgs){.action = (QWatchdogAction)action});
+}
+
+/* ---- Screen, keys, mouse ---- */
+
+static void cmd_screendump(Hmp *h, const HmpArgs *a)
+{
+    ScreendumpArgs s = {.filename = (char *)hmp_text(a, "filename"), .device = (char *)hmp_text(a, "device")};
+    const char *format = hmp_text(a, "format");
+    int value = format ? qtype_enum_find(&qtype_ImageFormat, format) : 0;
+    if (value < 0) {
+        hmp_print(h, "Error: Parameter 'format' does not accept value '%s'\n", format);
+        return;
+    }
+    s.has_format = format;
+    s.format = (QImageFormat)value;
+    s.has_head = hmp_text(a, "device") && hmp_number(a, "head", 0);
+    s.head = hmp_number(a, "head", 0);
+    hmp_qmp(h, "screendump", &s);
+}
+
+static void cmd_sendkey(Hmp *h, const HmpArgs *a)
+{
+    g_auto(GStrv) names = g_strsplit(hmp_text(a, "keys"), "-", -1);
+    SendKeyArgs args = {.has_hold_time = hmp_number(a, "hold-time", -1) >= 0, .hold_time = hmp_number(a, "hold-time", 0)};
+    bool ok = true;
+    for (char **n = names; ok && *n; n++) {
+        QKeyValue *k = QLIST_ADD(&args.keys);
+        int code = !strcmp(*n, "<") ? (int)KEY_LESS : key_find(*n);
+        char *end;
+        uint64_t number = g_ascii_strtoull(*n, &end, 0);
+        if (code >= 0) {
+            k->type = Q_KEY_VALUE_KIND_QCODE;
+            k->u.qcode.data = (QQKeyCode)code;
+        } else if (g_str_has_prefix(*n, "0x") && !*end) {
+            k->type = Q_KEY_VALUE_KIND_NUMBER;
+            k->u.number.data = (int64_t)number;
+        } else {
+            hmp_print(h, "invalid parameter: %s\n", *n);
+            ok = false;
+        }
+    }
+    if (ok) {
+        hmp_qmp(h, "send-key", &args);
+    }
+    g_free(args.keys.at);
+}
+
+static void cmd_mouse_move(Hmp *h, const HmpArgs *a)
+{
+    input_rel(AXIS_X, (int)hmp_number(a, "dx", 0));
+    input_rel(AXIS_Y, (int)hmp_number(a, "dy", 0));
+    int64_t dz = hmp_number(a, "dz", 0);
+    if (dz) {
+        PointerButton wheel = dz > 0 ? BUTTON_WHEEL_UP : BUTTON_WHEEL_DOWN;
+        input_button(wheel, true);
+        input_sync();
+        input_button(wheel, false);
+    }
+    input_sync();
+}
+
+static void cmd_mouse_button(Hmp *h, const HmpArgs *a)
+{
+    static int64_t last;
+    static const PointerButton buttons[] = {BUTTON_LEFT, BUTTON_RIGHT, BUTTON_MIDDLE};
+    int64_t state = hmp_number(a, "button_state", 0);
+    for (unsigned i = 0; i < G_N_ELEMENTS(buttons); i++) {
+        if ((state ^ last) >> i & 1) {
+            input_button(buttons[i], state >> i & 1);
+        }
+    }
+    last = state;
+    input_sync();
+}
+
+/* ---- Memory to files ---- */
+
+static void cmd_memsave(Hmp *h, const HmpArgs *a)
+{
+    MemsaveArgs m = {hmp_number(a, "val", 0), hmp_number(a, "size", 0), (char *)hmp_text(a, "filename"), true,
+                     MAX(h->cpu, 0)};
+    hmp_qmp(h, "memsave", &m);
+}
+
+static void cmd_pmemsave(Hmp *h, const HmpArgs *a)
+{
+    PmemsaveArgs m = {hmp_number(a, "val", 0), hmp_number(a, "size", 0), (char *)hmp_text(a, "filename")};
+    hmp_qmp(h, "pmemsave", &m);
+}
+
+/* ---- Drives and character back ends ---- */
+
+static void cmd_eject(Hmp *h, const HmpArgs *a)
+{
+    EjectArgs e = {.device = (char *)hmp_text(a, "device"), .has_force = true, .force = hmp_flag(a, "f")};
+    hmp_qmp(h, "eject", &e);
+}
+
+static void cmd_change(Hmp *h, const HmpArgs *a)
+{
+    const char *mode = hmp_text(a, "read-only-mode");
+    int value = mode ? qtype_enum_find(&qtype_BlockdevChangeReadOnlyMode, mode) : 0;
+    if (value < 0) {
+        hmp_print(h, "Error: Parameter 'read-only-mode' does not accept value '%s'\n", mode);
+        return;
+    }
+    BlockdevChangeMediumArgs c = {.device = (char *)hmp_text(a, "device"), .filename = (char *)hmp_text(a, "target"),
+                                  .format = (char *)hmp_text(a, "format"), .has_force = true,
+                                  .force = hmp_flag(a, "f"), .has_read_only_mode = mode,
+                                  .read_only_mode = (QBlockdevChangeReadOnlyMode)value};
+    hmp_qmp(h, "blockdev-change-medium", &c);
+}
+
+static void cmd_chardev_add(Hmp *h, const HmpArgs *a)
+{
+    GError *error = NULL;
+    g_autoptr(GHashTable) options = options_parse(hmp_text(a, "args"), "backend", &error);
+    g_autofree char *kind = options ? options_take(options, "backend") : NULL;
+    g_autofree char *id = options ? options_take(options, "id") : NULL;
+    if (!error && (!kind || !id)) {
+        error_fail(&error, "Parameter '%s' is missing", kind ? "id" : "backend");
+    }
+    if (!error) {
+        char_new(kind, id, options, &error);
+    }
+    hmp_error(h, error);
+}
+
+static void cmd_chardev_remove(Hmp *h, const HmpArgs *a)
+{
+    hmp_qmp(h, "chardev-remove", &(ChardevRemoveArgs){(char *)hmp_text(a, "id")});
+}
+
+static void cmd_chardev_break(Hmp *h, const HmpArgs *a)
+{
+    hmp_qmp(h, "chardev-send-break", &(ChardevSendBreakArgs){(char *)hmp_text(a, "id")});
+}
+
+static void cmd_ringbuf_write(Hmp *h, const HmpArgs *a)
+{
+    hmp_qmp(h, "ringbuf-write",
+            &(RingbufWriteArgs){.device = (char *)hmp_text(a, "device"), .data = (char *)hmp_text(a, "data")});
+}
+
+static void cmd_ringbuf_read(Hmp *h, const HmpArgs *a)
+{
+    GError *error = NULL;
+    g_autofree char *text = NULL;
+    RingbufReadArgs r = {.device = (char *)hmp_text(a, "device"), .size = hmp_number(a, "size", 0)};
+    if (!qmp_ringbuf_read(&r, &text, &error)) {
+        hmp_error(h, error);
+        return;
+    }
+    for (const char *p = text; *p; p++) {
+        unsigned char c = (unsigned char)*p;
+        if (c == '\\') {
+            hmp_print(h, "\\\\");
+        } else if ((c < 0x20 && c != '\n') || c == 0x7f) {
+            hmp_print(h, "\\u%04X", c);
+        } else {
+            hmp_print(h, "%c", c);
+        }
+    }
+    hmp_print(h, "\n");
+}
+
+/* ---- Devices and objects ---- */
+
+static void cmd_device_add(Hmp *h, const HmpArgs *a)
+{
+    GError *error = NULL;
+    g_autoptr(KeyVal) kv = keyval_parse(hmp_text(a, "device"), "driver", &error);
+    if (kv && kv->help) {
+        const char *driver = keyval_get(kv, "driver");
+        const DeviceClass *class = driver ? device_class_find(driver) : NULL;
+        if (class) {
+            g_autofree char *text = device_class_help(class);
+            hmp_print(h, "%s", text);
+        } else {
+            hmp_run(h, "info qdm");
+        }
+        return;
+    }
+    if (kv) {
+        qmp_call_keyval("device_add", kv, &error);
+    }
+    hmp_error(h, error);
+}
+
+static void cmd_device_del(Hmp *h, const HmpArgs *a)
+{
+    hmp_qmp(h, "device_del", &(DeviceDelArgs){(char *)hmp_text(a, "id")});
+}
+
+static void print_property(void *arg, const QomProperty *p)
+{
+    hmp_print(arg, "%s (%s)\n", p->name, p->type);
+}
+
+static void cmd_qom_list(Hmp *h, const HmpArgs *a)
+{
+    QomNode node;
+    GError *error = NULL;
+    if (!hmp_text(a, "path")) {
+        hmp_print(h, "/\n");
+    } else if (qom_find(hmp_text(a, "path"), &node, &error)) {
+        qom_properties(&node, print_property, h);
+    }
+    hmp_error(h, error);
+}
+
+static void cmd_qom_get(Hmp *h, const HmpArgs *a)
+{
+    QomNode node;
+    GError *error = NULL;
+    json_object *value = qom_find(hmp_text(a, "path"), &node, &error) ? qom_get(&node, hmp_text(a, "property"), &error)
+                                                                      : NULL;
+    if (value) {
+        GString *text = g_string_new(NULL);
+        json_write(value, true, text);
+        hmp_print(h, "%s\n", text->str);
+        g_string_free(text, TRUE);
+        json_object_put(value);
+    }
+    hmp_error(h, error);
+}
+
+static void cmd_qom_set(Hmp *h, const HmpArgs *a)
+{
+    QomNode node;
+    GError *error = NULL;
+    json_object *value = NULL;
+    bool ok = qom_find(hmp_text(a, "path"), &node, &error);
+    if (ok && hmp_flag(a, "j")) {
+        ok = json_parse(hmp_text(a, "value"), &value, &error);
+    } else if (ok) {
+        value = json_object_new_string(hmp_text(a, "value"));
+    }
+    if (ok) {
+        qom_set(&node, hmp_text(a, "property"), value, &error);
+    }
+    json_object_put(value);
+    hmp_error(h, error);
+}
+
+/* ---- Logs ---- */
+
+static void cmd_log(Hmp *h, const HmpArgs *a)
+{
+    bool help = false;
+    GError *error = NULL;
+    if (!log_set_items(hmp_text(a, "items"), &help, &error) || help) {
+        g_autofree char *items = log_help();
+        hmp_print(h, "%s", items);
+        g_clear_error(&error);
+    }
+}
+
+static void cmd_logfile(Hmp *h, const HmpArgs *a)
+{
+    GError *error = NULL;
+    log_set_file(hmp_text(a, "filename"), &error);
+    hmp_error(h, error);
+}
+
+static void cmd_trace_event(Hmp *h, const HmpArgs *a)
+{
+    GError *error = NULL;
+    trace_enable(hmp_text(a, "name"), hmp_flag(a, "option"), &error);
+    hmp_error(h, error);
+}
+
+const HmpCommand hmp_commands[] = {
+    {"change", "-f device:s target:s format:s? read-only-mode:s?", "[-f] device filename [format [read-only-mode]]",
+     "put another medium into a drive (-f: even when the guest locked it)", cmd_change},
+    {"chardev-add", "args:S", "args", "add a character device", cmd_chardev_add},
+    {"chardev-remove", "id:s", "id", "remove a character device", cmd_chardev_remove},
+    {"chardev-send-break", "id:s", "id", "send a break on a character device", cmd_chardev_break},
+    {"cont|c", "", "", "resume emulation", cmd_cont},
+    {"cpu", "index:i", "index", "set the default CPU", cmd_cpu},
+    {"device_add", "device:S", "driver[,prop=value][,...]", "add a device, like -device on the command line",
+     cmd_device_add},
+    {"device_del", "id:s", "device", "remove a device", cmd_device_del},
+    {"eject", "-f device:s", "[-f] device", "eject a removable medium (use -f to force it)", cmd_eject},
+    {"gva2gpa", "addr:i", "addr", "print the guest physical address of a guest virtual address", hmp_gva2gpa},
+    {"help|?", "name:S?", "[cmd]", "show the help", cmd_help},
+    {"i", "/fmt:/ addr:i index:i?", "/fmt addr", "I/O port read", hmp_in},
+    {"info", "", "[subcommand]", "show various information about the system state", cmd_info},
+    {"log", "items:s", "item1[,...]", "activate logging of the specified items", cmd_log},
+    {"logfile", "filename:s", "filename", "output logs to 'filename'", cmd_logfile},
+    {"memsave", "val:i size:i filename:s", "addr size file", "save to disk virtual memory dump", cmd_memsave},
+    {"mouse_button", "button_state:i", "state", "change mouse button state (1=L, 2=R, 4=M)", cmd_mouse_button},
+    {"mouse_move", "dx:i dy:i dz:i?", "dx dy [dz]", "send mouse move events", cmd_mouse_move},
+    {"nmi", "", "", "inject an NMI", cmd_nmi},
+    {"o", "/fmt:/ addr:i val:i", "/fmt addr value", "I/O port write", hmp_out},
+    {"pmemsave", "val:i size:i filename:s", "addr size file", "save to disk physical memory dump", cmd_pmemsave},
+    {"print|p", "/fmt:/ val:i", "/fmt expr", "print expression value (use $reg for CPU register access)",
+     hmp_print_value},
+    {"qom-get", "path:s property:s", "path property", "print QOM property", cmd_qom_get},
+    {"qom-list", "path:s?", "path", "list QOM properties", cmd_qom_list},
+    {"qom-set", "-j path:s property:s value:S", "[-j] path property value",
+     "set QOM property (-j: the value is JSON)", cmd_qom_set},
+    {"quit|q", "", "", "quit the emulator", cmd_quit},
+    {"ringbuf_read", "device:s size:i", "device size", "read from a ring buffer character device", cmd_ringbuf_read},
+    {"ringbuf_write", "device:s data:s", "device data", "write to a ring buffer character device", cmd_ringbuf_write},
+    {"screendump", "filename:s -f=format device:s? head:i?", "filename [-f format] [device [head]]",
+     "save a screen to a file, as ppm or png", cmd_screendump},
+    {"sendkey", "keys:s hold-time:i?", "keys [hold_ms]",
+     "send keys to the VM (e.g. 'sendkey ctrl-alt-f1', default hold time=100 ms)", cmd_sendkey},
+    {"stop|s", "", "", "stop emulation", cmd_stop},
+    {"sum", "start:i size:i", "addr size", "compute the checksum of a memory region", hmp_sum},
+    {"system_powerdown", "", "", "send system power down event", cmd_powerdown},
+    {"system_reset", "", "", "reset the system", cmd_reset},
+    {"system_wakeup", "", "", "wake up the guest from suspend", cmd_wakeup},
+    {"trace-event", "name:s option:b", "name on|off", "switch trace events by name or pattern", cmd_trace_event},
+    {"watchdog_action", "action:s", "[reset|shutdown|poweroff|pause|debug|none]", "change watchdog action", cmd_watchdog},
+    {"x", "/fmt:/ addr:i", "/fmt addr", "virtual memory dump starting at 'addr'", hmp_x},
+    {"xp", "/fmt:/ addr:i", "/fmt addr", "physical memory dump starting at 'addr'", hmp_xp},
+    {NULL},
+};

@@ -1,0 +1,474 @@
+/* The human monitor's `info`. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "cpu/paging.h"
+#include "hw/machine.h"
+#include "hw/pci/pci.h"
+#include "hw/platform.h"
+#include "hw/qom.h"
+#include "mem/ram.h"
+#include "qapi/hmp-internal.h"
+#include "qapi/qmp.h"
+#include "qapi/schema/qapi-commands.h"
+
+/* What a QMP query answers, to be printed and freed. */
+#define QUERY(type, var, call)                                                                                         \
+    Q##type var = {0};                                                                                                 \
+    GError *error = NULL;                                                                                              \
+    if (!call(NULL, &var, &error)) {                                                                                   \
+        hmp_error(h, error);                                                                                           \
+        return;                                                                                                        \
+    }
+
+static void info_status(Hmp *h, const HmpArgs *a)
+{
+    QUERY(StatusInfo, s, qmp_query_status);
+    hmp_print(h, "VM status: %s", s.running ? "running" : "paused");
+    if (!s.running && s.status != Q_RUN_STATE_PAUSED) {
+        hmp_print(h, " (%s)", qtype_enum_name(&qtype_RunState, s.status));
+    }
+    hmp_print(h, "\n");
+}
+
+static void info_version(Hmp *h, const HmpArgs *a)
+{
+    hmp_print(h, "%d.%d.%dostler %s\n", QMP_VERSION_MAJOR, QMP_VERSION_MINOR, QMP_VERSION_MICRO, OSTLER_VERSION);
+}
+
+static void info_name(Hmp *h, const HmpArgs *a)
+{
+    if (machine.name) {
+        hmp_print(h, "%s\n", machine.name);
+    }
+}
+
+static void info_uuid(Hmp *h, const HmpArgs *a)
+{
+    QUERY(UuidInfo, u, qmp_query_uuid);
+    hmp_print(h, "%s\n", u.UUID);
+    qtype_free(&qtype_UuidInfo, &u);
+}
+
+static void info_kvm(Hmp *h, const HmpArgs *a)
+{
+    QUERY(KvmInfo, k, qmp_query_kvm);
+    hmp_print(h, "kvm support: %s\n", k.enabled ? "enabled" : k.present ? "disabled" : "not compiled");
+}
+
+static void info_cpus(Hmp *h, const HmpArgs *a)
+{
+    for (unsigned i = 0; i < cpu_count(); i++) {
+        hmp_print(h, "%c CPU #%u: thread_id=%d\n", (int)i == MAX(h->cpu, 0) ? '*' : ' ', i, cpu_at(i)->thread_id);
+    }
+}
+
+static void info_chardev(Hmp *h, const HmpArgs *a)
+{
+    QUERY(ChardevInfoList, list, qmp_query_chardev);
+    for (size_t i = 0; i < list.n; i++) {
+        hmp_print(h, "%s: filename=%s\n", list.at[i].label, list.at[i].filename);
+    }
+    qtype_free(&qtype_list_ChardevInfo, &list);
+}
+
+static void print_drive(Hmp *h, const QBlockInfo *b)
+{
+    if (b->inserted) {
+        hmp_print(h, "%s%s%s%s: %s (%s%s)\n", b->device, b->inserted->node_name ? " (" : "",
+                  b->inserted->node_name ? b->inserted->node_name : "", b->inserted->node_name ? ")" : "",
+                  b->inserted->file, b->inserted->drv, b->inserted->ro ? ", read-only" : "");
+    } else {
+        hmp_print(h, "%s: [not inserted]\n", b->device);
+    }
+    if (b->qdev) {
+        hmp_print(h, "    Attached to:      %s\n", b->qdev);
+    }
+    if (b->has_io_status && b->io_status != Q_BLOCK_DEVICE_IO_STATUS_OK) {
+        hmp_print(h, "    I/O status:       %s\n", qtype_enum_name(&qtype_BlockDeviceIoStatus, b->io_status));
+    }
+    if (b->removable) {
+        hmp_print(h, "    Removable device: %slocked, tray %s\n", b->locked ? "" : "not ",
+                  b->has_tray_open && b->tray_open ? "open" : "closed");
+    }
+    if (b->inserted) {
+        hmp_print(h, "    Cache mode:       %s%s%s\n", b->inserted->cache.writeback ? "writeback" : "writethrough",
+                  b->inserted->cache.direct ? ", direct" : "", b->inserted->cache.no_flush ? ", ignore flushes" : "");
+    }
+}
+
+static void info_block(Hmp *h, const HmpArgs *a)
+{
+    const char *only = hmp_text(a, "device");
+    QUERY(BlockInfoList, list, qmp_query_block);
+    bool first = true;
+    for (size_t i = 0; i < list.n; i++) {
+        if (!only || !strcmp(only, list.at[i].device)) {
+            hmp_print(h, "%s", first ? "" : "\n");
+            print_drive(h, &list.at[i]);
+            first = false;
+        }
+    }
+    qtype_free(&qtype_list_BlockInfo, &list);
+}
+
+static void info_mtree(Hmp *h, const HmpArgs *a)
+{
+    space_print(space_memory(), h->out, hmp_flag(a, "f"));
+    hmp_print(h, "\n");
+    space_print(space_io(), h->out, hmp_flag(a, "f"));
+}
+
+/* ---- Devices ---- */
+
+static void print_bus(Hmp *h, const Bus *bus, int depth);
+
+typedef struct Props {
+    Hmp *h;
+    const Device *dev;
+    int depth;
+} Props;
+
+static void print_property(void *arg, const Row *r, const char *name)
+{
+    Props *p = arg;
+    if (r->kind != ROW_PROP) {
+        return;
+    }
+    g_autofree char *text = device_get(p->dev, name);
+    bool quoted = r->type == TYPE_STR || r->type == TYPE_CHAR || r->type == TYPE_DRIVE || r->type == TYPE_LINK ||
+                  r->type == TYPE_NET || r->type == TYPE_AUDIO;
+    hmp_print(p->h, quoted ? "%*s%s = \"%s\"\n" : "%*s%s = %s\n", p->depth, "", name, text ? text : "");
+}
+
+static void print_device(Hmp *h, const Device *d, int depth)
+{
+    hmp_print(h, "%*sdev: %s, id \"%s\"\n", depth, "", d->class->name, d->id ? d->id : "");
+    device_class_rows(d->class, print_property, &(Props){h, d, depth + 2});
+    if (d->bus && d->bus->class->print) {
+        GString *extra = g_string_new(NULL);
+        d->bus->class->print(d, extra);
+        g_auto(GStrv) lines = g_strsplit(g_strchomp(extra->str), "\n", -1);
+        for (char **l = lines; *l && **l; l++) {
+            hmp_print(h, "%*s%s\n", depth + 2, "", *l);
+        }
+        g_string_free(extra, TRUE);
+    }
+    for (GSList *l = d->buses; l; l = l->next) {
+        print_bus(h, l->data, depth + 2);
+    }
+}
+
+static void print_bus(Hmp *h, const Bus *bus, int depth)
+{
+    hmp_print(h, "%*sbus: %s\n%*stype %s\n", depth, "", bus->name, depth + 2, "", bus->class->type);
+    for (guint i = 0; i < bus->devices->len; i++) {
+        print_device(h, g_ptr_array_index(bus->devices, i), depth + 2);
+    }
+}
+
+static void print_wired(void *arg, Device *d)
+{
+    if (!d->bus) {
+        print_device(arg, d, 2);
+    }
+}
+
+static void print_root_bus(void *arg, Bus *bus)
+{
+    if (!bus->parent) {
+        print_bus(arg, bus, 2);
+    }
+}
+
+static void info_qtree(Hmp *h, const HmpArgs *a)
+{
+    hmp_print(h, "bus: main-system-bus\n  type System\n");
+    device_foreach(print_wired, h);
+    bus_foreach(print_root_bus, h);
+}
+
+typedef struct Tree {
+    Hmp *h;
+    const QomNode *node;
+    int depth;
+} Tree;
+
+static void print_tree(Hmp *h, const QomNode *node, const char *name, int depth);
+
+static void print_child(void *arg, const QomProperty *p)
+{
+    Tree *t = arg;
+    QomNode child;
+    if (g_str_has_prefix(p->type, "child<") && qom_child(t->node, p->name, &child)) {
+        print_tree(t->h, &child, p->name, t->depth);
+    }
+}
+
+static void print_tree(Hmp *h, const QomNode *node, const char *name, int depth)
+{
+    hmp_print(h, "%*s/%s (%s)\n", depth, "", name, qom_type(node));
+    qom_properties(node, print_child, &(Tree){h, node, depth + 2});
+}
+
+static void info_qom_tree(Hmp *h, const HmpArgs *a)
+{
+    const char *path = hmp_text(a, "path");
+    QomNode node;
+    GError *error = NULL;
+    if (!qom_find(path ? path : "/machine", &node, &error)) {
+        hmp_error(h, error);
+        return;
+    }
+    const char *name = path ? path : "machine";
+    print_tree(h, &node, *name == '/' ? name + 1 : name, 0);
+}
+
+static void info_qdm(Hmp *h, const HmpArgs *a)
+{
+    for (const DeviceClass *const *p = device_classes; *p; p++) {
+        const DeviceClass *c = *p;
+        if (c->abstract || c->plain) {
+            continue;
+        }
+        hmp_print(h, "name \"%s\"", c->name);
+        hmp_print(h, c->bus ? ", bus %s" : "%s", c->bus ? c->bus : "");
+        hmp_print(h, c->alias ? ", alias \"%s\"" : "%s", c->alias ? c->alias : "");
+        hmp_print(h, c->doc ? ", desc \"%s\"" : "%s", c->doc ? c->doc : "");
+        hmp_print(h, "%s\n", c->internal ? ", no-user" : "");
+    }
+}
+
+static void info_pci(Hmp *h, const HmpArgs *a)
+{
+    if (pci_root()) {
+        pci_print(pci_root(), h->out);
+    }
+}
+
+/* Copies a chip's state out of the kernel when it is there, so that its rows can be read. */
+static void fetch_chip(Device *d, unsigned index)
+{
+    if (platform.chip_fetch) {
+        platform.chip_fetch(d, index);
+    }
+}
+
+static unsigned row_value(const Device *d, const char *name)
+{
+    return (unsigned)device_peek(d, name, 0);
+}
+
+typedef struct Pics {
+    Hmp *h;
+    unsigned n;
+    void (*print)(Hmp *h, const Device *d, unsigned index);
+} Pics;
+
+static void each_pic(void *arg, Device *d)
+{
+    Pics *p = arg;
+    if (device_class_is(d->class, "isa-i8259")) {
+        if (platform.irqchip == IRQCHIP_ON) {
+            fetch_chip(d, p->n);
+        }
+        p->print(p->h, d, p->n++);
+    }
+}
+
+static void print_pic(Hmp *h, const Device *d, unsigned index)
+{
+    unsigned elcr = row_value(d, "elcr");
+    hmp_print(h, "pic%u: irr=%02x imr=%02x isr=%02x hprio=%u irq_base=%02x rr_sel=%u elcr=%02x fnm=%u\n", index,
+              (row_value(d, "lines") & elcr) | row_value(d, "latch"), row_value(d, "imr"), row_value(d, "isr"),
+              (row_value(d, "lowest") + 1) & 7, row_value(d, "vector"), row_value(d, "read_isr"), elcr,
+              row_value(d, "icw4") >> 4 & 1);
+}
+
+static void print_other_irqchip(void *arg, Device *d)
+{
+    if (!strcmp(d->class->name, "ioapic")) {
+        Hmp *h = arg;
+        if (platform.irqchip == IRQCHIP_ON) {
+            fetch_chip(d, 0);
+        }
+        g_autofree char *text = device_registers_text(d);
+        hmp_print(h, "ioapic0:\n%s", text);
+    }
+}
+
+static void info_pic(Hmp *h, const HmpArgs *a)
+{
+    device_foreach(each_pic, &(Pics){h, 0, print_pic});
+    device_foreach(print_other_irqchip, h);
+}
+
+static void print_irq_lines(Hmp *h, const Device *d, unsigned index)
+{
+    unsigned lines = row_value(d, "lines"), isr = row_value(d, "isr"), imr = row_value(d, "imr");
+    hmp_print(h, "IRQ lines of isa-i8259 %u:\n", index);
+    for (unsigned i = 0; i < 8; i++) {
+        hmp_print(h, "%2u: %s%s%s\n", index * 8 + i, lines >> i & 1 ? "high" : "low", isr >> i & 1 ? ", in service" : "",
+                  imr >> i & 1 ? ", masked" : "");
+    }
+}
+
+static void info_irq(Hmp *h, const HmpArgs *a)
+{
+    device_foreach(each_pic, &(Pics){h, 0, print_irq_lines});
+}
+
+/* ---- CPUs ---- */
+
+static void print_registers(Hmp *h, Cpu *c)
+{
+    cpu_sync(c);
+    bool a20 = !cpu_platform.a20 || cpu_platform.a20();
+    hmp_print(h, "\nCPU#%u\n", c->index);
+    cpu_state_print(&c->state, h->out, CPU_DUMP_FPU, a20, c->halted);
+}
+
+static void info_registers(Hmp *h, const HmpArgs *a)
+{
+    int64_t wanted = hmp_number(a, "vcpu", MAX(h->cpu, 0));
+    if (hmp_flag(a, "a")) {
+        for (unsigned i = 0; i < cpu_count(); i++) {
+            print_registers(h, cpu_at(i));
+        }
+    } else if (hmp_cpu_valid(wanted)) {
+        print_registers(h, cpu_at((unsigned)wanted));
+    } else {
+        hmp_print(h, "CPU#%" PRId64 " not available\n", wanted);
+    }
+}
+
+static void info_lapic(Hmp *h, const HmpArgs *a)
+{
+    Cpu *c = cpu_by_apic_id((uint32_t)hmp_number(a, "apic-id", cpu_at(0) ? cpu_at((unsigned)MAX(h->cpu, 0))->apic_id : 0));
+    if (!c || !c->apic) {
+        hmp_print(h, "No local APIC available\n");
+        return;
+    }
+    cpu_sync(c);
+    if (platform.irqchip != IRQCHIP_OFF) {
+        fetch_chip(c->apic, c->index);
+    }
+    g_autofree char *text = device_registers_text(c->apic);
+    hmp_print(h, "dumping local APIC state for CPU %u\n\n%s", c->index, text);
+}
+
+static void info_mem(Hmp *h, const HmpArgs *a)
+{
+    Cpu *c = hmp_cpu(h);
+    if (c) {
+        paging_print_mem(c, h->out);
+    }
+}
+
+static void info_tlb(Hmp *h, const HmpArgs *a)
+{
+    Cpu *c = hmp_cpu(h);
+    if (c) {
+        paging_print_tlb(c, h->out);
+    }
+}
+
+/* ---- The rest ---- */
+
+static void print_rom(void *arg, const FlatRange *fr)
+{
+    if (flat_range_is_ram(fr) && fr->readonly) {
+        hmp_print(arg, "addr=%016" PRIx64 " size=0x%06" PRIx64 " mem=rom name=\"%s\"\n", fr->at, fr->size,
+                  region_name(fr->region));
+    }
+}
+
+static void info_roms(Hmp *h, const HmpArgs *a)
+{
+    space_foreach_range(space_memory(), print_rom, h);
+}
+
+static void print_block(void *arg, RamBlock *b)
+{
+    hmp_print(arg, "%-32s %#018" PRIx64 "\n", ram_name(b), ram_size(b));
+}
+
+static void info_ramblock(Hmp *h, const HmpArgs *a)
+{
+    hmp_print(h, "%-32s %s\n", "Block Name", "Total");
+    ram_foreach(print_block, h);
+}
+
+static void info_mice(Hmp *h, const HmpArgs *a)
+{
+    QUERY(MouseInfoList, list, qmp_query_mice);
+    if (!list.n) {
+        hmp_print(h, "No mouse devices connected\n");
+    }
+    for (size_t i = 0; i < list.n; i++) {
+        const QMouseInfo *m = &list.at[i];
+        hmp_print(h, "%c Mouse #%" PRId64 ": %s%s\n", m->current ? '*' : ' ', m->index, m->name,
+                  m->absolute ? " (absolute)" : "");
+    }
+    qtype_free(&qtype_list_MouseInfo, &list);
+}
+
+static void info_history(Hmp *h, const HmpArgs *a)
+{
+    for (guint i = 0; h->history && i < h->history->len; i++) {
+        hmp_print(h, "%u: '%s'\n", i, (char *)g_ptr_array_index(h->history, i));
+    }
+}
+
+static void info_memory_size(Hmp *h, const HmpArgs *a)
+{
+    QUERY(MemoryInfo, m, qmp_query_memory_size_summary);
+    hmp_print(h, "base memory: %" PRIu64 "\nplugged memory: %" PRIu64 "\n", m.base_memory, m.plugged_memory);
+}
+
+static void info_hotpluggable(Hmp *h, const HmpArgs *a)
+{
+    QUERY(HotpluggableCPUList, list, qmp_query_hotpluggable_cpus);
+    hmp_print(h, "Hotpluggable CPUs:\n");
+    for (size_t i = 0; i < list.n; i++) {
+        const QHotpluggableCPU *c = &list.at[i];
+        hmp_print(h, "  type: \"%s\"\n  vcpus_count: \"%" PRId64 "\"\n", c->type, c->vcpus_count);
+        if (c->qom_path) {
+            hmp_print(h, "  qom_path: \"%s\"\n", c->qom_path);
+        }
+        hmp_print(h, "  CPUInstance Properties:\n    socket-id: \"%" PRId64 "\"\n    core-id: \"%" PRId64
+                     "\"\n    thread-id: \"%" PRId64 "\"\n",
+                  c->props.socket_id, c->props.core_id, c->props.thread_id);
+    }
+    qtype_free(&qtype_list_HotpluggableCPU, &list);
+}
+
+const HmpCommand hmp_info_commands[] = {
+    {"block", "device:s?", "[device]", "show info of one block device or all block devices", info_block},
+    {"chardev", "", "", "show the character devices", info_chardev},
+    {"cpus", "", "", "show infos for each CPU", info_cpus},
+    {"history", "", "", "show the command line history", info_history},
+    {"hotpluggable-cpus", "", "", "show the places where CPUs are or can be", info_hotpluggable},
+    {"irq", "", "", "show the interrupt lines of the PICs", info_irq},
+    {"kvm", "", "", "show KVM information", info_kvm},
+    {"lapic", "apic-id:i?", "[apic-id]", "show local APIC state (default: that of the current CPU)", info_lapic},
+    {"mem", "", "", "show the active virtual memory mappings", info_mem},
+    {"memory_size_summary", "", "", "show the amount of memory in bytes", info_memory_size},
+    {"mice", "", "", "show which guest mouse is receiving events", info_mice},
+    {"mtree", "-f", "[-f]", "show the memory tree (-f: as the CPUs see it)", info_mtree},
+    {"name", "", "", "show the current VM name", info_name},
+    {"pci", "", "", "show PCI info", info_pci},
+    {"pic", "", "", "show interrupt controller state", info_pic},
+    {"qdm", "", "", "show the device models", info_qdm},
+    {"qom-tree", "path:s?", "[path]", "show the composition tree of objects", info_qom_tree},
+    {"qtree", "", "", "show the device tree", info_qtree},
+    {"ramblock", "", "", "show the blocks of guest memory", info_ramblock},
+    {"registers", "-a vcpu:i?", "[-a|vcpu]", "show the CPU registers (-a: of all CPUs)", info_registers},
+    {"roms", "", "", "show the ROMs that the CPUs see", info_roms},
+    {"status", "", "", "show the current VM status (running|paused)", info_status},
+    {"tlb", "", "", "show virtual to physical memory mappings", info_tlb},
+    {"uuid", "", "", "show the current VM UUID", info_uuid},
+    {"version", "", "", "show the version of the command set and the program", info_version},
+    {NULL},
+};

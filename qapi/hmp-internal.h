@@ -1,0 +1,70 @@
+/* Between the human monitor's files. */
+#ifndef QAPI_HMP_INTERNAL_H
+#define QAPI_HMP_INTERNAL_H
+
+#include "cpu/cpu.h"
+#include "qapi/hmp.h"
+
+typedef struct Hmp {                    /* a command being executed */
+    GString *out;                       /* what it prints; lines end in '\n' */
+    int cpu;                            /* index of the CPU that it looks at; the command `cpu` changes it */
+    const GPtrArray *history;           /* of lines, or NULL */
+} Hmp;
+
+/* Arguments as a command declares them: "name:type name:type? -x ...".
+ *   s   word, or "quoted text"      S   rest of the line
+ *   i   expression                  b   on or off
+ *   /   /Nfs format                 -x  flag
+ *   -x=name   flag that takes a word
+ * '?' behind the type: may be absent. */
+enum { HMP_ARGS_MAX = 8 };
+typedef struct HmpArg {
+    char name[20];
+    char type, letter;
+    bool given;
+    char *text;
+    int64_t number;
+} HmpArg;
+typedef struct HmpFormat { uint64_t count; char format; unsigned size; } HmpFormat;
+typedef struct HmpArgs {
+    HmpArg arg[HMP_ARGS_MAX];
+    unsigned n;
+    HmpFormat format;
+    bool in_expression;                 /* it was there that reading failed */
+} HmpArgs;
+const char *hmp_text(const HmpArgs *a, const char *name);               /* NULL: absent */
+int64_t hmp_number(const HmpArgs *a, const char *name, int64_t absent);
+bool hmp_flag(const HmpArgs *a, const char *name);                      /* of -x or b */
+
+typedef struct HmpCommand {
+    const char *name;                   /* "quit|q" */
+    const char *args;
+    const char *params, *help;
+    void (*run)(Hmp *h, const HmpArgs *args);
+} HmpCommand;
+extern const HmpCommand hmp_commands[], hmp_info_commands[];            /* name NULL ends */
+
+void hmp_run(Hmp *h, const char *line);
+void hmp_print(Hmp *h, const char *format, ...) G_GNUC_PRINTF(2, 3);
+void hmp_error(Hmp *h, GError *error);  /* "Error: ..." and frees it; NULL: nothing */
+Cpu *hmp_cpu(Hmp *h);                   /* with its state in sync; NULL, with a message, when there is none */
+/* What Tab offers for the word that ends at the end of `line`; caller frees. */
+GPtrArray *hmp_complete(const char *line, const char **word);
+
+/* $register, numbers, 'c', + - * / % & | ^ ~ ( ).  *text moves behind it.  False with a message. */
+bool hmp_expression(Hmp *h, const char **text, int64_t *value, GError **error);
+bool hmp_register(const CpuState *s, const char *name, uint64_t *value);
+
+/* Runs a QMP command with a typed struct and prints its error. */
+bool hmp_qmp(Hmp *h, const char *command, const void *args);
+
+/* hmp-memory.c */
+void hmp_x(Hmp *h, const HmpArgs *a);
+void hmp_xp(Hmp *h, const HmpArgs *a);
+void hmp_print_value(Hmp *h, const HmpArgs *a);
+void hmp_in(Hmp *h, const HmpArgs *a);
+void hmp_out(Hmp *h, const HmpArgs *a);
+void hmp_sum(Hmp *h, const HmpArgs *a);
+void hmp_gva2gpa(Hmp *h, const HmpArgs *a);
+
+#endif
