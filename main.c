@@ -193,6 +193,7 @@ int main(int argc, char **argv)
     loop_main();
     loop_lock();
     machine_init();
+    qmp_init();
     set_signals();
     if (!cmdline_parse(argc, argv, &exit_code) || !set_up(&exit_code)) {
         char_cleanup();
@@ -202,6 +203,7 @@ int main(int argc, char **argv)
         report(error, &exit_code);
     }
     daemon_ready();
+    qmp_start();
     while (runstate_poll(&exit_code)) {
         loop_iterate(true);
     }

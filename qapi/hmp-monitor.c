@@ -54,7 +54,7 @@ static void monitor_execute(void *arg, const char *line)
 static size_t monitor_can_receive(void *arg)
 {
     Monitor *m = arg;
-    return m->busy || output_full(&m->out) ? 0 : 512;
+    return !monitors_started || m->busy || output_full(&m->out) ? 0 : 512;
 }
 
 /* Without editing there is no echo, and only line ends mean something. */
@@ -160,6 +160,20 @@ bool hmp_monitor_new(Char *chr, bool editing, GError **error)
     }
     monitors = g_slist_append(monitors, m);
     return true;
+}
+
+void hmp_monitors_accept(void)
+{
+    for (GSList *l = monitors; l; l = l->next) {
+        char_accept(((Monitor *)l->data)->chr);
+    }
+}
+
+void hmp_monitors_flush(void)
+{
+    for (GSList *l = monitors; l; l = l->next) {
+        output_finish(&((Monitor *)l->data)->out);
+    }
 }
 
 void hmp_monitors_free(void)

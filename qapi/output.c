@@ -1,5 +1,7 @@
 #include "qapi/output.h"
 
+bool monitors_started;
+
 void output_init(Output *o, Char *chr)
 {
     o->chr = chr;
@@ -32,6 +34,13 @@ void output_flush(Output *o)
             return;
         }
     }
+    output_clear(o);
+}
+
+void output_finish(Output *o)
+{
+    output_flush(o);
+    char_write_all(o->chr, o->queue->data + o->done, o->queue->len - o->done);
     output_clear(o);
 }
 

@@ -7,6 +7,9 @@
 
 enum { OUTPUT_HIGH = 1 << 20 };         /* bytes from which on a monitor takes no more commands */
 
+/* Set by qmp_start: before, monitors greet and send events, and take no input. */
+extern bool monitors_started;
+
 typedef struct Output {
     Char *chr;
     GByteArray *queue;
@@ -18,6 +21,7 @@ void output_clear(Output *o);           /* forget what waits */
 void output_free(Output *o);
 void output_write(Output *o, const char *text, size_t len);
 void output_flush(Output *o);           /* from CharUser.writable */
+void output_finish(Output *o);          /* at exit: what waits goes to the back end's own queue */
 static inline bool output_full(const Output *o) { return o->queue->len - o->done > OUTPUT_HIGH; }
 
 #endif

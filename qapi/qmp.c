@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "qapi/dispatch.h"
 #include "qapi/events.h"
+#include "qapi/hmp.h"
 #include "qapi/output.h"
 
 typedef struct Monitor {
@@ -54,7 +55,7 @@ static void refuse(Monitor *m, const GError *error)
 static size_t monitor_can_receive(void *arg)
 {
     Monitor *m = arg;
-    return m->busy || output_full(&m->out) ? 0 : 4096;
+    return !monitors_started || m->busy || output_full(&m->out) ? 0 : 4096;
 }
 
 static void monitor_receive(void *arg, const uint8_t *buf, size_t len)
@@ -141,6 +142,23 @@ void qmp_monitors_free(void)
         char_detach(m->session.chr, m);
         monitor_free(m);
     }
+}
+
+void qmp_start(void)
+{
+    monitors_started = true;
+    for (GSList *l = monitors; l; l = l->next) {
+        char_accept(((Monitor *)l->data)->session.chr);
+    }
+    hmp_monitors_accept();
+}
+
+void qmp_flush(void)
+{
+    for (GSList *l = monitors; l; l = l->next) {
+        output_finish(&((Monitor *)l->data)->out);
+    }
+    hmp_monitors_flush();
 }
 
 /* ---- Events ---- */

@@ -18,4 +18,8 @@ void qmp_monitors_free(void);           /* at exit, before char_cleanup */
 /* Fill in what lower layers ask of the monitor: the event sink and run_events.  Before the machine is made. */
 void qmp_init(void);
 
+/* The machine is complete (or -preconfig waits): from now on monitors, human ones too, take commands. */
+void qmp_start(void);
+void qmp_flush(void);                   /* at exit: hand over what monitors still have to say */
+
 #endif

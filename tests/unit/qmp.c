@@ -90,6 +90,7 @@ static void setup(void)
     loop_lock();
     machine_init();
     qmp_init();
+    qmp_start();
     wire = wire_new("m0");
     ck_assert(qmp_monitor_new(&wire->base, false, NULL));
 }
