@@ -482,7 +482,8 @@ static void fdc_update(void *dev)
 static const Row rows[] = {
     CALC(sra, 1, 0, .ro = true, .get = sra, .bits = "DIR nWP nINDX HDSEL nTRK0 STEP nDRV2 INT", .doc = "Status A"),
     CALC(srb, 1, 1, .ro = true, .get = srb, .bits = "MOT0 MOT1 WE RDDATA WRDATA SEL0", .doc = "Status B"),
-    REG(Fdc, dor, 2, .rw = 0xff, .on_write = dor_write, .bits = "DSEL0 DSEL1 nRESET nDMAGATE MOT0 MOT1 MOT2 MOT3",
+    /* The pin's reset would leave 00; a machine without firmware starts with what firmware leaves. */
+    REG(Fdc, dor, 2, .rw = 0xff, .reset = DOR_NRESET | DOR_NDMAGATE, .on_write = dor_write, .bits = "DSEL0 DSEL1 nRESET nDMAGATE MOT0 MOT1 MOT2 MOT3",
         .doc = "Digital output"),
     REG(Fdc, tdr, 3, .rw = 0x03, .max = 3, .doc = "Tape drive"),
     CALC(msr, 1, 4, .ro = true, .get = msr, .bits = "BUSY0 BUSY1 BUSY2 BUSY3 CB NDMA DIO RQM", .doc = "Main status"),

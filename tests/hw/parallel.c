@@ -120,7 +120,7 @@ static Device *card(IsaBus *isa, const DeviceClass *class, const char *name, con
         ck_assert(device_set(d, name, value, &error));
     }
     if (!device_realize(d, isa->bus, &error)) {
-        *why = g_strdup(error->message);
+        *why = g_intern_string(error->message);
         device_free(d);
         return NULL;
     }
