@@ -103,6 +103,11 @@ bool floppy_on_cylinder(const Floppy *f, const FloppyFormat *format, unsigned cy
            (cylinder == f->track || (narrow && cylinder == f->track / 2u));
 }
 
+bool floppy_reads_at(const FloppyFormat *format, unsigned rate)
+{
+    return format->rate == rate || (format->rate == RATE_300K && rate == RATE_250K);
+}
+
 int64_t floppy_offset(const FloppyFormat *format, unsigned cylinder, unsigned head, unsigned sector)
 {
     return (int64_t)((cylinder * format->heads + head) * format->sectors + sector - 1) *

@@ -42,6 +42,9 @@ bool floppy_disk_changed(const Floppy *f);
 /* The cylinder number recorded where the head stands now; a 40-track medium in an 80-track drive answers to single and to
  * double steps. */
 bool floppy_on_cylinder(const Floppy *f, const FloppyFormat *format, unsigned cylinder);
+/* Whether the medium is read at that data rate.  Double density 5.25" media are at 250 kbit/s as well as at 300: the drive
+ * turns at the speed that was asked for. */
+bool floppy_reads_at(const FloppyFormat *format, unsigned rate);
 /* Byte offset in the image of a sector (from 1) that the format has. */
 int64_t floppy_offset(const FloppyFormat *format, unsigned cylinder, unsigned head, unsigned sector);
 /* Images have no room for deleted data marks: they last while the medium is in the drive. */

@@ -20,8 +20,8 @@ static uint8_t last_sector(const Fdc *s)
 /* Whether the medium can be read at all with this side, rate and encoding; ST1 otherwise. */
 static uint8_t medium_error(const Fdc *s, const FloppyFormat *format)
 {
-    bool readable =
-        format && format->rate == s->rate && s->side < format->heads && (s->fifo[0] & CMD_MFM);
+    bool readable = format && floppy_reads_at(format, s->rate) && s->side < format->heads &&
+                    (s->fifo[0] & CMD_MFM);
     return readable ? 0 : ST1_MA;
 }
 

@@ -741,6 +741,10 @@ START_TEST(double_step)
     COMMAND(0x4a, 0x00);
     result(7);
     ck_assert_uint_eq(res[3], 39);
+    out8(fdc, CCR, 2); /* a drive with two speeds */
+    COMMAND(0x4a, 0x00);
+    result(7);
+    ck_assert_uint_eq(res[0], 0);
 }
 END_TEST
 
