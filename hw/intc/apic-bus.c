@@ -3,13 +3,16 @@
 
 #include "core/loop.h"
 #include "hw/intc/i8259.h"
+#include "hw/platform.h"
 
 #define PAGE_SIZE 0x1000
+#define WINDOW_AT UINT64_C(0xfee00000)
 
 static struct {
     Device *pic;
     void (*eoi)(void *arg, uint8_t vector);
     void *eoi_arg;
+    Region *window;
 } bus;
 
 static Apic *apic_of(Cpu *c) { return c ? c->apic : NULL; }
@@ -20,6 +23,8 @@ void apic_bus_eoi(uint8_t vector)
 {
     if (bus.eoi) {
         bus.eoi(bus.eoi_arg, vector);
+    } else if (platform.eoi) {
+        platform.eoi(vector);
     }
 }
 
@@ -141,7 +146,7 @@ static void page_write(void *opaque, uint64_t at, unsigned size, uint64_t v)
     Apic *a = addressed();
 
     if (at >= PAGE_SIZE || !cpu_current()) {    /* no CPU writes: a device sends a message */
-        apic_send_msi(0xfee00000 | at, v);
+        apic_send_msi(WINDOW_AT | at, v);
     } else if (a) {
         apic_page_write(a, at, size, v);
     }
@@ -206,8 +211,22 @@ void apic_platform_install(Device *pic)
     cpu_platform.apic_reset = reset;
 }
 
+void apic_wire_pic(Irq *intr, Device *pic)
+{
+    apic_platform_install(pic);
+    platform.send_msi = apic_send_msi;
+    bus.window = apic_region();
+    region_map(space_root(space_memory()), bus.window, WINDOW_AT, 0);
+    irq_connect(intr, apic_pic_int, NULL, 0);
+}
+
 void apic_platform_remove(void)
 {
+    if (platform.send_msi == apic_send_msi) {
+        platform.send_msi = NULL;
+    }
+    region_free(bus.window);
+    bus.window = NULL;
     bool (*a20)(void) = cpu_platform.a20;
     cpu_platform = (CpuPlatform){.a20 = a20};
     bus.pic = NULL;

@@ -24,6 +24,8 @@ enum { LOWEST_VECTOR = 16 };            /* 0..15 cannot be sent or received (§1
 #define FASTEST_NS (20 * NS_PER_US)
 #define MESSAGE_BASE UINT64_C(0xfee00000)
 
+extern const DeviceClass apic_class;
+
 /* ---- Vectors ---- */
 
 static bool bit(const uint32_t *bits, unsigned n) { return bits[n / 32] >> n % 32 & 1; }
@@ -657,6 +659,19 @@ void apic_print(const Device *apic, GString *out)
     char *text = device_registers_text(apic);
     g_string_append(out, text);
     g_free(text);
+}
+
+Device *apic_new(Cpu *cpu, GError **error)
+{
+    Device *apic = device_new(&apic_class, NULL);
+
+    apic_set_cpu(apic, cpu);
+    if (!device_realize(apic, NULL, error)) {
+        cpu->apic = NULL;
+        device_free(apic);
+        return NULL;
+    }
+    return apic;
 }
 
 const DeviceClass apic_class = {

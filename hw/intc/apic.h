@@ -10,18 +10,23 @@
 
 enum { APIC_LINT0, APIC_LINT1 };
 
-/* Fill in cpu_platform's interrupt functions.  `pic` (may be NULL) answers the acknowledge for ExtINT, and is the only
- * interrupt controller of CPUs without an APIC: then the board wires its INT with apic_pic_int below. */
+/* Make the APIC of a CPU (its `apic` member) and bring it to life; owned by the machine (device_free).  NULL: *error. */
+Device *apic_new(Cpu *cpu, GError **error);
+/* The same in steps: which CPU's APIC `apic` is.  Before device_realize. */
+void apic_set_cpu(Device *apic, Cpu *cpu);
+
+/* The APICs here are the machine's (IRQCHIP_OFF): fill in cpu_platform's interrupt functions and platform.send_msi, show
+ * the window at FEE00000h, and wire the PIC: `intr`, its INT pin, to LINT0 of the boot CPU, its acknowledge to ExtINT.
+ * EOIs of level-triggered interrupts go to platform.eoi. */
+void apic_wire_pic(Irq *intr, Device *pic);
+
+/* The parts of it, for boards that wire otherwise: the functions; what INT calls, also for a boot CPU without an APIC (then
+ * it is INTR); and undoing, for tests and at exit. */
 void apic_platform_install(Device *pic);
-/* Undo, for tests and at exit. */
+void apic_pic_int(void *sink, unsigned line, bool level);
 void apic_platform_remove(void);
 
-/* The APIC that `apic` is: the CPU's, whose `apic` member it becomes.  Before device_realize. */
-void apic_set_cpu(Device *apic, Cpu *cpu);
-/* Wire the PIC's INT pin: to LINT0 of the boot CPU's APIC, or, when that CPU has none, to its INTR. */
-void apic_pic_int(void *sink, unsigned line, bool level);
-
-/* Whoever wants to know that a level-triggered interrupt was ended: the I/O APIC. */
+/* Who hears that a level-triggered interrupt was ended, instead of platform.eoi. */
 void apic_on_eoi(void (*fn)(void *arg, uint8_t vector), void *arg);
 
 /* The window at FEE00000h: each CPU sees its own registers; without a CPU (debugger, qtest) it is the first one's.

@@ -58,6 +58,15 @@ static void publish_routes(Ioapic *s)
     }
 }
 
+static void send(Ioapic *s, uint64_t address, uint32_t data)
+{
+    if (s->msi.send) {
+        msi_send(&s->msi, address, data);
+    } else if (platform.send_msi) {
+        platform.send_msi(address, data);
+    }
+}
+
 static void ioapic_update(void *dev)
 {
     Ioapic *s = dev;
@@ -74,7 +83,7 @@ static void ioapic_update(void *dev)
         }
         s->due &= ~(UINT32_C(1) << i);
         uint32_t data = message_data(rte);
-        msi_send(&s->msi, message_address(rte), level ? data : data & ~(UINT32_C(1) << 15));
+        send(s, message_address(rte), level ? data : data & ~(UINT32_C(1) << 15));
     }
     s->due = 0;
 }

@@ -1,7 +1,7 @@
 /* I/O APIC 82093AA: 24 interrupt pins turned into messages.
  *
- * Input lines 0..23 are INTIN0..23 (true: asserted); register space 0 is the window at FEC00000h; Msi "msi" is where its
- * messages go, the interrupt bus.  Main lock held. */
+ * Input lines 0..23 are INTIN0..23 (true: asserted); register space 0 is the window at FEC00000h; its
+ * messages are MSIs.  Main lock held. */
 #ifndef HW_INTC_IOAPIC_H
 #define HW_INTC_IOAPIC_H
 
@@ -9,6 +9,7 @@
 
 enum { IOAPIC_PINS = 24 };
 
+/* Where the messages go; without it they go to platform.send_msi. */
 void ioapic_connect(Device *ioapic, void (*send)(void *sink, uint64_t address, uint32_t data), void *sink);
 
 /* A local APIC has ended the level-triggered interrupt `vector` (broadcast of EOI). */

@@ -2,9 +2,11 @@
 #include "hw/intc/apic.h"
 
 #include "hw/intc/i8259.h"
+#include "hw/intc/ioapic.h"
+#include "hw/platform.h"
 #include "tests/hw/bench.h"
 
-extern const DeviceClass apic_class, isa_i8259_class;
+extern const DeviceClass apic_class, isa_i8259_class, ioapic_class;
 enum { ID = 0x20, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, ISR = 0x100, TMR = 0x180,
        IRR = 0x200, ESR = 0x280, ICR = 0x300, ICR_HIGH = 0x310, LVT_TIMER = 0x320, LVT_LINT0 = 0x350, LVT_LINT1 = 0x360,
        LVT_ERROR = 0x370, COUNT = 0x380, CURRENT = 0x390, DIVIDE = 0x3e0 };
@@ -313,6 +315,39 @@ START_TEST(messages)
 }
 END_TEST
 
+static Device *ioapic;
+static void forward_eoi(uint8_t vector) { ioapic_eoi(ioapic, vector); }
+
+/* As a board wires it: pin -> I/O APIC -> message -> local APIC -> EOI -> I/O APIC. */
+START_TEST(whole_chain)
+{
+    GError *error = NULL;
+    Cpu *c = cpu_new(NULL, 0, space_memory());
+    ck_assert_ptr_nonnull(apic_new(c, &error));
+    ioapic = bench_device(&ioapic_class, "");
+    pic = bench_device(&isa_i8259_class, "master=on");
+    apic_wire_pic(device_pin(pic, "int", 0), pic);
+    platform.eoi = forward_eoi;
+    mem_commit();
+    cpu_set_current(c);
+    space_store(space_memory(), 0xfee000f0, 4, 0x1ff);
+    out32(ioapic, 0, 0x10 + 2 * 9);
+    out32(ioapic, 0x10, 0x8071);        /* pin 9: level, vector 71, CPU 0 */
+    device_input(ioapic, 9, true);
+    ck_assert_int_eq(cpu_platform.interrupt(c), 0x71);
+    ck_assert_int_eq(cpu_platform.interrupt(c), -1);
+    space_store(space_memory(), 0xfee000b0, 4, 0);
+    ck_assert_int_eq(cpu_platform.interrupt(c), 0x71);  /* still asserted */
+    device_input(ioapic, 9, false);
+    space_store(space_memory(), 0xfee000b0, 4, 0);
+    ck_assert_int_eq(cpu_platform.interrupt(c), -1);
+    ck_assert_uint_eq(atomic_load(&c->events) & CPU_EVENT_INTR, 0);
+    cpu_set_current(NULL);
+    platform.eoi = NULL;
+    apic_platform_remove();
+}
+END_TEST
+
 START_TEST(x2apic)
 {
     uint64_t v;
@@ -356,4 +391,4 @@ END_TEST
 
 BENCH_MAIN("apic", CASE(reset_state), CASE(priorities), CASE(trigger_mode_and_eoi), CASE(timer_one_shot),
            CASE(timer_periodic), CASE(timer_deadline), CASE(ipis), CASE(logical), CASE(lowest_priority), CASE(errors),
-           CASE(pic_through_lint0), CASE(messages), CASE(x2apic), CASE(init_keeps_identity))
+           CASE(pic_through_lint0), CASE(messages), CASE(whole_chain), CASE(x2apic), CASE(init_keeps_identity))
