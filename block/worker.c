@@ -3,10 +3,11 @@
 #include <glib.h>
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 #include "core/coroutine.h"
 
-#define IDLE_EXIT (10 * G_TIME_SPAN_SECOND)
+enum { IDLE_EXIT = 10 }; /* seconds */
 
 typedef struct Work Work;
 struct Work { /* on the coroutine's stack */
@@ -20,8 +21,8 @@ typedef struct WorkList {
     Work *first, *last;
 } WorkList;
 
-static GMutex lock; /* for all of the following */
-static GCond work_came, work_ended;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for all of the following */
+static pthread_cond_t work_came, work_ended = PTHREAD_COND_INITIALIZER;
 static WorkList todo, done;
 static unsigned threads, idle, under_way;
 
@@ -56,10 +57,12 @@ static void reap_posted(void *arg)
 /* With the lock held; false: nothing came for a while. */
 static bool work_wait(void)
 {
-    gint64 until = g_get_monotonic_time() + IDLE_EXIT;
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_EXIT;
     idle++;
     while (!todo.first) {
-        if (!g_cond_wait_until(&work_came, &lock, until) && !todo.first) {
+        if (pthread_cond_timedwait(&work_came, &lock, &until) && !todo.first) {
             idle--;
             return false;
         }
@@ -70,26 +73,37 @@ static bool work_wait(void)
 
 static void *worker(void *arg)
 {
-    g_mutex_lock(&lock);
+    pthread_mutex_lock(&lock);
     while (work_wait()) {
         Work *w = list_pop(&todo);
-        g_mutex_unlock(&lock);
+        pthread_mutex_unlock(&lock);
         w->result = w->fn(w->arg);
-        g_mutex_lock(&lock);
+        pthread_mutex_lock(&lock);
         bool first = !done.first;
         list_add(&done, w);
-        g_cond_broadcast(&work_ended);
+        pthread_cond_broadcast(&work_ended);
         if (first) {
             loop_post(loop_main(), reap_posted, NULL);
         }
     }
     threads--;
-    g_mutex_unlock(&lock);
+    pthread_mutex_unlock(&lock);
     return arg;
+}
+
+static void use_monotonic_clock(void)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&work_came, &attr);
+    pthread_condattr_destroy(&attr);
 }
 
 static bool worker_start(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, use_monotonic_clock);
     /* Signals are for the main thread. */
     sigset_t all, before;
     pthread_t id;
@@ -121,7 +135,7 @@ int co_worker_run(int (*fn)(void *arg), void *arg)
     }
     Work w = {.fn = fn, .arg = arg, .co = co_self()};
     unsigned waiting = 0;
-    g_mutex_lock(&lock);
+    pthread_mutex_lock(&lock);
     for (Work *other = todo.first; other; other = other->next) {
         waiting++;
     }
@@ -129,31 +143,31 @@ int co_worker_run(int (*fn)(void *arg), void *arg)
         if (worker_start()) {
             threads++;
         } else if (!threads) { /* the host gives us no thread: block rather than fail */
-            g_mutex_unlock(&lock);
+            pthread_mutex_unlock(&lock);
             return fn(arg);
         }
     }
     list_add(&todo, &w);
     under_way++;
-    g_cond_signal(&work_came);
-    g_mutex_unlock(&lock);
+    pthread_cond_signal(&work_came);
+    pthread_mutex_unlock(&lock);
     co_yield ();
     return w.result;
 }
 
 bool worker_reap(bool wait)
 {
-    g_mutex_lock(&lock);
+    pthread_mutex_lock(&lock);
     bool any = under_way;
     while (wait && under_way && !done.first) {
-        g_cond_wait(&work_ended, &lock);
+        pthread_cond_wait(&work_ended, &lock);
     }
     for (Work *w; (w = list_pop(&done));) {
         under_way--;
-        g_mutex_unlock(&lock);
+        pthread_mutex_unlock(&lock);
         co_enter(w->co);
-        g_mutex_lock(&lock);
+        pthread_mutex_lock(&lock);
     }
-    g_mutex_unlock(&lock);
+    pthread_mutex_unlock(&lock);
     return any;
 }

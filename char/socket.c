@@ -35,6 +35,7 @@ typedef struct Socket {
     GArray *fds;     /* received, not taken */
     Timer redial;
     Dial *dial;
+    bool complained;    /* about a server that does not answer */
     char *local, *peer; /* names of this connection */
 } Socket;
 
@@ -69,6 +70,7 @@ static void unwatch(Watch **watch)
 static void socket_connected(Socket *s, int fd)
 {
     s->fd = fd;
+    s->complained = false;
     char_fd_nonblock(fd);
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     if (s->nodelay) {
@@ -327,6 +329,11 @@ static void dial_done(void *arg)
             socket_connected(s, d->fd);
             d->fd = -1;
         } else {
+            if (!s->complained) { /* once for each time that the server goes away */
+                warn_report("Unable to connect character device %s: %s", s->base.id,
+                            d->error->message);
+                s->complained = true;
+            }
             redial_in(s);
         }
     }
@@ -469,7 +476,11 @@ static char *socket_filename(const Char *c)
     const char *kind = s->telnet ? "telnet" : "tcp", *server = s->server ? ",server=on" : "";
     g_autofree char *text = address_text(&s->address);
     if (s->address.kind == ADDRESS_UNIX) {
-        return g_strdup_printf("%sunix:%s%s", s->fd < 0 ? "disconnected:" : "", text, server);
+        const char *space = !s->address.abstract ? ""
+                            : s->address.tight   ? ",abstract=on,tight=on"
+                                                 : ",abstract=on";
+        return g_strdup_printf("%sunix:%s%s%s", s->fd < 0 ? "disconnected:" : "", text, space,
+                               server);
     }
     if (s->fd >= 0 && *s->peer) {
         return g_strdup_printf("%s:%s%s <-> %s", kind, s->local, server, s->peer);

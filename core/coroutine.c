@@ -8,6 +8,7 @@
 #include "core/coroutine.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -55,19 +56,19 @@ struct Coroutine { /* lies at the top of its own stack */
 /* ---- Stacks ---- */
 
 enum { POOL_MAX = 64 };
-static GMutex pool_lock;
+static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
 static Coroutine *pool;
 static unsigned pool_count;
 
 static Coroutine *stack_get(void)
 {
-    g_mutex_lock(&pool_lock);
+    pthread_mutex_lock(&pool_lock);
     Coroutine *co = pool;
     if (co) {
         pool = co->next;
         pool_count--;
     }
-    g_mutex_unlock(&pool_lock);
+    pthread_mutex_unlock(&pool_lock);
     if (!co) {
         size_t guard = (size_t)sysconf(_SC_PAGESIZE);
         char *map = mmap(NULL, guard + CO_STACK_SIZE, PROT_NONE,
@@ -88,14 +89,14 @@ static void stack_put(Coroutine *co)
 #if defined(__SANITIZE_ADDRESS__)
     ASAN_UNPOISON_MEMORY_REGION(co->stack, (size_t)((char *)co - co->stack));
 #endif
-    g_mutex_lock(&pool_lock);
+    pthread_mutex_lock(&pool_lock);
     if (pool_count < POOL_MAX) {
         co->next = pool;
         pool = co;
         pool_count++;
         kept = true;
     }
-    g_mutex_unlock(&pool_lock);
+    pthread_mutex_unlock(&pool_lock);
     if (!kept) {
         size_t guard = (size_t)sysconf(_SC_PAGESIZE);
         munmap(co->stack - guard, guard + CO_STACK_SIZE);

@@ -408,7 +408,9 @@ START_TEST(inherited_and_abstract)
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     ck_assert_int_eq(connect(fd, (void *)&un, (socklen_t)(sizeof(sa_family_t) + 1 + strlen(name))),
                      0);
+    g_autofree char *filename = g_strdup_printf("unix:%s,abstract=on,tight=on,server=on", name);
     UNTIL(f->opened == 1);
+    named(c, filename);
     close(fd);
     close(pair[1]);
     front_free(c, f);
