@@ -1,6 +1,7 @@
 #include "core/json.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -375,6 +376,12 @@ static void write_value(json_object *value, bool pretty, unsigned depth, GString
     case json_type_string:
         write_string(json_object_get_string(value), (size_t)json_object_get_string_len(value), out);
         break;
+    case json_type_double:
+        if (!isfinite(json_object_get_double(value))) {
+            g_string_append(out, "null");               /* JSON has no infinity; 1e999 is one to json-c */
+            break;
+        }
+        /* fall through */
     default: g_string_append(out, json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
     }
 }

@@ -191,7 +191,7 @@ static bool read_enum(const QType *type, json_object *in, int *value, const Plac
         return true;
     }
     *value = 0;
-    g_autofree char *path = place_text(p->name ? &(Place){.name = p->name} : p);
+    g_autofree char *path = place_text(p && p->name ? &(Place){.name = p->name} : p);
     return error_fail(error, "Parameter '%s' does not accept value '%s'", path, s);
 }
 
