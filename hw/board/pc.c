@@ -101,6 +101,12 @@ void pc_gsi(void *unused, unsigned gsi, bool level)
     }
 }
 
+/* A local APIC, ours or the kernel's, ended a level-triggered interrupt. */
+static void pc_eoi(uint8_t vector)
+{
+    ioapic_eoi(pc.ioapic, vector);
+}
+
 static int pic_vector(Cpu *c)
 {
     return i8259_ack(pc.pic[0]);
@@ -163,6 +169,7 @@ bool pc_make_interrupts(GError **error)
     }
     if (has_apic) {
         region_map(space_root(space_memory()), device_region(pc.ioapic, 0, "ioapic", 0x1000), 0xfec00000, 0);
+        platform.eoi = pc_eoi;
     }
     Irq *intr = device_pin(pc.pic[0], "int", 0);
     if (has_apic && platform.irqchip == IRQCHIP_OFF) {
@@ -196,6 +203,20 @@ static void map_io(Device *d, unsigned space, const char *name, unsigned port, u
     region_map(space_root(space_io()), device_region(d, space, name, size), port, 0);
 }
 
+/* The HPET may take over the lines of timer and clock ("legacy replacement"): then the 8254 and the RTC are cut off.
+ * Otherwise whoever moved last has the line: these are edges. */
+static void timer_pin(void *unused, unsigned gsi, bool level)
+{
+    if (!pc.legacy_replaced) {
+        pc_gsi(NULL, gsi, level);
+    }
+}
+
+static void legacy_replaced(void *unused, unsigned line, bool level)
+{
+    pc.legacy_replaced = level;
+}
+
 static bool make_timer(GError **error)
 {
     pc.pit = board_device("isa-pit", "pit", NULL, NULL, error);
@@ -207,7 +228,7 @@ static bool make_timer(GError **error)
     if (!platform.kernel_pit) {         /* the kernel's timer takes ports 40h-43h and 61h */
         map_io(pc.pit, 0, "pit", 0x40, 4);
         map_io(pc.spk, 0, "pcspk", 0x61, 1);
-        irq_connect(device_pin(pc.pit, "out", 0), pc_gsi, NULL, 0);
+        irq_connect(device_pin(pc.pit, "out", 0), timer_pin, NULL, 0);
     }
     irq_connect(device_pin(pc.spk, "nmi", 0), nmi_pin, NULL, 0);
     return true;
@@ -252,7 +273,7 @@ static bool make_clock(GError **error)
     }
     machine.rtc = pc.rtc;
     map_io(pc.rtc, 0, "rtc", 0x70, 4);
-    irq_connect(device_pin(pc.rtc, "irq", 0), pc_gsi, NULL, 8);
+    irq_connect(device_pin(pc.rtc, "irq", 0), timer_pin, NULL, 8);
     return true;
 }
 
@@ -339,9 +360,12 @@ bool pc_make_hpet(GError **error)
         return false;
     }
     region_map(space_root(space_memory()), device_region(pc.hpet, 0, "hpet", 0x400), 0xfed00000, 0);
-    for (unsigned i = 0; i < PC_GSIS; i++) {
-        irq_connect(device_pin(pc.hpet, "irq", i), pc_gsi, NULL, i);
+    for (unsigned i = 0; i < PC_GSIS; i++) {            /* pin 2 of the I/O APIC is the timer's line */
+        irq_connect(device_pin(pc.hpet, "irq", i), pc_gsi, NULL, i == 2 ? 0 : i);
     }
+    irq_connect(device_pin(pc.hpet, "legacy", 0), pc_gsi, NULL, 0);
+    irq_connect(device_pin(pc.hpet, "legacy", 1), pc_gsi, NULL, 8);
+    irq_connect(device_pin(pc.hpet, "leg_rt", 0), legacy_replaced, NULL, 0);
     return true;
 }
 

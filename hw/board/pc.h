@@ -19,6 +19,7 @@ typedef struct PcBoard {
     Device *pic[2], *ioapic, *pit, *rtc, *dma[2], *i8042, *port92, *spk, *hpet;
     FwCfg *fw;
     Region *a20_alias;                  /* the odd megabyte above 1 MiB, folded back while A20 is off */
+    bool legacy_replaced;               /* the HPET has the lines of timer and clock */
     uint8_t a20_sources;                /* who wants A20 on: bit 0 port 92h, bit 1 keyboard controller */
 } PcBoard;
 extern PcBoard pc;
