@@ -6,30 +6,30 @@
 
 #include "core/error.h"
 
-/* The reader frames, json-c parses.  Framing counts brackets outside strings, so that the end of a value is known without
- * its meaning, and a malformed value is left behind as a whole.  Bytes go to json-c's incremental tokener as they come:
- * nothing is kept twice. */
+/* The reader frames, json-c parses.  Framing counts brackets outside strings, so that the end of a
+ * value is known without its meaning, and a malformed value is left behind as a whole.  Bytes go to
+ * json-c's incremental tokener as they come: nothing is kept twice. */
 
 typedef enum ReaderState {
-    READ_IDLE,          /* between values                                  */
-    READ_WORD,          /* a number or keyword at the outermost level      */
-    READ_BODY,          /* inside brackets                                 */
+    READ_IDLE, /* between values                                  */
+    READ_WORD, /* a number or keyword at the outermost level      */
+    READ_BODY, /* inside brackets                                 */
     READ_STRING,
-    READ_SKIP,          /* too much came: everything up to the next line   */
+    READ_SKIP, /* too much came: everything up to the next line   */
 } ReaderState;
 
 struct JsonReader {
     json_tokener *tokener;
     ReaderState state;
-    char quote;                         /* that the string began with */
-    bool escaped;                       /* the last byte of the string was a backslash */
-    unsigned word;                      /* length of the number or keyword so far */
+    char quote;    /* that the string began with */
+    bool escaped;  /* the last byte of the string was a backslash */
+    unsigned word; /* length of the number or keyword so far */
     unsigned braces, brackets;
     size_t size, tokens;
-    GString *feed;                      /* bytes for the tokener, single quotes replaced */
-    json_object *value;                 /* complete, as far as json-c is concerned */
+    GString *feed;      /* bytes for the tokener, single quotes replaced */
+    json_object *value; /* complete, as far as json-c is concerned */
     bool done;
-    char *failure;                      /* json-c refused; told at the end of the value */
+    char *failure; /* json-c refused; told at the end of the value */
 };
 
 static void reader_reset(JsonReader *r, ReaderState state)
@@ -92,12 +92,14 @@ static void reader_parse(JsonReader *r)
         while (n < 20 && at + n < r->feed->len && g_ascii_isalnum(r->feed->str[at + n])) {
             n++;
         }
-        r->failure = n ? g_strdup_printf("%s at '%.*s'", json_tokener_error_desc(code), (int)n, r->feed->str + at)
+        r->failure = n ? g_strdup_printf("%s at '%.*s'", json_tokener_error_desc(code), (int)n,
+                                         r->feed->str + at)
                        : g_strdup(json_tokener_error_desc(code));
     }
 }
 
-/* Bytes at the end of the feed that begin a UTF-8 sequence whose rest has not come: json-c wants sequences whole. */
+/* Bytes at the end of the feed that begin a UTF-8 sequence whose rest has not come: json-c wants
+ * sequences whole. */
 static size_t unfinished_tail(const GString *feed)
 {
     for (size_t n = 1; n <= 3 && n <= feed->len; n++) {
@@ -126,7 +128,7 @@ static void reader_flush(JsonReader *r)
 }
 static JsonResult reader_fail(JsonReader *r, ReaderState next, GError **error, const char *text)
 {
-    g_autofree char *copy = g_strdup(text);     /* it may belong to the value that goes */
+    g_autofree char *copy = g_strdup(text); /* it may belong to the value that goes */
     reader_reset(r, next);
     error_fail(error, "JSON parse error, %s", copy);
     return JSON_ERROR;
@@ -136,14 +138,14 @@ static JsonResult reader_finish(JsonReader *r, json_object **value, GError **err
 {
     bool word = r->state == READ_WORD;
     if (word) {
-        g_string_append_c(r->feed, ' ');        /* ends a number */
+        g_string_append_c(r->feed, ' '); /* ends a number */
     }
     reader_flush(r);
     if (word && !r->failure && !r->done) {
         r->failure = g_strdup("incomplete value");
     }
     if (word && r->failure && r->done) {
-        g_clear_pointer(&r->failure, g_free);   /* that blank */
+        g_clear_pointer(&r->failure, g_free); /* that blank */
     }
     if (r->failure || !r->done) {
         return reader_fail(r, READ_IDLE, error, r->failure ? r->failure : "premature EOI");
@@ -196,7 +198,7 @@ static const char *body_byte(JsonReader *r, char c)
     if (!word && !is_space(c) && !strchr("{}[]:,\"'", c)) {
         return "invalid character";
     }
-    if (!c || (g_ascii_isupper(c) && c != 'E')) {       /* json-c would take NaN and Infinity */
+    if (!c || (g_ascii_isupper(c) && c != 'E')) { /* json-c would take NaN and Infinity */
         return c ? "invalid keyword" : "invalid character";
     }
     if (!is_space(c) && !(word && r->word) && ++r->tokens > JSON_TOKENS_MAX) {
@@ -228,7 +230,8 @@ static const char *body_byte(JsonReader *r, char c)
     return NULL;
 }
 
-JsonResult json_reader_next(JsonReader *r, const char *buf, size_t len, size_t *at, json_object **value, GError **error)
+JsonResult json_reader_next(JsonReader *r, const char *buf, size_t len, size_t *at,
+                            json_object **value, GError **error)
 {
     *value = NULL;
     while (*at < len) {
@@ -245,7 +248,7 @@ JsonResult json_reader_next(JsonReader *r, const char *buf, size_t len, size_t *
             continue;
         }
         if (r->state == READ_WORD && !is_word(c)) {
-            return reader_finish(r, value, error);      /* c belongs to what follows */
+            return reader_finish(r, value, error); /* c belongs to what follows */
         }
         ++*at;
         if (++r->size > JSON_SIZE_MAX) {
@@ -275,11 +278,12 @@ bool json_parse(const char *text, json_object **value, GError **error)
     JsonReader *r = json_reader_new();
     size_t at = 0, len = strlen(text);
     JsonResult result = json_reader_next(r, text, len, &at, value, error);
-    if (result == JSON_MORE) {          /* a word or number that the end of the text completes */
+    if (result == JSON_MORE) { /* a word or number that the end of the text completes */
         result = json_reader_next(r, " ", 1, &(size_t){0}, value, error);
         if (result == JSON_MORE) {
             result = JSON_ERROR;
-            error_fail(error, "JSON parse error, %s", r->state == READ_IDLE ? "expecting value" : "premature EOI");
+            error_fail(error, "JSON parse error, %s",
+                       r->state == READ_IDLE ? "expecting value" : "premature EOI");
         }
     }
     while (result == JSON_VALUE && at < len) {
@@ -322,7 +326,8 @@ static void write_string(const char *s, size_t len, GString *out)
             }
             if (u >= 0x10000) {
                 u -= 0x10000;
-                g_string_append_printf(out, "\\u%04X\\u%04X", 0xd800 + (u >> 10), 0xdc00 + (u & 0x3ff));
+                g_string_append_printf(out, "\\u%04X\\u%04X", 0xd800 + (u >> 10),
+                                       0xdc00 + (u & 0x3ff));
             } else {
                 g_string_append_printf(out, "\\u%04X", u);
             }
@@ -347,7 +352,8 @@ static void write_value(json_object *value, bool pretty, unsigned depth, GString
     switch (json_object_get_type(value)) {
     case json_type_object:
         g_string_append_c(out, '{');
-        json_object_object_foreach(value, key, child) {
+        json_object_object_foreach(value, key, child)
+        {
             g_string_append(out, first ? "" : pretty ? "," : ", ");
             first = false;
             write_break(pretty, depth + 1, out);
@@ -378,7 +384,7 @@ static void write_value(json_object *value, bool pretty, unsigned depth, GString
         break;
     case json_type_double:
         if (!isfinite(json_object_get_double(value))) {
-            g_string_append(out, "null");               /* JSON has no infinity; 1e999 is one to json-c */
+            g_string_append(out, "null"); /* JSON has no infinity; 1e999 is one to json-c */
             break;
         }
         /* fall through */

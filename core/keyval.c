@@ -80,7 +80,9 @@ static bool parse_item(KeyVal *kv, const char **text, const char *implied, GErro
         }
         keyval_add(kv, g_strdup(implied), g_steal_pointer(&word));
     } else if (!key_valid(word)) {
-        return error_fail(error, *word ? "Invalid parameter '%s'" : "Expected parameter before '%s'", *word ? word : ",");
+        return error_fail(error,
+                          *word ? "Invalid parameter '%s'" : "Expected parameter before '%s'",
+                          *word ? word : ",");
     } else {
         keyval_add(kv, g_steal_pointer(&word), g_strdup("on"));
     }
@@ -146,7 +148,8 @@ static bool tree_add(json_object *tree, const char *key, const char *value, GErr
         at = child;
     }
     json_object *old;
-    if (json_object_object_get_ex(at, parts[i], &old) && json_object_is_type(old, json_type_object)) {
+    if (json_object_object_get_ex(at, parts[i], &old) &&
+        json_object_is_type(old, json_type_object)) {
         return error_fail(error, "Parameters '%s.*' used inconsistently", key);
     }
     json_object_object_add(at, parts[i], json_object_new_string(value));
@@ -158,7 +161,8 @@ static bool is_index(const char *key)
     return *key && strspn(key, "0123456789") == strlen(key) && strlen(key) < 6;
 }
 
-/* Objects whose keys are all numbers become lists.  Returns the object or the list that took its place. */
+/* Objects whose keys are all numbers become lists.  Returns the object or the list that took its
+ * place. */
 static json_object *tree_lists(json_object *tree, const char *path, GError **error)
 {
     if (!json_object_is_type(tree, json_type_object)) {
@@ -166,7 +170,8 @@ static json_object *tree_lists(json_object *tree, const char *path, GError **err
     }
     unsigned indices = 0, names = 0;
     json_object *out = json_object_new_object();
-    json_object_object_foreach(tree, key, child) {
+    json_object_object_foreach(tree, key, child)
+    {
         g_autofree char *inner = g_strdup_printf("%s%s%s", path, *path ? "." : "", key);
         json_object *converted = tree_lists(child, inner, error);
         if (!converted) {
@@ -221,7 +226,8 @@ json_object *keyval_tree(const KeyVal *kv, GError **error)
 static void flatten(json_object *value, const char *key, GHashTable *out)
 {
     if (json_object_is_type(value, json_type_object)) {
-        json_object_object_foreach(value, name, child) {
+        json_object_object_foreach(value, name, child)
+        {
             g_autofree char *inner = g_strdup_printf("%s%s%s", key, *key ? "." : "", name);
             flatten(child, inner, out);
         }
@@ -231,9 +237,10 @@ static void flatten(json_object *value, const char *key, GHashTable *out)
             flatten(json_object_array_get_idx(value, i), inner, out);
         }
     } else {
-        const char *text = json_object_is_type(value, json_type_boolean) ? (json_object_get_boolean(value) ? "on" : "off")
-                           : value                                        ? json_object_get_string(value)
-                                                                          : "";
+        const char *text = json_object_is_type(value, json_type_boolean)
+                               ? (json_object_get_boolean(value) ? "on" : "off")
+                           : value ? json_object_get_string(value)
+                                   : "";
         g_hash_table_insert(out, g_strdup(key), g_strdup(text));
     }
 }
@@ -287,7 +294,8 @@ bool keyval_size(const char *text, uint64_t unit, uint64_t *bytes)
     if (*end || (fraction > 0 && scale == 1)) {
         return false;
     }
-    unsigned __int128 product = (unsigned __int128)whole * scale + (uint64_t)(fraction * (double)scale);
+    unsigned __int128 product =
+        (unsigned __int128)whole * scale + (uint64_t)(fraction * (double)scale);
     if (product > UINT64_MAX) {
         return false;
     }

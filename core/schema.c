@@ -36,7 +36,7 @@ INTEGER(size, 8, .is_unsigned = true, .is_size = true)
 
 typedef struct Place {
     const struct Place *outer;
-    const char *name;   /* of a member; NULL: element `index` of a list */
+    const char *name; /* of a member; NULL: element `index` of a list */
     size_t index;
 } Place;
 
@@ -77,7 +77,8 @@ static bool fail_value(const Place *p, const char *expected, GError **error)
 
 /* ---- JSON in ---- */
 
-static bool read_value(const QType *type, json_object *in, void *value, bool text, const Place *p, GError **error);
+static bool read_value(const QType *type, json_object *in, void *value, bool text, const Place *p,
+                       GError **error);
 
 /* A string that C code can hold; the bytes are UTF-8 already. */
 static const char *read_string(json_object *in, const Place *p, GError **error)
@@ -117,10 +118,14 @@ static const char *range_name(const QType *type)
 {
     static const char *const names[2][4] = {{"int8_t", "int16_t", "int32_t", "int64_t"},
                                             {"uint8_t", "uint16_t", "uint32_t", "uint64_t"}};
-    return names[type->is_unsigned][type->size == 1 ? 0 : type->size == 2 ? 1 : type->size == 4 ? 2 : 3];
+    return names[type->is_unsigned][type->size == 1   ? 0
+                                    : type->size == 2 ? 1
+                                    : type->size == 4 ? 2
+                                                      : 3];
 }
 
-static bool read_int(const QType *type, json_object *in, void *value, bool text, const Place *p, GError **error)
+static bool read_int(const QType *type, json_object *in, void *value, bool text, const Place *p,
+                     GError **error)
 {
     JsonInt v;
     if (text && json_object_is_type(in, json_type_string)) {
@@ -128,7 +133,8 @@ static bool read_int(const QType *type, json_object *in, void *value, bool text,
         if (type->is_size) {
             v.negative = false;
             if (!keyval_size(s, 1, &v.u)) {
-                return fail_value(p, "a size value representible as a non-negative 64-bit integer", error);
+                return fail_value(p, "a size value representible as a non-negative 64-bit integer",
+                                  error);
             }
         } else if (!parse_int(s, &v)) {
             return fail_value(p, "integer", error);
@@ -153,7 +159,8 @@ static bool read_int(const QType *type, json_object *in, void *value, bool text,
 static bool read_bool(json_object *in, bool *value, bool text, const Place *p, GError **error)
 {
     if (text && json_object_is_type(in, json_type_string)) {
-        return options_bool(json_object_get_string(in), value) || fail_value(p, "'on' or 'off'", error);
+        return options_bool(json_object_get_string(in), value) ||
+               fail_value(p, "'on' or 'off'", error);
     }
     if (!json_object_is_type(in, json_type_boolean)) {
         return fail_type(p, "boolean", error);
@@ -180,7 +187,8 @@ static bool read_number(json_object *in, double *value, bool text, const Place *
     return true;
 }
 
-static bool read_enum(const QType *type, json_object *in, int *value, const Place *p, GError **error)
+static bool read_enum(const QType *type, json_object *in, int *value, const Place *p,
+                      GError **error)
 {
     const char *s = read_string(in, p, error);
     if (!s) {
@@ -195,7 +203,8 @@ static bool read_enum(const QType *type, json_object *in, int *value, const Plac
     return error_fail(error, "Parameter '%s' does not accept value '%s'", path, s);
 }
 
-static bool read_list(const QType *type, json_object *in, void *value, bool text, const Place *p, GError **error)
+static bool read_list(const QType *type, json_object *in, void *value, bool text, const Place *p,
+                      GError **error)
 {
     if (!json_object_is_type(in, json_type_array)) {
         return fail_type(p, "array", error);
@@ -204,14 +213,16 @@ static bool read_list(const QType *type, json_object *in, void *value, bool text
     for (size_t i = 0; i < n; i++) {
         void *element = qlist_add(value, type->element->size);
         Place here = {.outer = p, .index = i};
-        if (!read_value(type->element, json_object_array_get_idx(in, i), element, text, &here, error)) {
+        if (!read_value(type->element, json_object_array_get_idx(in, i), element, text, &here,
+                        error)) {
             return false;
         }
     }
     return true;
 }
 
-static bool read_member(const QMember *m, json_object *in, char *base, bool text, const Place *p, GError **error)
+static bool read_member(const QMember *m, json_object *in, char *base, bool text, const Place *p,
+                        GError **error)
 {
     Place here = {.outer = p, .name = m->name};
     json_object *child;
@@ -249,7 +260,8 @@ static bool has_member(const QType *type, const char *name)
     return false;
 }
 
-static bool read_struct(const QType *type, json_object *in, char *value, bool text, const Place *p, GError **error)
+static bool read_struct(const QType *type, json_object *in, char *value, bool text, const Place *p,
+                        GError **error)
 {
     if (!json_object_is_type(in, json_type_object)) {
         return fail_type(p, "object", error);
@@ -265,7 +277,8 @@ static bool read_struct(const QType *type, json_object *in, char *value, bool te
             return false;
         }
     }
-    json_object_object_foreach(in, key, child) {
+    json_object_object_foreach(in, key, child)
+    {
         if (has_member(type, key) || has_member(variant, key)) {
             continue;
         }
@@ -289,7 +302,8 @@ static bool branch_fits(const QType *type, json_object *in)
     case QKIND_STR:
     case QKIND_ENUM: return json_object_is_type(in, json_type_string);
     case QKIND_INT: return json_object_is_type(in, json_type_int);
-    case QKIND_NUMBER: return json_object_is_type(in, json_type_int) || json_object_is_type(in, json_type_double);
+    case QKIND_NUMBER:
+        return json_object_is_type(in, json_type_int) || json_object_is_type(in, json_type_double);
     case QKIND_BOOL: return json_object_is_type(in, json_type_boolean);
     case QKIND_NULL: return !in;
     case QKIND_STRUCT: return json_object_is_type(in, json_type_object);
@@ -298,12 +312,15 @@ static bool branch_fits(const QType *type, json_object *in)
     }
 }
 
-static bool read_alternate(const QType *type, json_object *in, char *value, bool text, const Place *p, GError **error)
+static bool read_alternate(const QType *type, json_object *in, char *value, bool text,
+                           const Place *p, GError **error)
 {
     for (unsigned i = 0; i < type->n_members; i++) {
         const QMember *m = &type->members[i];
-        bool scalar = m->type->kind != QKIND_STRUCT && m->type->kind != QKIND_LIST && m->type->kind != QKIND_NULL;
-        if (branch_fits(m->type, in) || (text && scalar && json_object_is_type(in, json_type_string))) {
+        bool scalar = m->type->kind != QKIND_STRUCT && m->type->kind != QKIND_LIST &&
+                      m->type->kind != QKIND_NULL;
+        if (branch_fits(m->type, in) ||
+            (text && scalar && json_object_is_type(in, json_type_string))) {
             *(int *)value = (int)i;
             return read_value(m->type, in, value + m->offset, text, p, error);
         }
@@ -312,7 +329,8 @@ static bool read_alternate(const QType *type, json_object *in, char *value, bool
     return error_fail(error, "Invalid parameter type for '%s', expected: %s", path, type->name);
 }
 
-static bool read_value(const QType *type, json_object *in, void *value, bool text, const Place *p, GError **error)
+static bool read_value(const QType *type, json_object *in, void *value, bool text, const Place *p,
+                       GError **error)
 {
     switch (type->kind) {
     case QKIND_STR: {
@@ -374,7 +392,8 @@ static void members_to_json(const QType *type, const void *value, json_object *o
     for (unsigned i = 0; i < type->n_members; i++) {
         const void *field = member_value(&type->members[i], value);
         if (field) {
-            json_object_object_add(out, type->members[i].name, qtype_to_json(type->members[i].type, field));
+            json_object_object_add(out, type->members[i].name,
+                                   qtype_to_json(type->members[i].type, field));
         }
     }
 }
@@ -389,14 +408,15 @@ static json_object *struct_to_json(const QType *type, const char *value)
     }
     json_object *rest = type->rest < 0 ? NULL : *(json_object *const *)(value + type->rest);
     if (rest) {
-        json_object_object_foreach(rest, key, child) {
+        json_object_object_foreach(rest, key, child)
+        {
             json_object_object_add(out, key, json_object_get(child));
         }
     }
     return out;
 }
 
-typedef struct List {                   /* what every generated list looks like */
+typedef struct List { /* what every generated list looks like */
     size_t n;
     char *at;
 } List;
@@ -404,7 +424,8 @@ typedef struct List {                   /* what every generated list looks like 
 json_object *qtype_to_json(const QType *type, const void *value)
 {
     switch (type->kind) {
-    case QKIND_STR: return json_object_new_string(*(char *const *)value ? *(char *const *)value : "");
+    case QKIND_STR:
+        return json_object_new_string(*(char *const *)value ? *(char *const *)value : "");
     case QKIND_INT: return int_to_json(type, value);
     case QKIND_BOOL: return json_object_new_boolean(*(const bool *)value);
     case QKIND_NUMBER: return json_object_new_double(*(const double *)value);
@@ -420,7 +441,8 @@ json_object *qtype_to_json(const QType *type, const void *value)
         const List *list = value;
         json_object *out = json_object_new_array();
         for (size_t i = 0; i < list->n; i++) {
-            json_object_array_add(out, qtype_to_json(type->element, list->at + i * type->element->size));
+            json_object_array_add(out,
+                                  qtype_to_json(type->element, list->at + i * type->element->size));
         }
         return out;
     }
@@ -511,7 +533,7 @@ char *qtype_hint(const QType *type)
 void *qlist_add(void *list_, size_t element_size)
 {
     List *list = list_;
-    if (!(list->n & (list->n - 1))) {   /* room doubles at each power of two */
+    if (!(list->n & (list->n - 1))) { /* room doubles at each power of two */
         list->at = g_realloc_n(list->at, list->n ? list->n * 2 : 1, element_size);
     }
     void *element = list->at + list->n++ * element_size;

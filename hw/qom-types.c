@@ -32,13 +32,13 @@ static const char *class_parent(const DeviceClass *class)
         return class->base->name;
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(bases); i++) {
-        if (class->bus && bases[i].bus && !strcmp(bases[i].bus, class->bus) && strcmp(bases[i].name, class->name) != 0) {
+        if (class->bus && bases[i].bus && !strcmp(bases[i].bus, class->bus) &&
+            strcmp(bases[i].name, class->name) != 0) {
             return bases[i].name;
         }
     }
     return "device";
 }
-
 
 static void char_types(QomTypeFn *fn, void *arg)
 {
@@ -64,7 +64,8 @@ void qom_types(QomTypeFn *fn, void *arg)
     }
     for (const MachineClass *const *m = machine_classes; *m; m++) {
         g_autofree char *name = g_strdup_printf("%s-machine", (*m)->name);
-        fn(arg, name, g_str_has_prefix((*m)->name, "pc-") ? "generic-pc-machine" : "machine", false);
+        fn(arg, name, g_str_has_prefix((*m)->name, "pc-") ? "generic-pc-machine" : "machine",
+           false);
     }
     g_autoptr(GPtrArray) models = model_list(NULL);
     for (unsigned i = 0; i < models->len; i++) {
@@ -75,7 +76,7 @@ void qom_types(QomTypeFn *fn, void *arg)
 
 typedef struct Parent {
     const char *name;
-    const char *parent;                 /* interned */
+    const char *parent; /* interned */
     bool found;
 } Parent;
 
@@ -115,7 +116,8 @@ bool qom_type_is(const char *name, const char *ancestor)
 bool qom_id_valid(const char *id)
 {
     return g_ascii_isalpha(*id) &&
-           strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == strlen(id);
+           strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") ==
+               strlen(id);
 }
 
 static const DeviceClass *class_for_user(const char *driver, GError **error)
@@ -141,7 +143,8 @@ static bool bus_for_user(const DeviceClass *class, const char *name, Bus **bus, 
         return error_fail(error, "Bus '%s' not found", name);
     }
     if (name && (!class->bus || strcmp((*bus)->class->type, class->bus) != 0)) {
-        return error_fail(error, "Device '%s' can't go on %s bus", class->name, (*bus)->class->type);
+        return error_fail(error, "Device '%s' can't go on %s bus", class->name,
+                          (*bus)->class->type);
     }
     if (class->bus && !*bus) {
         return error_fail(error, "No '%s' bus found for device '%s'", class->bus, class->name);
@@ -161,9 +164,12 @@ static bool bus_for_user(const DeviceClass *class, const char *name, Bus **bus, 
 static bool set_properties(Device *d, json_object *props, GError **error)
 {
     if (props) {
-        json_object_object_foreach(props, key, value) {
-            if (json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array)) {
-                return error_fail(error, "Invalid parameter type for '%s', expected: a plain value", key);
+        json_object_object_foreach(props, key, value)
+        {
+            if (json_object_is_type(value, json_type_object) ||
+                json_object_is_type(value, json_type_array)) {
+                return error_fail(error, "Invalid parameter type for '%s', expected: a plain value",
+                                  key);
             }
             const char *text = json_object_is_type(value, json_type_boolean)
                                    ? (json_object_get_boolean(value) ? "on" : "off")
@@ -176,7 +182,8 @@ static bool set_properties(Device *d, json_object *props, GError **error)
     return true;
 }
 
-Device *qom_device_add(const char *driver, const char *bus_name, const char *id, json_object *props, GError **error)
+Device *qom_device_add(const char *driver, const char *bus_name, const char *id, json_object *props,
+                       GError **error)
 {
     Bus *bus;
     const DeviceClass *class = class_for_user(driver, error);
@@ -184,7 +191,9 @@ Device *qom_device_add(const char *driver, const char *bus_name, const char *id,
         return NULL;
     }
     if (id && !qom_id_valid(id)) {
-        error_fail(error, "Parameter 'id' expects an identifier: a letter, then letters, digits, '-', '.', '_'; not '%s'",
+        error_fail(error,
+                   "Parameter 'id' expects an identifier: a letter, then letters, digits, '-', "
+                   "'.', '_'; not '%s'",
                    id);
         return NULL;
     }

@@ -7,8 +7,13 @@
 #include "core/options.h"
 #include "hw/machine.h"
 
-static const char *const containers[] = {"/", "/backend", "/chardevs", "/objects", "/machine/peripheral",
-                                         "/machine/peripheral-anon", "/machine/unattached"};
+static const char *const containers[] = {"/",
+                                         "/backend",
+                                         "/chardevs",
+                                         "/objects",
+                                         "/machine/peripheral",
+                                         "/machine/peripheral-anon",
+                                         "/machine/unattached"};
 
 /* ---- Walking all objects ---- */
 
@@ -108,7 +113,8 @@ bool qom_find(const char *path, QomNode *node, GError **error)
     if (f.hits > 1) {
         return error_fail(error, "Path '%s' is ambiguous", path);
     }
-    return f.hits ? true : error_fail_class(error, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", path);
+    return f.hits ? true
+                  : error_fail_class(error, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", path);
 }
 
 const char *qom_type(const QomNode *node)
@@ -143,7 +149,8 @@ char *qom_path(const QomNode *node)
     case QOM_PART: return g_strdup_printf("%s/%s", node->dev->path, node->part->name);
     case QOM_CPU: return g_strdup(node->cpu->path);
     case QOM_BUS:
-        return g_strdup_printf("%s/%s", node->bus->parent ? node->bus->parent->path : "/machine", node->bus->name);
+        return g_strdup_printf("%s/%s", node->bus->parent ? node->bus->parent->path : "/machine",
+                               node->bus->name);
     case QOM_CHAR: return g_strdup_printf("/chardevs/%s", char_id(node->chr));
     }
     g_assert_not_reached();
@@ -166,7 +173,8 @@ static json_object *text_value(const Row *r, const char *text)
         n = g_ascii_strtoull(text, &end, 0);
         return *end ? json_object_new_string(text) : json_object_new_uint64(n & size_mask(r->size));
     case TYPE_INT: return json_object_new_int64(g_ascii_strtoll(text, NULL, 0));
-    case TYPE_SIZE: return keyval_size(text, 1, &n) ? json_object_new_uint64(n) : json_object_new_string(text);
+    case TYPE_SIZE:
+        return keyval_size(text, 1, &n) ? json_object_new_uint64(n) : json_object_new_string(text);
     default: return json_object_new_string(text);
     }
 }
@@ -179,7 +187,8 @@ static const char *property_type(const Row *r)
     case TYPE_NET:
     case TYPE_AUDIO: return "str";
     case TYPE_LINK: {
-        g_autofree char *type = g_strdup_printf("link<%s>", r->names && r->names[0] ? r->names[0] : "object");
+        g_autofree char *type =
+            g_strdup_printf("link<%s>", r->names && r->names[0] ? r->names[0] : "object");
         return g_intern_string(type);
     }
     default: return row_type_name(r);
@@ -234,7 +243,7 @@ void qom_class_properties(const DeviceClass *class, bool all, QomPropertyFn *fn,
 typedef struct Children {
     const char *parent;
     Emit *e;
-    const char *want;                   /* only this one, into *found */
+    const char *want; /* only this one, into *found */
     QomNode *found;
 } Children;
 
@@ -242,8 +251,9 @@ static bool list_child(void *arg, const char *path, const QomNode *node)
 {
     Children *c = arg;
     size_t n = strlen(c->parent);
-    n = n == 1 ? 0 : n;                 /* the root's path is a slash itself */
-    if (strncmp(path, c->parent, n) != 0 || path[n] != '/' || !path[n + 1] || strchr(path + n + 1, '/')) {
+    n = n == 1 ? 0 : n; /* the root's path is a slash itself */
+    if (strncmp(path, c->parent, n) != 0 || path[n] != '/' || !path[n + 1] ||
+        strchr(path + n + 1, '/')) {
         return false;
     }
     if (!c->want) {
@@ -335,13 +345,15 @@ static json_object *row_value(const Row *r, const void *base, const char *text)
 
 static json_object *device_value(const Device *d, const char *property)
 {
-    if (!strcmp(property, "realized") || !strcmp(property, "hotplugged") || !strcmp(property, "hotpluggable")) {
+    if (!strcmp(property, "realized") || !strcmp(property, "hotplugged") ||
+        !strcmp(property, "hotpluggable")) {
         return json_object_new_boolean(property[0] == 'r'   ? d->realized
                                        : property[7] == 'g' ? d->hotplugged
                                                             : d->class->hotpluggable);
     }
     if (!strcmp(property, "parent_bus")) {
-        g_autofree char *path = d->bus ? qom_path(&(QomNode){.kind = QOM_BUS, .bus = d->bus}) : g_strdup("");
+        g_autofree char *path =
+            d->bus ? qom_path(&(QomNode){.kind = QOM_BUS, .bus = d->bus}) : g_strdup("");
         return json_object_new_string(path);
     }
     Lookup l = {.name = property};
@@ -458,7 +470,9 @@ bool qom_set(const QomNode *node, const char *property, json_object *value, GErr
         }
     }
     qom_properties(node, same_name, &l);
-    return error_fail(error, l.base ? "Insufficient permission to perform this operation on property '%s.%s'"
-                                    : "Property '%s.%s' not found",
+    return error_fail(error,
+                      l.base
+                          ? "Insufficient permission to perform this operation on property '%s.%s'"
+                          : "Property '%s.%s' not found",
                       qom_type(node), property);
 }

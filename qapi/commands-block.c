@@ -83,7 +83,8 @@ static Drive *find_drive(const char *device, const char *id, GError **error)
         d = w.found;
     }
     if (!d) {
-        error_fail_class(error, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", device ? device : id);
+        error_fail_class(error, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found",
+                         device ? device : id);
     }
     return d;
 }
@@ -107,7 +108,8 @@ bool qmp_blockdev_change_medium(const BlockdevChangeMediumArgs *args, void *ret,
     Drive *d = find_drive(args->device, args->id, error);
     return d && check_removable(d, error) &&
            drive_change_medium(d, args->filename, args->format,
-                               args->has_read_only_mode ? modes[args->read_only_mode] : READONLY_RETAIN,
+                               args->has_read_only_mode ? modes[args->read_only_mode]
+                                                        : READONLY_RETAIN,
                                args->has_force && args->force, error);
 }
 
@@ -126,8 +128,9 @@ static void io_error(Drive *d, bool write, const char *action, bool nospace, con
     DriveState s = {0};
     drive_state(d, &s);
     int a = qtype_enum_find(&qtype_BlockErrorAction, action);
-    event_block_io_error(drive_id(d), s.node_name, write ? Q_IO_OPERATION_TYPE_WRITE : Q_IO_OPERATION_TYPE_READ,
-                         a < 0 ? Q_BLOCK_ERROR_ACTION_REPORT : (QBlockErrorAction)a, true, nospace, reason);
+    event_block_io_error(
+        drive_id(d), s.node_name, write ? Q_IO_OPERATION_TYPE_WRITE : Q_IO_OPERATION_TYPE_READ,
+        a < 0 ? Q_BLOCK_ERROR_ACTION_REPORT : (QBlockErrorAction)a, true, nospace, reason);
 }
 
 void qapi_block_events_init(void)

@@ -30,10 +30,12 @@ bool qmp_query_chardev_backends(const void *args, QChardevBackendInfoList *ret, 
     return true;
 }
 
-/* The members of a ChardevBackend as the options of -chardev: addresses lose their wrapping, some names differ. */
+/* The members of a ChardevBackend as the options of -chardev: addresses lose their wrapping, some
+ * names differ. */
 static void add_options(json_object *object, const char *prefix, GHashTable *options)
 {
-    json_object_object_foreach(object, key, value) {
+    json_object_object_foreach(object, key, value)
+    {
         json_object *inner;
         if (json_object_is_type(value, json_type_object)) {
             bool local = !strcmp(key, "local");
@@ -43,15 +45,16 @@ static void add_options(json_object *object, const char *prefix, GHashTable *opt
             }
             continue;
         }
-        const char *name = !strcmp(key, "in")                               ? "input-path"
+        const char *name = !strcmp(key, "in")                              ? "input-path"
                            : !strcmp(key, "out") || !strcmp(key, "device") ? "path"
-                           : !strcmp(key, "str")                            ? "fd"
-                                                                            : key;
+                           : !strcmp(key, "str")                           ? "fd"
+                                                                           : key;
         if (!strcmp(prefix, "local")) {
             name = !strcmp(key, "host") ? "localaddr" : !strcmp(key, "port") ? "localport" : key;
         }
-        const char *text = json_object_is_type(value, json_type_boolean) ? (json_object_get_boolean(value) ? "on" : "off")
-                                                                         : json_object_get_string(value);
+        const char *text = json_object_is_type(value, json_type_boolean)
+                               ? (json_object_get_boolean(value) ? "on" : "off")
+                               : json_object_get_string(value);
         options_set(options, name, text);
     }
 }
@@ -63,7 +66,7 @@ bool qmp_chardev_add(const ChardevAddArgs *args, QChardevReturn *ret, GError **e
     const char *kind = qtype_enum_name(&qtype_ChardevBackendKind, args->backend.type);
     json_object *backend = qtype_to_json(&qtype_ChardevBackend, &args->backend), *data;
     if (args->backend.type == Q_CHARDEV_BACKEND_KIND_SOCKET) {
-        options_set(options, "server", "on");           /* QMP's defaults differ from those of -chardev */
+        options_set(options, "server", "on"); /* QMP's defaults differ from those of -chardev */
         options_set(options, "wait", "off");
         const QChardevSocket *s = &args->backend.u.socket.data;
         if (s->has_server && !s->server) {
@@ -76,7 +79,8 @@ bool qmp_chardev_add(const ChardevAddArgs *args, QChardevReturn *ret, GError **e
     json_object_put(backend);
     Char *c = char_new(kind, args->id, options, &why);
     if (!c) {
-        return error_fail(error, char_find(args->id) ? "%s%s%s" : "Failed to add chardev '%s': %s%s",
+        return error_fail(error,
+                          char_find(args->id) ? "%s%s%s" : "Failed to add chardev '%s': %s%s",
                           char_find(args->id) ? "" : args->id, why->message, "");
     }
     g_autofree char *name = char_filename(c);
@@ -149,7 +153,8 @@ bool qmp_ringbuf_read(const RingbufReadArgs *args, char **ret, GError **error)
     size_t n = MIN((uint64_t)args->size, char_ringbuf_count(c));
     g_autofree uint8_t *bytes = g_malloc(n + 1);
     n = char_ringbuf_read(c, bytes, n);
-    *ret = args->has_format && args->format == Q_DATA_FORMAT_BASE64 ? g_base64_encode(bytes, n)
-                                                                    : g_utf8_make_valid((char *)bytes, (gssize)n);
+    *ret = args->has_format && args->format == Q_DATA_FORMAT_BASE64
+               ? g_base64_encode(bytes, n)
+               : g_utf8_make_valid((char *)bytes, (gssize)n);
     return true;
 }

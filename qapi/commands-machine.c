@@ -19,7 +19,8 @@ bool qmp_query_uuid(const void *args, QUuidInfo *ret, GError **error)
 {
     GString *text = g_string_new(NULL);
     for (unsigned i = 0; i < sizeof(machine.uuid); i++) {
-        g_string_append_printf(text, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", machine.uuid[i]);
+        g_string_append_printf(text, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+                               machine.uuid[i]);
     }
     ret->UUID = g_string_free(text, FALSE);
     return true;
@@ -83,7 +84,8 @@ bool qmp_query_hotpluggable_cpus(const void *args, QHotpluggableCPUList *ret, GE
 
 bool qmp_query_cpu_definitions(const void *args, QCpuDefinitionInfoList *ret, GError **error)
 {
-    ModelEnv env = {.supported = accel ? accel->supported_cpuid : NULL, .kvm = accel && !strcmp(accel->name, "kvm"),
+    ModelEnv env = {.supported = accel ? accel->supported_cpuid : NULL,
+                    .kvm = accel && !strcmp(accel->name, "kvm"),
                     .topology = {1, 1, 1, 1}};
     g_autoptr(GPtrArray) models = model_list(accel ? &env : NULL);
     for (unsigned i = 0; i < models->len; i++) {
@@ -115,7 +117,8 @@ bool qmp_query_machines(const void *args, QMachineInfoList *ret, GError **error)
         info->alias = g_strdup(m->alias);
         info->has_is_default = info->is_default = m->is_default;
         info->cpu_max = m->max_cpus;
-        info->default_cpu_type = m->default_cpu ? g_strdup_printf("%s-x86_64-cpu", m->default_cpu) : NULL;
+        info->default_cpu_type =
+            m->default_cpu ? g_strdup_printf("%s-x86_64-cpu", m->default_cpu) : NULL;
         info->default_ram_id = g_strdup(m->default_cpu ? "pc.ram" : "ram");
     }
     return true;
@@ -151,8 +154,9 @@ static bool save_memory(Cpu *c, int64_t from, int64_t size, const char *path, GE
         uint8_t page[4096];
         size_t n = MIN(left, sizeof(page) - (at & (sizeof(page) - 1)));
         if (c ? !debug_read(c, at, page, n) : !space_peek(space_memory(), at, page, n)) {
-            ok = error_fail(error, c ? "Invalid addr 0x%016" PRIx64 "/size %" PRId64 " specified"
-                                     : "No memory at physical address 0x%016" PRIx64 " (size %" PRId64 ")",
+            ok = error_fail(error,
+                            c ? "Invalid addr 0x%016" PRIx64 "/size %" PRId64 " specified"
+                              : "No memory at physical address 0x%016" PRIx64 " (size %" PRId64 ")",
                             c ? (uint64_t)from : at, size);
         } else if (fwrite(page, 1, n, f) != n) {
             ok = error_fail_errno(error, errno, "Could not write '%s'", path);

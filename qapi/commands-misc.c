@@ -46,7 +46,8 @@ bool qmp_query_events(const void *args, QEventInfoList *ret, GError **error)
 
 bool qmp_quit(const void *args, void *ret, GError **error)
 {
-    run_actions.shutdown = SHUTDOWN_POWEROFF;           /* -no-shutdown is for the guest's wish, not for this */
+    run_actions.shutdown =
+        SHUTDOWN_POWEROFF; /* -no-shutdown is for the guest's wish, not for this */
     machine_request_shutdown(CAUSE_HOST_QMP_QUIT);
     return true;
 }
@@ -73,7 +74,8 @@ bool qmp_query_yank(const void *args, QYankInstanceList *ret, GError **error)
 
 bool qmp_yank(const YankArgs *args, void *ret, GError **error)
 {
-    return !args->instances.n || error_fail_class(error, ERROR_DEVICE_NOT_FOUND, "Instance not found");
+    return !args->instances.n ||
+           error_fail_class(error, ERROR_DEVICE_NOT_FOUND, "Instance not found");
 }
 
 /* ---- Descriptors that clients hand over ---- */
@@ -128,8 +130,10 @@ bool qmp_remove_fd(const RemoveFdArgs *args, void *ret, GError **error)
     if (fdset_remove(args->fdset_id, args->has_fd ? (int)args->fd : -1)) {
         return true;
     }
-    g_autofree char *fd = args->has_fd ? g_strdup_printf(", fd:%" G_GINT64_FORMAT, args->fd) : g_strdup("");
-    return error_fail(error, "File descriptor named 'fdset-id:%" G_GINT64_FORMAT "%s' not found", args->fdset_id, fd);
+    g_autofree char *fd =
+        args->has_fd ? g_strdup_printf(", fd:%" G_GINT64_FORMAT, args->fd) : g_strdup("");
+    return error_fail(error, "File descriptor named 'fdset-id:%" G_GINT64_FORMAT "%s' not found",
+                      args->fdset_id, fd);
 }
 
 static void list_fd(void *arg, int64_t set, int fd, const char *opaque)

@@ -77,7 +77,8 @@ static bool not_found(const char *type, GError **error)
     return error_fail_class(error, ERROR_DEVICE_NOT_FOUND, "Class '%s' not found", type);
 }
 
-bool qmp_qom_list_properties(const QomListPropertiesArgs *args, QObjectPropertyInfoList *ret, GError **error)
+bool qmp_qom_list_properties(const QomListPropertiesArgs *args, QObjectPropertyInfoList *ret,
+                             GError **error)
 {
     const DeviceClass *class = device_class_find(args->typename);
     if (!class && !qom_type_exists(args->typename)) {
@@ -91,12 +92,14 @@ bool qmp_qom_list_properties(const QomListPropertiesArgs *args, QObjectPropertyI
     return true;
 }
 
-bool qmp_device_list_properties(const DeviceListPropertiesArgs *args, QObjectPropertyInfoList *ret, GError **error)
+bool qmp_device_list_properties(const DeviceListPropertiesArgs *args, QObjectPropertyInfoList *ret,
+                                GError **error)
 {
     const DeviceClass *class = device_class_find(args->typename);
     if (!class) {
         if (!qom_type_exists(args->typename)) {
-            return error_fail_class(error, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", args->typename);
+            return error_fail_class(error, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found",
+                                    args->typename);
         }
         return qom_type_is(args->typename, "device") ||
                error_fail(error, "Parameter 'typename' expects device");
@@ -122,7 +125,8 @@ bool device_add(GHashTable *options, GError **error)
 {
     GHashTableIter iter;
     gpointer key, value;
-    const char *driver = g_hash_table_lookup(options, "driver"), *bus = g_hash_table_lookup(options, "bus");
+    const char *driver = g_hash_table_lookup(options, "driver"),
+               *bus = g_hash_table_lookup(options, "bus");
     const char *id = g_hash_table_lookup(options, "id");
     if (!driver) {
         return error_fail(error, "Parameter 'driver' is missing");

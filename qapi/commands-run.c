@@ -46,7 +46,8 @@ bool qmp_system_wakeup(const void *args, void *ret, GError **error)
 }
 
 /* RunActions' enumerations follow the schema's. */
-_Static_assert((int)PANIC_NONE == (int)Q_PANIC_ACTION_NONE && (int)WATCHDOG_NMI == (int)Q_WATCHDOG_ACTION_INJECT_NMI &&
+_Static_assert((int)PANIC_NONE == (int)Q_PANIC_ACTION_NONE &&
+                   (int)WATCHDOG_NMI == (int)Q_WATCHDOG_ACTION_INJECT_NMI &&
                    (int)SHUTDOWN_PAUSE == (int)Q_SHUTDOWN_ACTION_PAUSE &&
                    (int)REBOOT_SHUTDOWN == (int)Q_REBOOT_ACTION_SHUTDOWN,
                "RunActions follows the schema");

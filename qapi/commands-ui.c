@@ -6,8 +6,10 @@
 #include "ui/console.h"
 #include "ui/input.h"
 
-_Static_assert((int)KEY_CODES == (int)Q_Q_KEY_CODE__MAX && (int)KEY_RET == (int)Q_Q_KEY_CODE_RET, "keys follow the schema");
-_Static_assert((int)BUTTON_WHEEL_RIGHT == (int)Q_INPUT_BUTTON_WHEEL_RIGHT, "buttons follow the schema");
+_Static_assert((int)KEY_CODES == (int)Q_Q_KEY_CODE__MAX && (int)KEY_RET == (int)Q_Q_KEY_CODE_RET,
+               "keys follow the schema");
+_Static_assert((int)BUTTON_WHEEL_RIGHT == (int)Q_INPUT_BUTTON_WHEEL_RIGHT,
+               "buttons follow the schema");
 
 /* The screen that `device` (id or path; NULL: the first) and `head` mean. */
 static Console *find_console(const char *device, int64_t head, GError **error)
@@ -38,7 +40,8 @@ bool qmp_screendump(const ScreendumpArgs *args, void *ret, GError **error)
         return error_fail(error, "'head' must be specified together with 'device'");
     }
     Console *c = find_console(args->device, args->has_head ? args->head : 0, error);
-    const char *format = args->has_format ? qtype_enum_name(&qtype_ImageFormat, args->format) : "ppm";
+    const char *format =
+        args->has_format ? qtype_enum_name(&qtype_ImageFormat, args->format) : "ppm";
     return c && console_screendump(c, args->filename, format, error);
 }
 
@@ -48,9 +51,12 @@ static bool key_of(const QKeyValue *v, KeyCode *key, GError **error)
         *key = (KeyCode)v->u.qcode.data;
         return true;
     }
-    int k = v->u.number.data < 0 || v->u.number.data > 0xffff ? -1 : key_from_number((unsigned)v->u.number.data);
+    int k = v->u.number.data < 0 || v->u.number.data > 0xffff
+                ? -1
+                : key_from_number((unsigned)v->u.number.data);
     if (k < 0) {
-        return error_fail(error, "Parameter 'data' expects the number of a key, not %" G_GINT64_FORMAT,
+        return error_fail(error,
+                          "Parameter 'data' expects the number of a key, not %" G_GINT64_FORMAT,
                           v->u.number.data);
     }
     *key = (KeyCode)k;
@@ -68,7 +74,8 @@ bool qmp_send_key(const SendKeyArgs *args, void *ret, GError **error)
     if (args->has_hold_time && (args->hold_time < 0 || args->hold_time > 3600 * 1000)) {
         return error_fail(error, "Parameter 'hold-time' expects milliseconds from 0 to 3600000");
     }
-    return input_send_keys(keys, (unsigned)args->keys.n, args->has_hold_time ? (unsigned)args->hold_time : 0) ||
+    return input_send_keys(keys, (unsigned)args->keys.n,
+                           args->has_hold_time ? (unsigned)args->hold_time : 0) ||
            error_fail(error, "Too many keys are waiting to be typed");
 }
 

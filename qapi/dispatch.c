@@ -42,8 +42,9 @@ static bool run(const QCommand *command, const void *args, json_object **ret, GE
 static bool check_state(const QCommand *command, GError **error)
 {
     if (qmp_preconfig && !command->allow_preconfig) {
-        return error_fail(error, "The command '%s' is permitted only after machine initialization has completed",
-                          command->name);
+        return error_fail(
+            error, "The command '%s' is permitted only after machine initialization has completed",
+            command->name);
     }
     return true;
 }
@@ -51,7 +52,8 @@ static bool check_state(const QCommand *command, GError **error)
 static bool no_arguments(json_object *args, GError **error)
 {
     if (args) {
-        json_object_object_foreach(args, key, child) {
+        json_object_object_foreach(args, key, child)
+        {
             (void)child;
             return error_fail(error, "Parameter '%s' is unexpected", key);
         }
@@ -59,7 +61,8 @@ static bool no_arguments(json_object *args, GError **error)
     return true;
 }
 
-static bool execute(const QCommand *command, json_object *args, bool text, json_object **ret, GError **error)
+static bool execute(const QCommand *command, json_object *args, bool text, json_object **ret,
+                    GError **error)
 {
     if (!check_state(command, error)) {
         return false;
@@ -124,12 +127,14 @@ typedef struct Request {
 } Request;
 
 /* The shape of a request, before it is known what it asks for. */
-static bool check_request(const QmpSession *session, json_object *request, Request *r, GError **error)
+static bool check_request(const QmpSession *session, json_object *request, Request *r,
+                          GError **error)
 {
     if (!json_object_is_type(request, json_type_object)) {
         return error_fail(error, "QMP input must be a JSON object");
     }
-    json_object_object_foreach(request, key, child) {
+    json_object_object_foreach(request, key, child)
+    {
         bool oob = session->oob && !strcmp(key, "exec-oob");
         if (oob || !strcmp(key, "execute")) {
             if (!json_object_is_type(child, json_type_string)) {
@@ -182,7 +187,8 @@ json_object *qmp_dispatch(QmpSession *session, json_object *request)
     QmpSession *outer = qmp_session;
     g_autoptr(GError) error = NULL;
     json_object *ret = NULL, *id = NULL, *answer = json_object_new_object();
-    bool has_id = json_object_is_type(request, json_type_object) && json_object_object_get_ex(request, "id", &id);
+    bool has_id = json_object_is_type(request, json_type_object) &&
+                  json_object_object_get_ex(request, "id", &id);
 
     qmp_session = session;
     bool ok = dispatch(session, request, &ret, &error);
@@ -204,7 +210,8 @@ json_object *qmp_dispatch(QmpSession *session, json_object *request)
 
 /* ---- Options that are structs ---- */
 
-bool qmp_parse_option(const QType *type, const char *text, const char *implied, void *value, bool *help, GError **error)
+bool qmp_parse_option(const QType *type, const char *text, const char *implied, void *value,
+                      bool *help, GError **error)
 {
     memset(value, 0, type->size);
     g_autoptr(KeyVal) kv = keyval_parse(text, implied, error);
@@ -229,7 +236,8 @@ static void help_members(const QType *type, GString *out)
         const QMember *m = &type->members[i];
         g_autofree char *hint = qtype_hint(m->type);
         g_autofree char *left = g_strdup_printf("%s=<%s>", m->name, hint);
-        g_string_append_printf(out, "  %-32s%s%s\n", left, m->doc ? " - " : "", m->doc ? m->doc : "");
+        g_string_append_printf(out, "  %-32s%s%s\n", left, m->doc ? " - " : "",
+                               m->doc ? m->doc : "");
     }
 }
 

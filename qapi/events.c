@@ -4,10 +4,12 @@
 #include "qapi/schema/qapi-events.h"
 
 /* core declares these in the schema's order, so that a value is a value in both. */
-_Static_assert((int)RUN_DEBUG == (int)Q_RUN_STATE_DEBUG && (int)RUN_RUNNING == (int)Q_RUN_STATE_RUNNING &&
+_Static_assert((int)RUN_DEBUG == (int)Q_RUN_STATE_DEBUG &&
+                   (int)RUN_RUNNING == (int)Q_RUN_STATE_RUNNING &&
                    (int)RUN_STATES == (int)Q_RUN_STATE__MAX,
                "RunState follows the schema");
-_Static_assert((int)CAUSE_HOST_UI == (int)Q_SHUTDOWN_CAUSE_HOST_UI && (int)CAUSES == (int)Q_SHUTDOWN_CAUSE__MAX,
+_Static_assert((int)CAUSE_HOST_UI == (int)Q_SHUTDOWN_CAUSE_HOST_UI &&
+                   (int)CAUSES == (int)Q_SHUTDOWN_CAUSE__MAX,
                "ShutdownCause follows the schema");
 
 static void run_reset(bool guest, ShutdownCause cause)

@@ -11,8 +11,8 @@ typedef struct SetFd {
     char *opaque;
 } SetFd;
 
-static GHashTable *names;               /* name -> fd + 1 */
-static GArray *sets;                    /* of SetFd */
+static GHashTable *names; /* name -> fd + 1 */
+static GArray *sets;      /* of SetFd */
 
 void fd_name(const char *name, int fd)
 {
@@ -40,7 +40,7 @@ int64_t fdset_add(int64_t set, int fd, const char *opaque)
     if (!sets) {
         sets = g_array_new(FALSE, FALSE, sizeof(SetFd));
     }
-    if (set < 0) {                      /* the lowest that is free */
+    if (set < 0) { /* the lowest that is free */
         set = 0;
         for (guint i = 0; i < sets->len; i++) {
             if (g_array_index(sets, SetFd, i).set == set) {

@@ -59,14 +59,6 @@ static void cmd_info(Hmp *h, const HmpArgs *a)
 
 /* ---- Running ---- */
 
-static void cmd_quit(Hmp *h, const HmpArgs *a) { hmp_qmp(h, "quit", NULL); }
-static void cmd_stop(Hmp *h, const HmpArgs *a) { hmp_qmp(h, "stop", NULL); }
-static void cmd_cont(Hmp *h, const HmpArgs *a) { hmp_qmp(h, "cont", NULL); }
-static void cmd_reset(Hmp *h, const HmpArgs *a) { hmp_qmp(h, "system_reset", NULL); }
-static void cmd_powerdown(Hmp *h, const HmpArgs *a) { hmp_qmp(h, "system_powerdown", NULL); }
-static void cmd_wakeup(Hmp *h, const HmpArgs *a) { hmp_qmp(h, "system_wakeup", NULL); }
-static void cmd_nmi(Hmp *h, const HmpArgs *a) { hmp_qmp(h, "inject-nmi", NULL); }
-
 static void cmd_cpu(Hmp *h, const HmpArgs *a)
 {
     int64_t index = hmp_number(a, "index", 0);
@@ -91,7 +83,8 @@ static void cmd_watchdog(Hmp *h, const HmpArgs *a)
 
 static void cmd_screendump(Hmp *h, const HmpArgs *a)
 {
-    ScreendumpArgs s = {.filename = (char *)hmp_text(a, "filename"), .device = (char *)hmp_text(a, "device")};
+    ScreendumpArgs s = {.filename = (char *)hmp_text(a, "filename"),
+                        .device = (char *)hmp_text(a, "device")};
     const char *format = hmp_text(a, "format");
     int value = format ? qtype_enum_find(&qtype_ImageFormat, format) : 0;
     if (value < 0) {
@@ -108,7 +101,8 @@ static void cmd_screendump(Hmp *h, const HmpArgs *a)
 static void cmd_sendkey(Hmp *h, const HmpArgs *a)
 {
     g_auto(GStrv) names = g_strsplit(hmp_text(a, "keys"), "-", -1);
-    SendKeyArgs args = {.has_hold_time = hmp_number(a, "hold-time", -1) >= 0, .hold_time = hmp_number(a, "hold-time", 0)};
+    SendKeyArgs args = {.has_hold_time = hmp_number(a, "hold-time", -1) >= 0,
+                        .hold_time = hmp_number(a, "hold-time", 0)};
     bool ok = true;
     for (char **n = names; ok && *n; n++) {
         QKeyValue *k = QLIST_ADD(&args.keys);
@@ -164,14 +158,15 @@ static void cmd_mouse_button(Hmp *h, const HmpArgs *a)
 
 static void cmd_memsave(Hmp *h, const HmpArgs *a)
 {
-    MemsaveArgs m = {hmp_number(a, "val", 0), hmp_number(a, "size", 0), (char *)hmp_text(a, "filename"), true,
-                     MAX(h->cpu, 0)};
+    MemsaveArgs m = {hmp_number(a, "val", 0), hmp_number(a, "size", 0),
+                     (char *)hmp_text(a, "filename"), true, MAX(h->cpu, 0)};
     hmp_qmp(h, "memsave", &m);
 }
 
 static void cmd_pmemsave(Hmp *h, const HmpArgs *a)
 {
-    PmemsaveArgs m = {hmp_number(a, "val", 0), hmp_number(a, "size", 0), (char *)hmp_text(a, "filename")};
+    PmemsaveArgs m = {hmp_number(a, "val", 0), hmp_number(a, "size", 0),
+                      (char *)hmp_text(a, "filename")};
     hmp_qmp(h, "pmemsave", &m);
 }
 
@@ -179,7 +174,8 @@ static void cmd_pmemsave(Hmp *h, const HmpArgs *a)
 
 static void cmd_eject(Hmp *h, const HmpArgs *a)
 {
-    EjectArgs e = {.device = (char *)hmp_text(a, "device"), .has_force = true, .force = hmp_flag(a, "f")};
+    EjectArgs e = {
+        .device = (char *)hmp_text(a, "device"), .has_force = true, .force = hmp_flag(a, "f")};
     hmp_qmp(h, "eject", &e);
 }
 
@@ -191,9 +187,12 @@ static void cmd_change(Hmp *h, const HmpArgs *a)
         hmp_print(h, "Error: Parameter 'read-only-mode' does not accept value '%s'\n", mode);
         return;
     }
-    BlockdevChangeMediumArgs c = {.device = (char *)hmp_text(a, "device"), .filename = (char *)hmp_text(a, "target"),
-                                  .format = (char *)hmp_text(a, "format"), .has_force = true,
-                                  .force = hmp_flag(a, "f"), .has_read_only_mode = mode,
+    BlockdevChangeMediumArgs c = {.device = (char *)hmp_text(a, "device"),
+                                  .filename = (char *)hmp_text(a, "target"),
+                                  .format = (char *)hmp_text(a, "format"),
+                                  .has_force = true,
+                                  .force = hmp_flag(a, "f"),
+                                  .has_read_only_mode = mode,
                                   .read_only_mode = (QBlockdevChangeReadOnlyMode)value};
     hmp_qmp(h, "blockdev-change-medium", &c);
 }
@@ -226,7 +225,8 @@ static void cmd_chardev_break(Hmp *h, const HmpArgs *a)
 static void cmd_ringbuf_write(Hmp *h, const HmpArgs *a)
 {
     hmp_qmp(h, "ringbuf-write",
-            &(RingbufWriteArgs){.device = (char *)hmp_text(a, "device"), .data = (char *)hmp_text(a, "data")});
+            &(RingbufWriteArgs){.device = (char *)hmp_text(a, "device"),
+                                .data = (char *)hmp_text(a, "data")});
 }
 
 static void cmd_ringbuf_read(Hmp *h, const HmpArgs *a)
@@ -300,8 +300,9 @@ static void cmd_qom_get(Hmp *h, const HmpArgs *a)
 {
     QomNode node;
     GError *error = NULL;
-    json_object *value = qom_find(hmp_text(a, "path"), &node, &error) ? qom_get(&node, hmp_text(a, "property"), &error)
-                                                                      : NULL;
+    json_object *value = qom_find(hmp_text(a, "path"), &node, &error)
+                             ? qom_get(&node, hmp_text(a, "property"), &error)
+                             : NULL;
     if (value) {
         GString *text = g_string_new(NULL);
         json_write(value, true, text);
@@ -358,49 +359,59 @@ static void cmd_trace_event(Hmp *h, const HmpArgs *a)
 }
 
 const HmpCommand hmp_commands[] = {
-    {"change", "-f device:s target:s format:s? read-only-mode:s?", "[-f] device filename [format [read-only-mode]]",
+    {"change", "-f device:s target:s format:s? read-only-mode:s?",
+     "[-f] device filename [format [read-only-mode]]",
      "put another medium into a drive (-f: even when the guest locked it)", cmd_change},
     {"chardev-add", "args:S", "args", "add a character device", cmd_chardev_add},
     {"chardev-remove", "id:s", "id", "remove a character device", cmd_chardev_remove},
     {"chardev-send-break", "id:s", "id", "send a break on a character device", cmd_chardev_break},
-    {"cont|c", "", "", "resume emulation", cmd_cont},
+    {"cont|c", "", "", "resume emulation", .qmp = "cont"},
     {"cpu", "index:i", "index", "set the default CPU", cmd_cpu},
-    {"device_add", "device:S", "driver[,prop=value][,...]", "add a device, like -device on the command line",
-     cmd_device_add},
+    {"device_add", "device:S", "driver[,prop=value][,...]",
+     "add a device, like -device on the command line", cmd_device_add},
     {"device_del", "id:s", "device", "remove a device", cmd_device_del},
-    {"eject", "-f device:s", "[-f] device", "eject a removable medium (use -f to force it)", cmd_eject},
-    {"gva2gpa", "addr:i", "addr", "print the guest physical address of a guest virtual address", hmp_gva2gpa},
+    {"eject", "-f device:s", "[-f] device", "eject a removable medium (use -f to force it)",
+     cmd_eject},
+    {"gva2gpa", "addr:i", "addr", "print the guest physical address of a guest virtual address",
+     hmp_gva2gpa},
     {"help|?", "name:S?", "[cmd]", "show the help", cmd_help},
     {"i", "/fmt:/ addr:i index:i?", "/fmt addr", "I/O port read", hmp_in},
     {"info", "", "[subcommand]", "show various information about the system state", cmd_info},
     {"log", "items:s", "item1[,...]", "activate logging of the specified items", cmd_log},
     {"logfile", "filename:s", "filename", "output logs to 'filename'", cmd_logfile},
-    {"memsave", "val:i size:i filename:s", "addr size file", "save to disk virtual memory dump", cmd_memsave},
-    {"mouse_button", "button_state:i", "state", "change mouse button state (1=L, 2=R, 4=M)", cmd_mouse_button},
+    {"memsave", "val:i size:i filename:s", "addr size file", "save to disk virtual memory dump",
+     cmd_memsave},
+    {"mouse_button", "button_state:i", "state", "change mouse button state (1=L, 2=R, 4=M)",
+     cmd_mouse_button},
     {"mouse_move", "dx:i dy:i dz:i?", "dx dy [dz]", "send mouse move events", cmd_mouse_move},
-    {"nmi", "", "", "inject an NMI", cmd_nmi},
+    {"nmi", "", "", "inject an NMI", .qmp = "inject-nmi"},
     {"o", "/fmt:/ addr:i val:i", "/fmt addr value", "I/O port write", hmp_out},
-    {"pmemsave", "val:i size:i filename:s", "addr size file", "save to disk physical memory dump", cmd_pmemsave},
-    {"print|p", "/fmt:/ val:i", "/fmt expr", "print expression value (use $reg for CPU register access)",
-     hmp_print_value},
+    {"pmemsave", "val:i size:i filename:s", "addr size file", "save to disk physical memory dump",
+     cmd_pmemsave},
+    {"print|p", "/fmt:/ val:i", "/fmt expr",
+     "print expression value (use $reg for CPU register access)", hmp_print_value},
     {"qom-get", "path:s property:s", "path property", "print QOM property", cmd_qom_get},
     {"qom-list", "path:s?", "path", "list QOM properties", cmd_qom_list},
     {"qom-set", "-j path:s property:s value:S", "[-j] path property value",
      "set QOM property (-j: the value is JSON)", cmd_qom_set},
-    {"quit|q", "", "", "quit the emulator", cmd_quit},
-    {"ringbuf_read", "device:s size:i", "device size", "read from a ring buffer character device", cmd_ringbuf_read},
-    {"ringbuf_write", "device:s data:s", "device data", "write to a ring buffer character device", cmd_ringbuf_write},
+    {"quit|q", "", "", "quit the emulator", .qmp = "quit"},
+    {"ringbuf_read", "device:s size:i", "device size", "read from a ring buffer character device",
+     cmd_ringbuf_read},
+    {"ringbuf_write", "device:s data:s", "device data", "write to a ring buffer character device",
+     cmd_ringbuf_write},
     {"screendump", "filename:s -f=format device:s? head:i?", "filename [-f format] [device [head]]",
      "save a screen to a file, as ppm or png", cmd_screendump},
     {"sendkey", "keys:s hold-time:i?", "keys [hold_ms]",
      "send keys to the VM (e.g. 'sendkey ctrl-alt-f1', default hold time=100 ms)", cmd_sendkey},
-    {"stop|s", "", "", "stop emulation", cmd_stop},
+    {"stop|s", "", "", "stop emulation", .qmp = "stop"},
     {"sum", "start:i size:i", "addr size", "compute the checksum of a memory region", hmp_sum},
-    {"system_powerdown", "", "", "send system power down event", cmd_powerdown},
-    {"system_reset", "", "", "reset the system", cmd_reset},
-    {"system_wakeup", "", "", "wake up the guest from suspend", cmd_wakeup},
-    {"trace-event", "name:s option:b", "name on|off", "switch trace events by name or pattern", cmd_trace_event},
-    {"watchdog_action", "action:s", "[reset|shutdown|poweroff|pause|debug|none]", "change watchdog action", cmd_watchdog},
+    {"system_powerdown", "", "", "send system power down event", .qmp = "system_powerdown"},
+    {"system_reset", "", "", "reset the system", .qmp = "system_reset"},
+    {"system_wakeup", "", "", "wake up the guest from suspend", .qmp = "system_wakeup"},
+    {"trace-event", "name:s option:b", "name on|off", "switch trace events by name or pattern",
+     cmd_trace_event},
+    {"watchdog_action", "action:s", "[reset|shutdown|poweroff|pause|debug|none]",
+     "change watchdog action", cmd_watchdog},
     {"x", "/fmt:/ addr:i", "/fmt addr", "virtual memory dump starting at 'addr'", hmp_x},
     {"xp", "/fmt:/ addr:i", "/fmt addr", "physical memory dump starting at 'addr'", hmp_xp},
     {NULL},

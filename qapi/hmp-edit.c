@@ -135,8 +135,9 @@ static void list_candidates(LineEdit *e, const GPtrArray *candidates)
 {
     put(e, "\r\n");
     for (guint i = 0; i < candidates->len; i++) {
-        g_autofree char *cell = g_strdup_printf("%-20s%s", (char *)g_ptr_array_index(candidates, i),
-                                                i % 4 == 3 || i + 1 == candidates->len ? "\r\n" : "");
+        g_autofree char *cell =
+            g_strdup_printf("%-20s%s", (char *)g_ptr_array_index(candidates, i),
+                            i % 4 == 3 || i + 1 == candidates->len ? "\r\n" : "");
         put(e, cell);
     }
     edit_show_prompt(e);
@@ -150,7 +151,8 @@ static void complete(LineEdit *e)
     if (!candidates->len) {
         return;
     }
-    const char *first = g_ptr_array_index(candidates, 0), *last = g_ptr_array_index(candidates, candidates->len - 1);
+    const char *first = g_ptr_array_index(candidates, 0),
+               *last = g_ptr_array_index(candidates, candidates->len - 1);
     size_t common = 0, typed = strlen(word);
     while (first[common] && first[common] == last[common]) {
         common++;
@@ -168,16 +170,20 @@ static void complete(LineEdit *e)
 static void control(LineEdit *e, unsigned char c)
 {
     switch (c) {
-    case 1: move(e, 0); break;                                                  /* ^A */
-    case 2: move(e, e->cursor ? e->cursor - 1 : 0); break;                      /* ^B */
-    case 3: edit_reset(e); put(e, "\r\n"); edit_show_prompt(e); break;          /* ^C */
-    case 4:                                                                     /* ^D */
+    case 1: move(e, 0); break;                             /* ^A */
+    case 2: move(e, e->cursor ? e->cursor - 1 : 0); break; /* ^B */
+    case 3:
+        edit_reset(e);
+        put(e, "\r\n");
+        edit_show_prompt(e);
+        break; /* ^C */
+    case 4:    /* ^D */
         if (e->cursor < e->line->len) {
             erase(e, e->cursor, e->cursor + 1);
         }
         break;
-    case 5: move(e, e->line->len); break;                                       /* ^E */
-    case 6: move(e, e->cursor + 1); break;                                      /* ^F */
+    case 5: move(e, e->line->len); break;  /* ^E */
+    case 6: move(e, e->cursor + 1); break; /* ^F */
     case 8:
     case 127:
         if (e->cursor) {
@@ -185,12 +191,15 @@ static void control(LineEdit *e, unsigned char c)
         }
         break;
     case 9: complete(e); break;
-    case 11: erase(e, e->cursor, e->line->len); break;                          /* ^K */
-    case 12: put(e, "\033[H\033[2J"); edit_show_prompt(e); break;               /* ^L */
-    case 14: browse(e, 1); break;                                               /* ^N */
-    case 16: browse(e, -1); break;                                              /* ^P */
-    case 21: erase(e, 0, e->cursor); break;                                     /* ^U */
-    case 23: erase(e, word_start(e), e->cursor); break;                         /* ^W */
+    case 11: erase(e, e->cursor, e->line->len); break; /* ^K */
+    case 12:
+        put(e, "\033[H\033[2J");
+        edit_show_prompt(e);
+        break;                                          /* ^L */
+    case 14: browse(e, 1); break;                       /* ^N */
+    case 16: browse(e, -1); break;                      /* ^P */
+    case 21: erase(e, 0, e->cursor); break;             /* ^U */
+    case 23: erase(e, word_start(e), e->cursor); break; /* ^W */
     case 27: e->state = EDIT_ESC; break;
     default: break;
     }

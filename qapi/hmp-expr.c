@@ -54,11 +54,12 @@ bool hmp_register(const CpuState *s, const char *name, uint64_t *v)
         const char *name;
         size_t at;
     } others[] = {
-        {"rip", offsetof(CpuState, rip)},       {"eip", offsetof(CpuState, rip)},   {"pc", offsetof(CpuState, rip)},
-        {"eflags", offsetof(CpuState, rflags)}, {"cr0", offsetof(CpuState, cr0)},   {"cr2", offsetof(CpuState, cr2)},
-        {"cr3", offsetof(CpuState, cr3)},       {"cr4", offsetof(CpuState, cr4)},   {"cr8", offsetof(CpuState, cr8)},
-        {"efer", offsetof(CpuState, efer)},     {"gdt", offsetof(CpuState, gdtr.base)},
-        {"idt", offsetof(CpuState, idtr.base)},
+        {"rip", offsetof(CpuState, rip)},       {"eip", offsetof(CpuState, rip)},
+        {"pc", offsetof(CpuState, rip)},        {"eflags", offsetof(CpuState, rflags)},
+        {"cr0", offsetof(CpuState, cr0)},       {"cr2", offsetof(CpuState, cr2)},
+        {"cr3", offsetof(CpuState, cr3)},       {"cr4", offsetof(CpuState, cr4)},
+        {"cr8", offsetof(CpuState, cr8)},       {"efer", offsetof(CpuState, efer)},
+        {"gdt", offsetof(CpuState, gdtr.base)}, {"idt", offsetof(CpuState, idtr.base)},
     };
     for (unsigned i = 0; i < 8; i++) {
         if ((name[0] == 'e' || name[0] == 'r') && !strcmp(name + 1, gprs[i])) {
@@ -120,9 +121,10 @@ static bool parse_unary(Parser *e, int64_t *v)
         e->p++;
         ok = parse_sum(e, v);
         skip(e);
-        if (ok && *e->p++ != ')') {
+        if (ok && *e->p != ')') {
             ok = error_fail(e->error, "')' expected");
         }
+        e->p += ok;
     } else if (c == '\'') {
         if (!e->p[1] || e->p[2] != '\'') {
             return error_fail(e->error, "character constant expected");
@@ -161,7 +163,7 @@ static bool apply(Parser *e, char op, int64_t *a, int64_t b)
         if (!b) {
             return error_fail(e->error, "division by zero");
         }
-        if (b == -1) {                  /* the one quotient that does not fit is its own negative */
+        if (b == -1) { /* the one quotient that does not fit is its own negative */
             *a = op == '/' ? (int64_t)(0 - x) : 0;
         } else {
             *a = op == '/' ? *a / b : *a % b;
@@ -170,7 +172,8 @@ static bool apply(Parser *e, char op, int64_t *a, int64_t b)
     return true;
 }
 
-static bool parse_level(Parser *e, const char *ops, bool (*inner)(Parser *e, int64_t *v), int64_t *v)
+static bool parse_level(Parser *e, const char *ops, bool (*inner)(Parser *e, int64_t *v),
+                        int64_t *v)
 {
     if (!inner(e, v)) {
         return false;

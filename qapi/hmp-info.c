@@ -14,12 +14,12 @@
 #include "qapi/schema/qapi-commands.h"
 
 /* What a QMP query answers, to be printed and freed. */
-#define QUERY(type, var, call)                                                                                         \
-    Q##type var = {0};                                                                                                 \
-    GError *error = NULL;                                                                                              \
-    if (!call(NULL, &var, &error)) {                                                                                   \
-        hmp_error(h, error);                                                                                           \
-        return;                                                                                                        \
+#define QUERY(type, var, call)                                                                     \
+    Q##type var = {0};                                                                             \
+    GError *error = NULL;                                                                          \
+    if (!call(NULL, &var, &error)) {                                                               \
+        hmp_error(h, error);                                                                       \
+        return;                                                                                    \
     }
 
 static void info_status(Hmp *h, const HmpArgs *a)
@@ -34,7 +34,8 @@ static void info_status(Hmp *h, const HmpArgs *a)
 
 static void info_version(Hmp *h, const HmpArgs *a)
 {
-    hmp_print(h, "%d.%d.%dostler %s\n", QMP_VERSION_MAJOR, QMP_VERSION_MINOR, QMP_VERSION_MICRO, OSTLER_VERSION);
+    hmp_print(h, "%d.%d.%dostler %s\n", QMP_VERSION_MAJOR, QMP_VERSION_MINOR, QMP_VERSION_MICRO,
+              OSTLER_VERSION);
 }
 
 static void info_name(Hmp *h, const HmpArgs *a)
@@ -54,13 +55,17 @@ static void info_uuid(Hmp *h, const HmpArgs *a)
 static void info_kvm(Hmp *h, const HmpArgs *a)
 {
     QUERY(KvmInfo, k, qmp_query_kvm);
-    hmp_print(h, "kvm support: %s\n", k.enabled ? "enabled" : k.present ? "disabled" : "not compiled");
+    hmp_print(h, "kvm support: %s\n",
+              k.enabled   ? "enabled"
+              : k.present ? "disabled"
+                          : "not compiled");
 }
 
 static void info_cpus(Hmp *h, const HmpArgs *a)
 {
     for (unsigned i = 0; i < cpu_count(); i++) {
-        hmp_print(h, "%c CPU #%u: thread_id=%d\n", (int)i == MAX(h->cpu, 0) ? '*' : ' ', i, cpu_at(i)->thread_id);
+        hmp_print(h, "%c CPU #%u: thread_id=%d\n", (int)i == MAX(h->cpu, 0) ? '*' : ' ', i,
+                  cpu_at(i)->thread_id);
     }
 }
 
@@ -77,8 +82,9 @@ static void print_drive(Hmp *h, const QBlockInfo *b)
 {
     if (b->inserted) {
         hmp_print(h, "%s%s%s%s: %s (%s%s)\n", b->device, b->inserted->node_name ? " (" : "",
-                  b->inserted->node_name ? b->inserted->node_name : "", b->inserted->node_name ? ")" : "",
-                  b->inserted->file, b->inserted->drv, b->inserted->ro ? ", read-only" : "");
+                  b->inserted->node_name ? b->inserted->node_name : "",
+                  b->inserted->node_name ? ")" : "", b->inserted->file, b->inserted->drv,
+                  b->inserted->ro ? ", read-only" : "");
     } else {
         hmp_print(h, "%s: [not inserted]\n", b->device);
     }
@@ -86,15 +92,18 @@ static void print_drive(Hmp *h, const QBlockInfo *b)
         hmp_print(h, "    Attached to:      %s\n", b->qdev);
     }
     if (b->has_io_status && b->io_status != Q_BLOCK_DEVICE_IO_STATUS_OK) {
-        hmp_print(h, "    I/O status:       %s\n", qtype_enum_name(&qtype_BlockDeviceIoStatus, b->io_status));
+        hmp_print(h, "    I/O status:       %s\n",
+                  qtype_enum_name(&qtype_BlockDeviceIoStatus, b->io_status));
     }
     if (b->removable) {
         hmp_print(h, "    Removable device: %slocked, tray %s\n", b->locked ? "" : "not ",
                   b->has_tray_open && b->tray_open ? "open" : "closed");
     }
     if (b->inserted) {
-        hmp_print(h, "    Cache mode:       %s%s%s\n", b->inserted->cache.writeback ? "writeback" : "writethrough",
-                  b->inserted->cache.direct ? ", direct" : "", b->inserted->cache.no_flush ? ", ignore flushes" : "");
+        hmp_print(h, "    Cache mode:       %s%s%s\n",
+                  b->inserted->cache.writeback ? "writeback" : "writethrough",
+                  b->inserted->cache.direct ? ", direct" : "",
+                  b->inserted->cache.no_flush ? ", ignore flushes" : "");
     }
 }
 
@@ -137,9 +146,10 @@ static void print_property(void *arg, const Row *r, const char *name)
         return;
     }
     g_autofree char *text = device_get(p->dev, name);
-    bool quoted = r->type == TYPE_STR || r->type == TYPE_CHAR || r->type == TYPE_DRIVE || r->type == TYPE_LINK ||
-                  r->type == TYPE_NET || r->type == TYPE_AUDIO;
-    hmp_print(p->h, quoted ? "%*s%s = \"%s\"\n" : "%*s%s = %s\n", p->depth, "", name, text ? text : "");
+    bool quoted = r->type == TYPE_STR || r->type == TYPE_CHAR || r->type == TYPE_DRIVE ||
+                  r->type == TYPE_LINK || r->type == TYPE_NET || r->type == TYPE_AUDIO;
+    hmp_print(p->h, quoted ? "%*s%s = \"%s\"\n" : "%*s%s = %s\n", p->depth, "", name,
+              text ? text : "");
 }
 
 static void print_device(Hmp *h, const Device *d, int depth)
@@ -280,10 +290,11 @@ static void each_pic(void *arg, Device *d)
 static void print_pic(Hmp *h, const Device *d, unsigned index)
 {
     unsigned elcr = row_value(d, "elcr");
-    hmp_print(h, "pic%u: irr=%02x imr=%02x isr=%02x hprio=%u irq_base=%02x rr_sel=%u elcr=%02x fnm=%u\n", index,
-              (row_value(d, "lines") & elcr) | row_value(d, "latch"), row_value(d, "imr"), row_value(d, "isr"),
-              (row_value(d, "lowest") + 1) & 7, row_value(d, "vector"), row_value(d, "read_isr"), elcr,
-              row_value(d, "icw4") >> 4 & 1);
+    hmp_print(
+        h, "pic%u: irr=%02x imr=%02x isr=%02x hprio=%u irq_base=%02x rr_sel=%u elcr=%02x fnm=%u\n",
+        index, (row_value(d, "lines") & elcr) | row_value(d, "latch"), row_value(d, "imr"),
+        row_value(d, "isr"), (row_value(d, "lowest") + 1) & 7, row_value(d, "vector"),
+        row_value(d, "read_isr"), elcr, row_value(d, "icw4") >> 4 & 1);
 }
 
 static void print_other_irqchip(void *arg, Device *d)
@@ -309,8 +320,8 @@ static void print_irq_lines(Hmp *h, const Device *d, unsigned index)
     unsigned lines = row_value(d, "lines"), isr = row_value(d, "isr"), imr = row_value(d, "imr");
     hmp_print(h, "IRQ lines of isa-i8259 %u:\n", index);
     for (unsigned i = 0; i < 8; i++) {
-        hmp_print(h, "%2u: %s%s%s\n", index * 8 + i, lines >> i & 1 ? "high" : "low", isr >> i & 1 ? ", in service" : "",
-                  imr >> i & 1 ? ", masked" : "");
+        hmp_print(h, "%2u: %s%s%s\n", index * 8 + i, lines >> i & 1 ? "high" : "low",
+                  isr >> i & 1 ? ", in service" : "", imr >> i & 1 ? ", masked" : "");
     }
 }
 
@@ -345,7 +356,8 @@ static void info_registers(Hmp *h, const HmpArgs *a)
 
 static void info_lapic(Hmp *h, const HmpArgs *a)
 {
-    Cpu *c = cpu_by_apic_id((uint32_t)hmp_number(a, "apic-id", cpu_at(0) ? cpu_at((unsigned)MAX(h->cpu, 0))->apic_id : 0));
+    Cpu *c = cpu_by_apic_id((uint32_t)hmp_number(
+        a, "apic-id", cpu_at(0) ? cpu_at((unsigned)MAX(h->cpu, 0))->apic_id : 0));
     if (!c || !c->apic) {
         hmp_print(h, "No local APIC available\n");
         return;
@@ -379,8 +391,8 @@ static void info_tlb(Hmp *h, const HmpArgs *a)
 static void print_rom(void *arg, const FlatRange *fr)
 {
     if (flat_range_is_ram(fr) && fr->readonly) {
-        hmp_print(arg, "addr=%016" PRIx64 " size=0x%06" PRIx64 " mem=rom name=\"%s\"\n", fr->at, fr->size,
-                  region_name(fr->region));
+        hmp_print(arg, "addr=%016" PRIx64 " size=0x%06" PRIx64 " mem=rom name=\"%s\"\n", fr->at,
+                  fr->size, region_name(fr->region));
     }
 }
 
@@ -424,7 +436,8 @@ static void info_history(Hmp *h, const HmpArgs *a)
 static void info_memory_size(Hmp *h, const HmpArgs *a)
 {
     QUERY(MemoryInfo, m, qmp_query_memory_size_summary);
-    hmp_print(h, "base memory: %" PRIu64 "\nplugged memory: %" PRIu64 "\n", m.base_memory, m.plugged_memory);
+    hmp_print(h, "base memory: %" PRIu64 "\nplugged memory: %" PRIu64 "\n", m.base_memory,
+              m.plugged_memory);
 }
 
 static void info_hotpluggable(Hmp *h, const HmpArgs *a)
@@ -437,22 +450,25 @@ static void info_hotpluggable(Hmp *h, const HmpArgs *a)
         if (c->qom_path) {
             hmp_print(h, "  qom_path: \"%s\"\n", c->qom_path);
         }
-        hmp_print(h, "  CPUInstance Properties:\n    socket-id: \"%" PRId64 "\"\n    core-id: \"%" PRId64
-                     "\"\n    thread-id: \"%" PRId64 "\"\n",
+        hmp_print(h,
+                  "  CPUInstance Properties:\n    socket-id: \"%" PRId64
+                  "\"\n    core-id: \"%" PRId64 "\"\n    thread-id: \"%" PRId64 "\"\n",
                   c->props.socket_id, c->props.core_id, c->props.thread_id);
     }
     qtype_free(&qtype_list_HotpluggableCPU, &list);
 }
 
 const HmpCommand hmp_info_commands[] = {
-    {"block", "device:s?", "[device]", "show info of one block device or all block devices", info_block},
+    {"block", "device:s?", "[device]", "show info of one block device or all block devices",
+     info_block},
     {"chardev", "", "", "show the character devices", info_chardev},
     {"cpus", "", "", "show infos for each CPU", info_cpus},
     {"history", "", "", "show the command line history", info_history},
     {"hotpluggable-cpus", "", "", "show the places where CPUs are or can be", info_hotpluggable},
     {"irq", "", "", "show the interrupt lines of the PICs", info_irq},
     {"kvm", "", "", "show KVM information", info_kvm},
-    {"lapic", "apic-id:i?", "[apic-id]", "show local APIC state (default: that of the current CPU)", info_lapic},
+    {"lapic", "apic-id:i?", "[apic-id]", "show local APIC state (default: that of the current CPU)",
+     info_lapic},
     {"mem", "", "", "show the active virtual memory mappings", info_mem},
     {"memory_size_summary", "", "", "show the amount of memory in bytes", info_memory_size},
     {"mice", "", "", "show which guest mouse is receiving events", info_mice},
@@ -464,7 +480,8 @@ const HmpCommand hmp_info_commands[] = {
     {"qom-tree", "path:s?", "[path]", "show the composition tree of objects", info_qom_tree},
     {"qtree", "", "", "show the device tree", info_qtree},
     {"ramblock", "", "", "show the blocks of guest memory", info_ramblock},
-    {"registers", "-a vcpu:i?", "[-a|vcpu]", "show the CPU registers (-a: of all CPUs)", info_registers},
+    {"registers", "-a vcpu:i?", "[-a|vcpu]", "show the CPU registers (-a: of all CPUs)",
+     info_registers},
     {"roms", "", "", "show the ROMs that the CPUs see", info_roms},
     {"status", "", "", "show the current VM status (running|paused)", info_status},
     {"tlb", "", "", "show virtual to physical memory mappings", info_tlb},

@@ -41,6 +41,7 @@ typedef struct HmpCommand {
     const char *args;
     const char *params, *help;
     void (*run)(Hmp *h, const HmpArgs *args);
+    const char *qmp;                    /* instead of run: a QMP command without arguments */
 } HmpCommand;
 extern const HmpCommand hmp_commands[], hmp_info_commands[];            /* name NULL ends */
 

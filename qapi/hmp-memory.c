@@ -135,17 +135,22 @@ void hmp_in(Hmp *h, const HmpArgs *a)
     unsigned size = a->format.size == 8 ? 4 : a->format.size;
     uint16_t port = (uint16_t)hmp_number(a, "addr", 0);
     int64_t index = hmp_number(a, "index", -1);
-    if (index >= 0) {                   /* an index and data pair */
+    if (index >= 0) { /* an index and data pair */
         space_store(space_io(), port++, 1, (uint64_t)index);
     }
     uint64_t v = space_load(space_io(), port, size);
-    hmp_print(h, "port%c[0x%04x] = 0x%0*" PRIx64 "\n", size == 1 ? 'b' : size == 2 ? 'w' : 'l', port, (int)size * 2, v);
+    hmp_print(h, "port%c[0x%04x] = 0x%0*" PRIx64 "\n",
+              size == 1   ? 'b'
+              : size == 2 ? 'w'
+                          : 'l',
+              port, (int)size * 2, v);
 }
 
 void hmp_out(Hmp *h, const HmpArgs *a)
 {
     unsigned size = a->format.size == 8 ? 4 : a->format.size;
-    space_store(space_io(), (uint16_t)hmp_number(a, "addr", 0), size, (uint64_t)hmp_number(a, "val", 0));
+    space_store(space_io(), (uint16_t)hmp_number(a, "addr", 0), size,
+                (uint64_t)hmp_number(a, "val", 0));
 }
 
 /* The BSD checksum, as `sum -r` computes it. */

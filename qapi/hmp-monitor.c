@@ -12,8 +12,8 @@ typedef struct Monitor {
     Output out;
     LineEdit edit;
     bool editing;
-    bool busy;                          /* a command runs */
-    bool hidden;                        /* a multiplexer shows another front end */
+    bool busy;   /* a command runs */
+    bool hidden; /* a multiplexer shows another front end */
     int cpu;
 } Monitor;
 
@@ -92,8 +92,9 @@ static void monitor_receive(void *arg, const uint8_t *buf, size_t len)
 
 static void monitor_greet(Monitor *m)
 {
-    g_autofree char *banner = g_strdup_printf("QEMU %d.%d.%d monitor - type 'help' for more information\r\n",
-                                              QMP_VERSION_MAJOR, QMP_VERSION_MINOR, QMP_VERSION_MICRO);
+    g_autofree char *banner =
+        g_strdup_printf("QEMU %d.%d.%d monitor - type 'help' for more information\r\n",
+                        QMP_VERSION_MAJOR, QMP_VERSION_MINOR, QMP_VERSION_MICRO);
     monitor_put(m, banner);
     if (!m->hidden) {
         monitor_prompt(m);
@@ -134,7 +135,8 @@ static void monitor_writable(void *arg)
     }
 }
 
-static const CharUser monitor_user = {monitor_can_receive, monitor_receive, monitor_event, monitor_writable};
+static const CharUser monitor_user = {monitor_can_receive, monitor_receive, monitor_event,
+                                      monitor_writable};
 
 static void monitor_free(Monitor *m)
 {
@@ -148,7 +150,7 @@ bool hmp_monitor_new(Char *chr, bool editing, GError **error)
     Monitor *m = g_new0(Monitor, 1);
     m->chr = chr;
     m->editing = editing;
-    m->hidden = chr->class->attach;     /* a multiplexer says when we have it */
+    m->hidden = chr->class->attach; /* a multiplexer says when we have it */
     output_init(&m->out, chr);
     edit_init(&m->edit, "(qemu) ");
     m->edit.write = monitor_write;

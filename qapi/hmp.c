@@ -139,7 +139,8 @@ static bool take_format(const char **p, HmpFormat *f, GError **error)
     if (!f->size) {
         f->size = f->format == 'c' ? 1 : last.size;
     }
-    last = (HmpFormat){1, f->format == 'i' || f->format == 'c' ? last.format : f->format, f->format == 'c' ? last.size : f->size};
+    last = (HmpFormat){1, f->format == 'i' || f->format == 'c' ? last.format : f->format,
+                       f->format == 'c' ? last.size : f->size};
     return true;
 }
 
@@ -183,12 +184,15 @@ static bool take_arg(Hmp *h, HmpArgs *a, HmpArg *arg, bool optional, const char 
         *p += strlen(*p);
     }
     if (!arg->text) {
-        return error_fail(error, "%s expected", **p == '"' || **p ? "closing quote" : strstr(arg->name, "file") ? "filename"
-                                                                                                              : "string");
+        return error_fail(error, "%s expected",
+                          **p == '"' || **p           ? "closing quote"
+                          : strstr(arg->name, "file") ? "filename"
+                                                      : "string");
     }
     if (arg->type == 'b') {
         arg->number = !strcmp(arg->text, "on");
-        return arg->number || !strcmp(arg->text, "off") || error_fail(error, "Expected 'on' or 'off'");
+        return arg->number || !strcmp(arg->text, "off") ||
+               error_fail(error, "Expected 'on' or 'off'");
     }
     return true;
 }
@@ -255,11 +259,16 @@ static void execute(Hmp *h, const HmpCommand *command, const char *prefix, const
     g_autoptr(GError) error = NULL;
     HmpArgs a = {0};
     if (take_args(h, command, p, &a, &error)) {
-        command->run(h, &a);
+        if (command->qmp) {
+            hmp_qmp(h, command->qmp, NULL);
+        } else {
+            command->run(h, &a);
+        }
     } else {
         bool prefixed = !a.in_expression;
-        hmp_print(h, "%s%s%s\nTry \"help %s%.*s\" for more information\n", prefixed ? command->name : "",
-                  prefixed ? ": " : "", error->message, prefix, (int)strcspn(command->name, "|"), command->name);
+        hmp_print(h, "%s%s%s\nTry \"help %s%.*s\" for more information\n",
+                  prefixed ? command->name : "", prefixed ? ": " : "", error->message, prefix,
+                  (int)strcspn(command->name, "|"), command->name);
     }
     for (unsigned i = 0; i < a.n; i++) {
         g_free(a.arg[i].text);

@@ -1,7 +1,7 @@
 /* query-qmp-schema: the descriptor tables as SchemaInfo.
  *
- * Types have no names on the wire, only numbers in order of first mention ("0" is the empty object), so that clients look
- * at their shape and we may rename them. */
+ * Types have no names on the wire, only numbers in order of first mention ("0" is the empty
+ * object), so that clients look at their shape and we may rename them. */
 #include <string.h>
 
 #include "core/schema.h"
@@ -10,9 +10,9 @@
 static const QType empty_object = {.name = "", .kind = QKIND_STRUCT, .rest = -1};
 
 typedef struct Names {
-    GHashTable *numbers;                /* const QType * -> number + 1 */
-    GPtrArray *order;                   /* every type that was mentioned, to be described */
-    guint last;                         /* number given last */
+    GHashTable *numbers; /* const QType * -> number + 1 */
+    GPtrArray *order;    /* every type that was mentioned, to be described */
+    guint last;          /* number given last */
 } Names;
 
 static const char *builtin(const QType *t, QJSONType *json)
@@ -35,7 +35,7 @@ static char *name_of(Names *n, const QType *t)
     t = t ? t : &empty_object;
     const char *basic = builtin(t, &json);
     if (t->kind == QKIND_INT) {
-        t = &qtype_int;                 /* the wire knows one size */
+        t = &qtype_int; /* the wire knows one size */
     }
     guint number = GPOINTER_TO_UINT(g_hash_table_lookup(n->numbers, t));
     if (!number) {
@@ -99,7 +99,9 @@ static void describe(Names *n, const QType *t, QSchemaInfoList *list)
         }
         break;
     }
-    case QKIND_LIST: add(list, name, Q_SCHEMA_META_TYPE_ARRAY)->u.array.element_type = name_of(n, t->element); break;
+    case QKIND_LIST:
+        add(list, name, Q_SCHEMA_META_TYPE_ARRAY)->u.array.element_type = name_of(n, t->element);
+        break;
     case QKIND_ALTERNATE: {
         QSchemaInfo *info = add(list, name, Q_SCHEMA_META_TYPE_ALTERNATE);
         for (unsigned i = 0; i < t->n_members; i++) {
@@ -123,9 +125,10 @@ bool qmp_query_qmp_schema(const void *args, QSchemaInfoList *ret, GError **error
         info->u.command.has_allow_oob = info->u.command.allow_oob = c->allow_oob;
     }
     for (const QEvent *const *e = qapi_events; *e; e++) {
-        add(ret, g_strdup((*e)->name), Q_SCHEMA_META_TYPE_EVENT)->u.event.arg_type = name_of(&n, (*e)->args);
+        add(ret, g_strdup((*e)->name), Q_SCHEMA_META_TYPE_EVENT)->u.event.arg_type =
+            name_of(&n, (*e)->args);
     }
-    for (guint i = 0; i < n.order->len; i++) {          /* describing one may mention others */
+    for (guint i = 0; i < n.order->len; i++) { /* describing one may mention others */
         describe(&n, g_ptr_array_index(n.order, i), ret);
     }
     g_hash_table_unref(n.numbers);

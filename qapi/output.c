@@ -26,7 +26,7 @@ void output_flush(Output *o)
         size_t left = o->queue->len - o->done;
         size_t n = char_write(o->chr, o->queue->data + o->done, left);
         o->done += n;
-        if (n < left) {                 /* writable() comes */
+        if (n < left) { /* writable() comes */
             if (o->done > OUTPUT_HIGH) {
                 g_byte_array_remove_range(o->queue, 0, (guint)o->done);
                 o->done = 0;

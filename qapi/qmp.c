@@ -14,8 +14,8 @@ typedef struct Monitor {
     JsonReader *reader;
     Output out;
     bool pretty;
-    bool busy;                          /* a command runs (it may run rounds of the main loop) */
-    unsigned opened;                    /* counts connections: an answer must not reach the next one */
+    bool busy;       /* a command runs (it may run rounds of the main loop) */
+    unsigned opened; /* counts connections: an answer must not reach the next one */
 } Monitor;
 
 static GSList *monitors;
@@ -67,7 +67,8 @@ static void monitor_receive(void *arg, const uint8_t *buf, size_t len)
     while (opened == m->opened) {
         json_object *request;
         g_autoptr(GError) error = NULL;
-        JsonResult result = json_reader_next(m->reader, (const char *)buf, len, &at, &request, &error);
+        JsonResult result =
+            json_reader_next(m->reader, (const char *)buf, len, &at, &request, &error);
         if (result == JSON_MORE) {
             break;
         }
@@ -110,7 +111,8 @@ static void monitor_writable(void *arg)
     }
 }
 
-static const CharUser monitor_user = {monitor_can_receive, monitor_receive, monitor_event, monitor_writable};
+static const CharUser monitor_user = {monitor_can_receive, monitor_receive, monitor_event,
+                                      monitor_writable};
 
 static void monitor_free(Monitor *m)
 {
@@ -173,11 +175,12 @@ static void broadcast(json_object *message)
     }
 }
 
-/* An event of a kind that may come too often: after one was sent, the latest that followed goes out when the time is over. */
+/* An event of a kind that may come too often: after one was sent, the latest that followed goes out
+ * when the time is over. */
 typedef struct Limited {
     const QEvent *event;
     char *key;
-    json_object *waiting;               /* the whole message, or NULL */
+    json_object *waiting; /* the whole message, or NULL */
     Timer timer;
 } Limited;
 

@@ -1,5 +1,5 @@
-/* Any bytes through the JSON reader and the QMP dispatcher's shape of a request: what is read can be written and read again,
- * and no input makes it crash, leak or loop. */
+/* Any bytes through the JSON reader and the QMP dispatcher's shape of a request: what is read can
+ * be written and read again, and no input makes it crash, leak or loop. */
 #include <assert.h>
 #include <string.h>
 
@@ -41,13 +41,14 @@ static void check_value(json_object *value)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     JsonReader *r = json_reader_new();
-    size_t step = size ? data[0] % 32 + 1 : 1;          /* in pieces, as a socket would */
+    size_t step = size ? data[0] % 32 + 1 : 1; /* in pieces, as a socket would */
     for (size_t from = 0; from < size; from += step) {
         size_t at = 0, n = MIN(step, size - from);
         json_object *value;
         JsonResult result;
         g_autoptr(GError) error = NULL;
-        while ((result = json_reader_next(r, (const char *)data + from, n, &at, &value, &error)) != JSON_MORE) {
+        while ((result = json_reader_next(r, (const char *)data + from, n, &at, &value, &error)) !=
+               JSON_MORE) {
             assert((result == JSON_ERROR) == (error != NULL));
             if (result == JSON_VALUE) {
                 check_value(value);

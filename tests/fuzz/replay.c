@@ -22,8 +22,12 @@ static uint32_t random32(void)
 
 static void mutate(GByteArray *b)
 {
-    static const char *const tokens[] = {"{", "}", "[", "]", "\"", "'", "\\", ",", ":", ".", "=", ",,", "1e9", "-1", "null",
-                                         "\\u0000", "\xc3\xa9", "\xff", "\n", "18446744073709551616", "execute", "help"};
+    static const char *const tokens[] = {"{",        "}",    "[",    "]",
+                                         "\"",       "'",    "\\",   ",",
+                                         ":",        ".",    "=",    ",,",
+                                         "1e9",      "-1",   "null", "\\u0000",
+                                         "\xc3\xa9", "\xff", "\n",   "18446744073709551616",
+                                         "execute",  "help"};
     unsigned changes = 1 + random32() % 4;
     while (changes--) {
         guint at = b->len ? random32() % b->len : 0;
@@ -39,7 +43,7 @@ static void mutate(GByteArray *b)
                 g_byte_array_remove_range(b, at, MIN(b->len - at, n));
             }
             break;
-        case 2: {                       /* a piece of it again, at the end */
+        case 2: { /* a piece of it again, at the end */
             g_autofree guint8 *piece = g_memdup2(b->data + at, b->len - at);
             g_byte_array_append(b, piece, MIN(b->len - at, 64));
             break;
@@ -68,7 +72,8 @@ static int mutate_seeds(const char *path, unsigned seconds)
     g_auto(GStrv) seeds = g_strsplit(text, "\n", -1);
     guint n = g_strv_length(seeds);
     uint64_t runs = 0;
-    for (gint64 end = g_get_monotonic_time() + seconds * G_USEC_PER_SEC; g_get_monotonic_time() < end; runs++) {
+    for (gint64 end = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
+         g_get_monotonic_time() < end; runs++) {
         const char *seed = seeds[random32() % n];
         GByteArray *b = g_byte_array_new();
         g_byte_array_append(b, (const guint8 *)seed, (guint)strlen(seed));

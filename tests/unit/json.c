@@ -27,7 +27,8 @@ static void same(const char *text, const char *expected)
 
 START_TEST(values)
 {
-    same("{\"a\":1,\"b\":[1,2,{}],\"c\":null,\"d\":true}", "{\"a\": 1, \"b\": [1, 2, {}], \"c\": null, \"d\": true}");
+    same("{\"a\":1,\"b\":[1,2,{}],\"c\":null,\"d\":true}",
+         "{\"a\": 1, \"b\": [1, 2, {}], \"c\": null, \"d\": true}");
     same(" 12 ", "12");
     same("null", "null");
     same("\"x\"", "\"x\"");
@@ -42,9 +43,10 @@ END_TEST
 
 START_TEST(errors)
 {
-    static const char *const bad[] = {"",        "{",        "{foo}",  "{\"a\":1,}",  "[1,2",      "{]",    "}", "nul",
-                                      "[1 2]",   "{\"a\"}",  "\"abc",  "\"a\nb\"",    "[1] [2]",   "01",    "tru e",
-                                      "[\x01]",  "\"\xff\"", "/*x*/1", "\"\\ud800x", "\"\xc3(\"", "[NaN]", "{'a':1"};
+    static const char *const bad[] = {
+        "",         "{",       "{foo}",      "{\"a\":1,}", "[1,2",    "{]",    "}",     "nul",
+        "[1 2]",    "{\"a\"}", "\"abc",      "\"a\nb\"",   "[1] [2]", "01",    "tru e", "[\x01]",
+        "\"\xff\"", "/*x*/1",  "\"\\ud800x", "\"\xc3(\"",  "[NaN]",   "{'a':1"};
     for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
         g_autofree char *out = round_trip(bad[i]);
         ck_assert_msg(g_str_has_prefix(out, "JSON parse error, "), "%s -> %s", bad[i], out);
@@ -121,7 +123,8 @@ START_TEST(depth)
 }
 END_TEST
 
-/* 100 MB without a line end, in any shape, is one error, and what follows the next line end is understood. */
+/* 100 MB without a line end, in any shape, is one error, and what follows the next line end is
+ * understood. */
 START_TEST(flood)
 {
     static const char *const heads[] = {"", "{\"execute\": \"", "[", "{\"a\": ["};
@@ -144,7 +147,8 @@ START_TEST(pretty)
     ck_assert(json_parse("{\"a\":[1,{}],\"b\":{\"c\":[]}}", &value, NULL));
     GString *out = g_string_new(NULL);
     json_write(value, true, out);
-    ck_assert_str_eq(out->str, "{\n    \"a\": [\n        1,\n        {}\n    ],\n    \"b\": {\n        \"c\": []\n    }\n}");
+    ck_assert_str_eq(out->str, "{\n    \"a\": [\n        1,\n        {}\n    ],\n    \"b\": {\n    "
+                               "    \"c\": []\n    }\n}");
     g_string_free(out, TRUE);
     json_object_put(value);
 }

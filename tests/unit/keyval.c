@@ -32,7 +32,8 @@ START_TEST(trees)
     same("a=x,,y,b=,,", NULL, "{\"a\": \"x,y\", \"b\": \",\"}");
     same("a.b=1,a.c.d=2", NULL, "{\"a\": {\"b\": \"1\", \"c\": {\"d\": \"2\"}}}");
     same("l.1=y,l.0=x", NULL, "{\"l\": [\"x\", \"y\"]}");
-    same("l.0.a=1,l.0.b=2,l.1.a=3", NULL, "{\"l\": [{\"a\": \"1\", \"b\": \"2\"}, {\"a\": \"3\"}]}");
+    same("l.0.a=1,l.0.b=2,l.1.a=3", NULL,
+         "{\"l\": [{\"a\": \"1\", \"b\": \"2\"}, {\"a\": \"3\"}]}");
     same("on,flag", "state", "{\"state\": \"on\", \"flag\": \"on\"}");
     same("a=1,a=2", NULL, "{\"a\": \"2\"}");
     same("{\"a\": {\"b\": [1, true]}}", "driver", "{\"a\": {\"b\": [1, true]}}");
@@ -56,7 +57,8 @@ END_TEST
 
 START_TEST(lookup)
 {
-    g_autoptr(KeyVal) kv = keyval_parse("isa-serial,chardev=c1,x.y=1,chardev=c2,help", "driver", NULL);
+    g_autoptr(KeyVal) kv =
+        keyval_parse("isa-serial,chardev=c1,x.y=1,chardev=c2,help", "driver", NULL);
     ck_assert(kv->help);
     ck_assert_str_eq(keyval_get(kv, "chardev"), "c2");
     g_autofree char *driver = keyval_take(kv, "driver");
@@ -79,15 +81,22 @@ START_TEST(sizes)
     static const struct {
         const char *text;
         uint64_t unit, bytes;
-    } good[] = {{"0", 1, 0},           {"64", 1, 64},       {"64", 1 << 20, 64 << 20},  {"64k", 1 << 20, 65536},
-                {"1.5G", 1, 3u << 29}, {"0x1000", 1, 4096}, {"18446744073709551615", 1, UINT64_MAX},
-                {"15E", 1, 15ull << 60}, {"1b", 1024, 1}};
+    } good[] = {{"0", 1, 0},
+                {"64", 1, 64},
+                {"64", 1 << 20, 64 << 20},
+                {"64k", 1 << 20, 65536},
+                {"1.5G", 1, 3u << 29},
+                {"0x1000", 1, 4096},
+                {"18446744073709551615", 1, UINT64_MAX},
+                {"15E", 1, 15ull << 60},
+                {"1b", 1024, 1}};
     for (unsigned i = 0; i < G_N_ELEMENTS(good); i++) {
         uint64_t bytes = 1;
         ck_assert_msg(keyval_size(good[i].text, good[i].unit, &bytes), "%s", good[i].text);
         ck_assert_uint_eq(bytes, good[i].bytes);
     }
-    static const char *const bad[] = {"", "-1", "x", "1Q", "1KB", "16E", "18446744073709551616", "1.", "1.5", "0x1.8K", "+1"};
+    static const char *const bad[] = {
+        "", "-1", "x", "1Q", "1KB", "16E", "18446744073709551616", "1.", "1.5", "0x1.8K", "+1"};
     for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
         uint64_t bytes;
         ck_assert_msg(!keyval_size(bad[i], 1, &bytes), "%s", bad[i]);

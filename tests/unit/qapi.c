@@ -8,7 +8,8 @@
 #include "qapi/schema/qapi-events.h"
 #include "qapi/schema/qapi-types.h"
 
-/* Reads JSON (or key=value text) into a value of the type and writes it out again, or returns the message. */
+/* Reads JSON (or key=value text) into a value of the type and writes it out again, or returns the
+ * message. */
 static char *through(const QType *type, const char *text, bool keyval)
 {
     GError *error = NULL;
@@ -57,11 +58,13 @@ START_TEST(structs)
     same(&qtype_VersionInfo, "{\"package\":\"p\",\"qemu\":{\"major\":7,\"minor\":2,\"micro\":0}}",
          "{\"qemu\": {\"major\": 7, \"minor\": 2, \"micro\": 0}, \"package\": \"p\"}");
     same(&qtype_MachineInfo,
-         "{\"name\":\"pc\",\"cpu-max\":255,\"hotpluggable-cpus\":true,\"numa-mem-supported\":false,\"deprecated\":false,"
+         "{\"name\":\"pc\",\"cpu-max\":255,\"hotpluggable-cpus\":true,\"numa-mem-supported\":false,"
+         "\"deprecated\":false,"
          "\"is-default\":true}",
          "{\"name\": \"pc\", \"is-default\": true, \"cpu-max\": 255, \"hotpluggable-cpus\": true, "
          "\"numa-mem-supported\": false, \"deprecated\": false}");
-    same(&qtype_MemoryInfo, "{\"base-memory\":18446744073709551615}", "{\"base-memory\": 18446744073709551615}");
+    same(&qtype_MemoryInfo, "{\"base-memory\":18446744073709551615}",
+         "{\"base-memory\": 18446744073709551615}");
     same(&qtype_ObjectPropertyInfo, "{\"name\":\"a\",\"type\":\"b\",\"default-value\":null}",
          "{\"name\": \"a\", \"type\": \"b\", \"default-value\": null}");
     same(&qtype_DeviceAddArgs, "{\"driver\":\"d\",\"iobase\":1016,\"x\":{\"y\":[1]}}",
@@ -71,33 +74,45 @@ END_TEST
 
 START_TEST(unions)
 {
-    same(&qtype_SendKeyArgs, "{\"keys\":[{\"type\":\"qcode\",\"data\":\"ret\"},{\"data\":28,\"type\":\"number\"}]}",
-         "{\"keys\": [{\"type\": \"qcode\", \"data\": \"ret\"}, {\"type\": \"number\", \"data\": 28}]}");
+    same(&qtype_SendKeyArgs,
+         "{\"keys\":[{\"type\":\"qcode\",\"data\":\"ret\"},{\"data\":28,\"type\":\"number\"}]}",
+         "{\"keys\": [{\"type\": \"qcode\", \"data\": \"ret\"}, {\"type\": \"number\", \"data\": "
+         "28}]}");
     same(&qtype_ChardevBackend,
-         "{\"type\":\"socket\",\"data\":{\"addr\":{\"type\":\"unix\",\"data\":{\"path\":\"/x\"}},\"server\":false}}",
-         "{\"type\": \"socket\", \"data\": {\"addr\": {\"type\": \"unix\", \"data\": {\"path\": \"/x\"}}, "
+         "{\"type\":\"socket\",\"data\":{\"addr\":{\"type\":\"unix\",\"data\":{\"path\":\"/"
+         "x\"}},\"server\":false}}",
+         "{\"type\": \"socket\", \"data\": {\"addr\": {\"type\": \"unix\", \"data\": {\"path\": "
+         "\"/x\"}}, "
          "\"server\": false}}");
     same(&qtype_YankInstance, "{\"type\":\"migration\"}", "{\"type\": \"migration\"}");
-    same(&qtype_YankInstance, "{\"type\":\"migration\",\"id\":\"x\"}", "Parameter 'id' is unexpected");
+    same(&qtype_YankInstance, "{\"type\":\"migration\",\"id\":\"x\"}",
+         "Parameter 'id' is unexpected");
 }
 END_TEST
 
 START_TEST(messages)
 {
     same(&qtype_SendKeyArgs, "{}", "Parameter 'keys' is missing");
-    same(&qtype_SendKeyArgs, "{\"keys\":\"a\"}", "Invalid parameter type for 'keys', expected: array");
-    same(&qtype_SendKeyArgs, "{\"keys\":[{\"type\":\"foo\"}]}", "Parameter 'type' does not accept value 'foo'");
-    same(&qtype_SendKeyArgs, "{\"keys\":[{\"type\":\"qcode\"}]}", "Parameter 'keys[0].data' is missing");
+    same(&qtype_SendKeyArgs, "{\"keys\":\"a\"}",
+         "Invalid parameter type for 'keys', expected: array");
+    same(&qtype_SendKeyArgs, "{\"keys\":[{\"type\":\"foo\"}]}",
+         "Parameter 'type' does not accept value 'foo'");
+    same(&qtype_SendKeyArgs, "{\"keys\":[{\"type\":\"qcode\"}]}",
+         "Parameter 'keys[0].data' is missing");
     same(&qtype_SendKeyArgs, "{\"keys\":[{\"type\":\"number\",\"data\":\"1\"}]}",
          "Invalid parameter type for 'keys[0].data', expected: integer");
     same(&qtype_SendKeyArgs, "{\"keys\":[],\"hold-time\":1.5}",
          "Invalid parameter type for 'hold-time', expected: integer");
     same(&qtype_SendKeyArgs, "{\"keys\":[],\"x\":1}", "Parameter 'x' is unexpected");
-    same(&qtype_StatusInfo, "{\"running\":1}", "Invalid parameter type for 'running', expected: boolean");
+    same(&qtype_StatusInfo, "{\"running\":1}",
+         "Invalid parameter type for 'running', expected: boolean");
     same(&qtype_NameInfo, "{\"name\":null}", "Invalid parameter type for 'name', expected: string");
-    same(&qtype_NameInfo, "{\"name\":\"a\\u0000b\"}", "Parameter 'name' expects a string without NUL characters");
-    same(&qtype_VersionInfo, "{\"qemu\":[],\"package\":\"\"}", "Invalid parameter type for 'qemu', expected: object");
-    same(&qtype_InetSocketAddress, "{\"host\":\"h\",\"port\":\"1\",\"to\":65536}", "Parameter 'to' expects uint16_t");
+    same(&qtype_NameInfo, "{\"name\":\"a\\u0000b\"}",
+         "Parameter 'name' expects a string without NUL characters");
+    same(&qtype_VersionInfo, "{\"qemu\":[],\"package\":\"\"}",
+         "Invalid parameter type for 'qemu', expected: object");
+    same(&qtype_InetSocketAddress, "{\"host\":\"h\",\"port\":\"1\",\"to\":65536}",
+         "Parameter 'to' expects uint16_t");
     same(&qtype_IntWrapper, "{\"data\":9223372036854775808}", "Parameter 'data' expects int64_t");
     same(&qtype_QmpCapabilitiesArgs, "{\"enable\":[\"oob\",\"foo\"]}",
          "Parameter 'enable[1]' does not accept value 'foo'");
@@ -109,10 +124,12 @@ START_TEST(text)
     same_text(&qtype_InetSocketAddress, "host=h,port=80,to=0x51,ipv6=off",
               "{\"host\": \"h\", \"port\": \"80\", \"to\": 81, \"ipv6\": false}");
     same_text(&qtype_MemoryInfo, "base-memory=1.5G", "{\"base-memory\": 1610612736}");
-    same_text(&qtype_InetSocketAddress, "host=h,port=80,ipv4=maybe", "Parameter 'ipv4' expects 'on' or 'off'");
+    same_text(&qtype_InetSocketAddress, "host=h,port=80,ipv4=maybe",
+              "Parameter 'ipv4' expects 'on' or 'off'");
     same_text(&qtype_InetSocketAddress, "host=h,port=80,to=x", "Parameter 'to' expects integer");
     same_text(&qtype_InetSocketAddress, "host=h,port=80,to=-1", "Parameter 'to' expects uint16_t");
-    same_text(&qtype_SendKeyArgs, "keys.0.type=qcode,keys.0.data=a", "{\"keys\": [{\"type\": \"qcode\", \"data\": \"a\"}]}");
+    same_text(&qtype_SendKeyArgs, "keys.0.type=qcode,keys.0.data=a",
+              "{\"keys\": [{\"type\": \"qcode\", \"data\": \"a\"}]}");
 }
 END_TEST
 
@@ -127,7 +144,7 @@ static void sink(const QEvent *event, json_object *data)
 START_TEST(events)
 {
     seen = g_string_new(NULL);
-    event_stop();                       /* no sink: nothing happens */
+    event_stop(); /* no sink: nothing happens */
     qapi_event_sink = sink;
     loop_main();
     loop_lock();

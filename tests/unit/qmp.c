@@ -1,5 +1,5 @@
-/* The QMP server and the human monitor over a back end made of buffers: greeting, negotiation, errors, ids, out-of-band,
- * floods, events, slow clients, line editing. */
+/* The QMP server and the human monitor over a back end made of buffers: greeting, negotiation,
+ * errors, ids, out-of-band, floods, events, slow clients, line editing. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@
 typedef struct Wire {
     Char base;
     GString *got;
-    size_t room;                        /* bytes that it still takes */
+    size_t room; /* bytes that it still takes */
 } Wire;
 
 static size_t wire_write(Char *c, const uint8_t *buf, size_t len)
@@ -48,6 +48,14 @@ static Wire *wire_new(const char *id)
     w->got = g_string_new(NULL);
     w->room = SIZE_MAX;
     return w;
+}
+
+static void wire_free(Wire *w)
+{
+    g_byte_array_unref(w->base.pending);
+    g_string_free(w->got, TRUE);
+    g_free(w->base.id);
+    g_free(w);
 }
 
 static void wire_send(Wire *w, const char *text, size_t len)
@@ -77,10 +85,10 @@ static void expect(Wire *w, const char *send, const char *answer)
 }
 
 #define ERR(class, text) "{\"error\": {\"class\": \"" class "\", \"desc\": \"" text "\"}}\r\n"
-#define OK "{\"return\": {}}\r\n"
-#define GREETING                                                                                                       \
-    "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 7, \"minor\": 2, \"micro\": 0}, \"package\": \"ostler " OSTLER_VERSION  \
-    "\"}, \"capabilities\": [\"oob\"]}}\r\n"
+#define OK               "{\"return\": {}}\r\n"
+#define GREETING                                                                                   \
+    "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 7, \"minor\": 2, \"micro\": 0}, \"package\": " \
+    "\"ostler " OSTLER_VERSION "\"}, \"capabilities\": [\"oob\"]}}\r\n"
 
 static Wire *wire;
 
@@ -112,7 +120,8 @@ START_TEST(negotiation)
     expect(wire, "{\"execute\":\"qmp_capabilities\"}", OK);
     expect(wire, "{\"execute\":\"qmp_capabilities\"}",
            ERR("CommandNotFound", "Capabilities negotiation is already complete, command ignored"));
-    expect(wire, "{\"exec-oob\":\"query-yank\"}", ERR("GenericError", "QMP input member 'exec-oob' is unexpected"));
+    expect(wire, "{\"exec-oob\":\"query-yank\"}",
+           ERR("GenericError", "QMP input member 'exec-oob' is unexpected"));
     char_event(&wire->base, CHAR_CLOSED);
     char_event(&wire->base, CHAR_OPENED);
     expect(wire, "", GREETING);
@@ -131,16 +140,21 @@ START_TEST(requests)
     expect(w, "[1]", ERR("GenericError", "QMP input must be a JSON object"));
     expect(w, "1\n", ERR("GenericError", "QMP input must be a JSON object"));
     expect(w, "{\"arguments\":{}}", ERR("GenericError", "QMP input lacks member 'execute'"));
-    expect(w, "{\"execute\":1}", ERR("GenericError", "QMP input member 'execute' must be a string"));
-    expect(w, "{\"execute\":\"stop\",\"foo\":1}", ERR("GenericError", "QMP input member 'foo' is unexpected"));
+    expect(w, "{\"execute\":1}",
+           ERR("GenericError", "QMP input member 'execute' must be a string"));
+    expect(w, "{\"execute\":\"stop\",\"foo\":1}",
+           ERR("GenericError", "QMP input member 'foo' is unexpected"));
     expect(w, "{\"execute\":\"stop\",\"arguments\":[]}",
            ERR("GenericError", "QMP input member 'arguments' must be an object"));
-    expect(w, "{\"execute\":\"stop\",\"arguments\":{\"a\":1}}", ERR("GenericError", "Parameter 'a' is unexpected"));
-    expect(w, "{\"execute\":\"human-monitor-command\"}", ERR("GenericError", "Parameter 'command-line' is missing"));
+    expect(w, "{\"execute\":\"stop\",\"arguments\":{\"a\":1}}",
+           ERR("GenericError", "Parameter 'a' is unexpected"));
+    expect(w, "{\"execute\":\"human-monitor-command\"}",
+           ERR("GenericError", "Parameter 'command-line' is missing"));
     expect(w, "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":1}}",
            ERR("GenericError", "Invalid parameter type for 'command-line', expected: string"));
     expect(w, "{\"exec-oob\":\"query-yank\",\"id\":1}", "{\"return\": [], \"id\": 1}\r\n");
-    expect(w, "{\"exec-oob\":\"stop\"}", ERR("GenericError", "The command stop does not support OOB"));
+    expect(w, "{\"exec-oob\":\"stop\"}",
+           ERR("GenericError", "The command stop does not support OOB"));
     expect(w, "{\"exec-oob\":\"stop\",\"execute\":\"stop\"}",
            ERR("GenericError", "QMP input member 'execute' clashes with 'exec-oob'"));
     expect(w, "{\"execute\":\"query-target\"}{\"execute\":\"query-name\"}\r\n",
@@ -149,7 +163,8 @@ START_TEST(requests)
     expect(w, "\"query-name\"}", OK);
     qmp_preconfig = true;
     expect(w, "{\"execute\":\"stop\"}",
-           ERR("GenericError", "The command 'stop' is permitted only after machine initialization has completed"));
+           ERR("GenericError",
+               "The command 'stop' is permitted only after machine initialization has completed"));
     expect(w, "{\"execute\":\"query-name\"}", OK);
     qmp_preconfig = false;
 }
@@ -158,15 +173,18 @@ END_TEST
 static void count_errors(Wire *w, const char *prefix)
 {
     g_autofree char *got = wire_take(w);
-    ck_assert_msg(g_str_has_prefix(got, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error, "),
-                  "%s: %.100s", prefix, got);
+    ck_assert_msg(
+        g_str_has_prefix(
+            got, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error, "),
+        "%s: %.100s", prefix, got);
     ck_assert_ptr_eq(strstr(got, "\r\n") + 2, got + strlen(got));
     expect(w, "{\"execute\":\"query-name\"}\n", OK);
 }
 
 START_TEST(nonsense)
 {
-    static const char *const bad[] = {"{foo}\n", "{\"a\":1,}\n", "{]\n", "\"abc\n", "{\"execute\"\n\x01", "\xfe\n", "{'a' 'b'}"};
+    static const char *const bad[] = {
+        "{foo}\n", "{\"a\":1,}\n", "{]\n", "\"abc\n", "{\"execute\"\n\x01", "\xfe\n", "{'a' 'b'}"};
     Wire *w = ready();
     for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
         wire_send(w, bad[i], strlen(bad[i]));
@@ -211,7 +229,7 @@ START_TEST(introspection)
         ck_assert(g_hash_table_add(names, (char *)json_object_get_string(value)));
     }
     static const char *const refs[] = {"arg-type", "ret-type", "element-type"};
-    for (size_t i = 0; i < n; i++) {                    /* every type that is mentioned is described */
+    for (size_t i = 0; i < n; i++) { /* every type that is mentioned is described */
         json_object *e = json_object_array_get_idx(schema, i);
         for (unsigned r = 0; r < G_N_ELEMENTS(refs); r++) {
             if (json_object_object_get_ex(e, refs[r], &value)) {
@@ -227,7 +245,8 @@ START_TEST(introspection)
             }
         }
     }
-    ck_assert(g_hash_table_contains(names, "device_add") && g_hash_table_contains(names, "SHUTDOWN"));
+    ck_assert(g_hash_table_contains(names, "device_add") &&
+              g_hash_table_contains(names, "SHUTDOWN"));
     ck_assert(!g_hash_table_contains(names, "StatusInfo"));
     json_object_put(schema);
     for (size_t i = 0; i + 1 < qapi_command_count; i++) {
@@ -255,11 +274,13 @@ START_TEST(events)
     Wire *w = ready();
     event_stop();
     expect_event(w, ", \"event\": \"STOP\"}\r\n");
-    ck_assert_str_eq(other->got->str, "");              /* not negotiated */
+    ck_assert_str_eq(other->got->str, ""); /* not negotiated */
     expect(other, "{\"execute\":\"qmp_capabilities\"}", OK);
     run_events.shutdown(true, CAUSE_GUEST_SHUTDOWN);
-    expect_event(w, ", \"event\": \"SHUTDOWN\", \"data\": {\"guest\": true, \"reason\": \"guest-shutdown\"}}\r\n");
-    expect_event(other, ", \"event\": \"SHUTDOWN\", \"data\": {\"guest\": true, \"reason\": \"guest-shutdown\"}}\r\n");
+    expect_event(w, ", \"event\": \"SHUTDOWN\", \"data\": {\"guest\": true, \"reason\": "
+                    "\"guest-shutdown\"}}\r\n");
+    expect_event(other, ", \"event\": \"SHUTDOWN\", \"data\": {\"guest\": true, \"reason\": "
+                        "\"guest-shutdown\"}}\r\n");
 }
 END_TEST
 
@@ -267,24 +288,28 @@ START_TEST(rates)
 {
     Wire *w = ready();
     event_rtc_change(1, "/rtc");
-    expect_event(w, ", \"event\": \"RTC_CHANGE\", \"data\": {\"offset\": 1, \"qom-path\": \"/rtc\"}}\r\n");
+    expect_event(
+        w, ", \"event\": \"RTC_CHANGE\", \"data\": {\"offset\": 1, \"qom-path\": \"/rtc\"}}\r\n");
     event_rtc_change(2, "/rtc");
     event_rtc_change(3, "/rtc");
-    event_vserport_change("a", true);                   /* limited for each id */
+    event_vserport_change("a", true); /* limited for each id */
     event_vserport_change("b", true);
     g_autofree char *got = wire_take(w);
     ck_assert_ptr_nonnull(strstr(got, "\"id\": \"a\""));
     ck_assert_ptr_nonnull(strstr(got, "\"id\": \"b\""));
     ck_assert_ptr_null(strstr(got, "RTC_CHANGE"));
-    for (int64_t end = clock_now(CLOCK_RT) + 3 * NS_PER_SECOND; !w->got->len && clock_now(CLOCK_RT) < end;) {
+    for (int64_t end = clock_now(CLOCK_RT) + 3 * NS_PER_SECOND;
+         !w->got->len && clock_now(CLOCK_RT) < end;) {
         g_usleep(20000);
         clock_run_due();
     }
-    expect_event(w, ", \"event\": \"RTC_CHANGE\", \"data\": {\"offset\": 3, \"qom-path\": \"/rtc\"}}\r\n");
+    expect_event(
+        w, ", \"event\": \"RTC_CHANGE\", \"data\": {\"offset\": 3, \"qom-path\": \"/rtc\"}}\r\n");
 }
 END_TEST
 
-/* A client that does not read keeps no more than a little more than OUTPUT_HIGH waiting, and is served when it reads. */
+/* A client that does not read keeps no more than a little more than OUTPUT_HIGH waiting, and is
+ * served when it reads. */
 START_TEST(slow)
 {
     Wire *w = ready();
@@ -311,23 +336,28 @@ END_TEST
 START_TEST(types)
 {
     Wire *w = ready();
-    expect(w, "{\"execute\":\"device_add\",\"arguments\":{}}", ERR("GenericError", "Parameter 'driver' is missing"));
+    expect(w, "{\"execute\":\"device_add\",\"arguments\":{}}",
+           ERR("GenericError", "Parameter 'driver' is missing"));
     expect(w, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"zz\"}}",
            ERR("GenericError", "'zz' is not a valid device model name"));
     expect(w, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"zz\"}}",
            ERR("DeviceNotFound", "Device 'zz' not found"));
     expect(w, "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/foo\",\"property\":\"a\"}}",
            ERR("DeviceNotFound", "Device '/foo' not found"));
-    expect(w, "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine\",\"property\":\"hpet\"}}",
+    expect(w,
+           "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine\",\"property\":\"hpet\"}}",
            "{\"return\": true}\r\n");
     expect(w, "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine\",\"property\":\"zz\"}}",
            ERR("GenericError", "Property 'machine.zz' not found"));
-    expect(w, "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine/peripheral\",\"property\":\"type\"}}",
+    expect(w,
+           "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine/"
+           "peripheral\",\"property\":\"type\"}}",
            "{\"return\": \"container\"}\r\n");
     expect(w, "{\"execute\":\"device-list-properties\",\"arguments\":{\"typename\":\"zz\"}}",
            ERR("DeviceNotFound", "Device 'zz' not found"));
     expect(w, "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/\"}}",
-           "{\"return\": [{\"name\": \"type\", \"type\": \"string\"}, {\"name\": \"machine\", \"type\": \"child<machine>\"}, "
+           "{\"return\": [{\"name\": \"type\", \"type\": \"string\"}, {\"name\": \"machine\", "
+           "\"type\": \"child<machine>\"}, "
            "{\"name\": \"backend\", \"type\": \"child<container>\"}, "
            "{\"name\": \"chardevs\", \"type\": \"child<container>\"}, "
            "{\"name\": \"objects\", \"type\": \"child<container>\"}]}\r\n");
@@ -353,16 +383,63 @@ START_TEST(types)
 }
 END_TEST
 
+/* A device of a board and one of a user, as management tools find them. */
+START_TEST(tree)
+{
+    Wire *w = ready();
+    Device *board = device_new(device_class_find("serial"), NULL);
+    ck_assert(device_realize(board, NULL, NULL));
+    device_creation_by_user = true;
+    Device *user = device_new(device_class_find("serial"), "com");
+    ck_assert(device_realize(user, NULL, NULL));
+    device_creation_by_user = false;
+    g_autofree char *get = g_strdup_printf(
+        "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"%s\",\"property\":\"type\"}}",
+        board->path);
+    ck_assert(g_str_has_prefix(board->path, "/machine/unattached/device["));
+    expect(w, get, "{\"return\": \"serial\"}\r\n");
+    expect(w, "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral\"}}",
+           "{\"return\": [{\"name\": \"type\", \"type\": \"string\"}, {\"name\": \"com\", "
+           "\"type\": \"child<serial>\"}]}\r\n");
+    expect(w,
+           "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"com\",\"property\":\"realized\"}}",
+           "{\"return\": true}\r\n");
+    expect(w,
+           "{\"execute\":\"qom-set\",\"arguments\":{\"path\":\"com\",\"property\":\"realized\","
+           "\"value\":false}}",
+           ERR("GenericError",
+               "Insufficient permission to perform this operation on property 'serial.realized'"));
+    expect(w,
+           "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine/"
+           "peripheral\",\"property\":\"com\"}}",
+           "{\"return\": \"/machine/peripheral/com\"}\r\n");
+    expect(w, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"com\"}}",
+           ERR("GenericError", "Device 'serial' does not support hotplugging"));
+    device_free(user);
+    expect(w, "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"com\"}}",
+           ERR("DeviceNotFound", "Device 'com' not found"));
+    device_free(board);
+}
+END_TEST
+
 START_TEST(chardevs)
 {
     Wire *w = ready();
-    expect(w, "{\"execute\":\"chardev-add\",\"arguments\":{\"id\":\"r\",\"backend\":{\"type\":\"ringbuf\",\"data\":{\"size\":16}}}}",
+    expect(w,
+           "{\"execute\":\"chardev-add\",\"arguments\":{\"id\":\"r\",\"backend\":{\"type\":"
+           "\"ringbuf\",\"data\":{\"size\":16}}}}",
            OK);
-    expect(w, "{\"execute\":\"chardev-add\",\"arguments\":{\"id\":\"r\",\"backend\":{\"type\":\"null\",\"data\":{}}}}",
+    expect(w,
+           "{\"execute\":\"chardev-add\",\"arguments\":{\"id\":\"r\",\"backend\":{\"type\":"
+           "\"null\",\"data\":{}}}}",
            ERR("GenericError", "Chardev with id 'r' already exists"));
-    expect(w, "{\"execute\":\"ringbuf-write\",\"arguments\":{\"device\":\"r\",\"data\":\"hello\"}}", OK);
-    expect(w, "{\"execute\":\"ringbuf-read\",\"arguments\":{\"device\":\"r\",\"size\":3}}", "{\"return\": \"hel\"}\r\n");
-    expect(w, "{\"execute\":\"ringbuf-read\",\"arguments\":{\"device\":\"r\",\"size\":30,\"format\":\"base64\"}}",
+    expect(w, "{\"execute\":\"ringbuf-write\",\"arguments\":{\"device\":\"r\",\"data\":\"hello\"}}",
+           OK);
+    expect(w, "{\"execute\":\"ringbuf-read\",\"arguments\":{\"device\":\"r\",\"size\":3}}",
+           "{\"return\": \"hel\"}\r\n");
+    expect(w,
+           "{\"execute\":\"ringbuf-read\",\"arguments\":{\"device\":\"r\",\"size\":30,\"format\":"
+           "\"base64\"}}",
            "{\"return\": \"bG8=\"}\r\n");
     expect(w, "{\"execute\":\"ringbuf-read\",\"arguments\":{\"device\":\"r\",\"size\":0}}",
            ERR("GenericError", "size must be greater than zero"));
@@ -398,8 +475,10 @@ START_TEST(human_commands)
     hmp("print/d -5/2", "-2\r\n");
     hmp("p 1/0", "division by zero\r\nTry \"help print\" for more information\r\n");
     hmp("p (1", "')' expected\r\nTry \"help print\" for more information\r\n");
-    hmp("stop 1", "stop|s: extraneous characters at the end of line\r\nTry \"help stop\" for more information\r\n");
-    hmp("screendump", "screendump: filename expected\r\nTry \"help screendump\" for more information\r\n");
+    hmp("stop 1", "stop|s: extraneous characters at the end of line\r\nTry \"help stop\" for more "
+                  "information\r\n");
+    hmp("screendump",
+        "screendump: filename expected\r\nTry \"help screendump\" for more information\r\n");
     hmp("sendkey foo", "invalid parameter: foo\r\n");
     hmp("device_del zz", "Error: Device 'zz' not found\r\n");
     hmp("device_add zz", "Error: 'zz' is not a valid device model name\r\n");
@@ -423,7 +502,8 @@ START_TEST(registers)
     ck_assert(hmp_register(&s, "pc", &v) && v == 0xfff0);
     ck_assert(hmp_register(&s, "cs", &v) && v == 0xf000);
     ck_assert(hmp_register(&s, "cs.base", &v) && v == 0xf0000);
-    ck_assert(!hmp_register(&s, "r16", &v) && !hmp_register(&s, "cs.x", &v) && !hmp_register(&s, "", &v));
+    ck_assert(!hmp_register(&s, "r16", &v) && !hmp_register(&s, "cs.x", &v) &&
+              !hmp_register(&s, "", &v));
 }
 END_TEST
 
@@ -432,20 +512,26 @@ START_TEST(human_editing)
     Wire *w = wire_new("h");
     ck_assert(hmp_monitor_new(&w->base, true, NULL));
     g_autofree char *banner = wire_take(w);
-    ck_assert_str_eq(banner, "QEMU 7.2.0 monitor - type 'help' for more information\r\n\r(qemu) \033[K");
-    expect(w, "info uuid\n", "info uuid\r\n00000000-0000-0000-0000-000000000000\r\n\r(qemu) \033[K");
-    wire_send(w, "p 8\x01\x0b" "p 7\x02", 9);           /* ^A ^K, then one to the left */
+    ck_assert_str_eq(banner,
+                     "QEMU 7.2.0 monitor - type 'help' for more information\r\n\r(qemu) \033[K");
+    expect(w, "info uuid\n",
+           "info uuid\r\n00000000-0000-0000-0000-000000000000\r\n\r(qemu) \033[K");
+    wire_send(w,
+              "p 8\x01\x0b"
+              "p 7\x02",
+              9); /* ^A ^K, then one to the left */
     g_free(wire_take(w));
     wire_send(w, "1\r\n", 3);
     g_autofree char *sum = wire_take(w);
-    ck_assert_msg(strstr(sum, "\r\n0x11\r\n"), "%s", sum);              /* p 17 */
-    wire_send(w, "\033[A\033[A\033[B\n", 10);           /* up, up, down: the last line again */
+    ck_assert_msg(strstr(sum, "\r\n0x11\r\n"), "%s", sum); /* p 17 */
+    wire_send(w, "\033[A\033[A\033[B\n", 10);              /* up, up, down: the last line again */
     g_autofree char *again = wire_take(w);
     ck_assert_msg(strstr(again, "\r\n0x11\r\n"), "%s", again);
     wire_send(w, "system_po\t\x15", 11);
     g_autofree char *completed = wire_take(w);
     ck_assert_ptr_nonnull(strstr(completed, "system_powerdown "));
     hmp_monitors_free();
+    wire_free(w);
 }
 END_TEST
 
@@ -464,6 +550,7 @@ int main(void)
     tcase_add_test(tc, rates);
     tcase_add_test(tc, slow);
     tcase_add_test(tc, types);
+    tcase_add_test(tc, tree);
     tcase_add_test(tc, chardevs);
     tcase_add_test(tc, human_commands);
     tcase_add_test(tc, registers);
