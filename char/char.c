@@ -375,8 +375,29 @@ void char_foreach(void (*fn)(void *arg, Char *c), void *arg)
     }
 }
 
+/* What monitors and guests said last should still be read, by a reader that is only a little slow.
+ */
+static void flush_pending(void)
+{
+    gint64 end = g_get_monotonic_time() + G_TIME_SPAN_SECOND / 2;
+    for (bool left = true; left && g_get_monotonic_time() < end;) {
+        left = false;
+        for (guint i = 0; chars && i < chars->len; i++) {
+            Char *c = g_ptr_array_index(chars, i);
+            if (c->pending->len) {
+                char_writable(c);
+                left |= c->pending->len > 0;
+            }
+        }
+        if (left) {
+            g_usleep(1000);
+        }
+    }
+}
+
 void char_cleanup(void)
 {
+    flush_pending();
     while (chars && chars->len) { /* a multiplexer comes after its base and takes it along */
         char_free(g_ptr_array_index(chars, chars->len - 1));
     }
