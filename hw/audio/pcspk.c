@@ -1,7 +1,9 @@
-/* Port 61h, "NMI status and control" of the 82371SB (§2.6.2), which on the AT was an 8255: gate of timer 2, speaker,
- * enables and status of the two sources of NMI, and two signals for software that measures time.
+/* Port 61h, "NMI status and control" of the 82371SB (§2.6.2), which on the AT was an 8255: gate of
+ * timer 2, speaker, enables and status of the two sources of NMI, and two signals for software that
+ * measures time.
  *
- * Input line 0 is IOCHK# (true: asserted), line 1 SERR#; pin "nmi" is level, pin "gate2" leads to the timer. */
+ * Input line 0 is IOCHK# (true: asserted), line 1 SERR#; pin "nmi" is level, pin "gate2" leads to
+ * the timer. */
 #include "hw/audio/pcspk.h"
 
 #include "hw/timer/i8254.h"
@@ -9,9 +11,9 @@
 enum {
     GATE2 = 0x01,
     SPEAKER = 0x02,
-    SERR_OFF = 0x04,                    /* disables and clears */
+    SERR_OFF = 0x04, /* disables and clears */
     IOCHK_OFF = 0x08,
-    REFRESH = 0x10,                     /* toggles with each refresh request */
+    REFRESH = 0x10, /* toggles with each refresh request */
     OUT2 = 0x20,
     IOCHK_STATUS = 0x40,
     SERR_STATUS = 0x80,
@@ -23,7 +25,7 @@ enum { REFRESH_CLKS = 18 };
 typedef struct Pcspk {
     Device dev;
     uint8_t control;
-    bool iochk, serr;                   /* latched */
+    bool iochk, serr; /* latched */
     Device *pit;
     Irq gate2, nmi;
 } Pcspk;
@@ -45,8 +47,9 @@ static uint64_t port_get(const void *dev, unsigned arg, unsigned i)
 {
     const Pcspk *s = dev;
     bool refresh = muldiv64(now(&s->dev), PIT_HZ, NS_PER_SECOND) / REFRESH_CLKS & 1;
-    return s->control | (refresh ? REFRESH : 0) | (s->pit && i8254_out(s->pit, TIMER_2) ? OUT2 : 0)
-           | (s->iochk ? IOCHK_STATUS : 0) | (s->serr ? SERR_STATUS : 0);
+    return s->control | (refresh ? REFRESH : 0) |
+           (s->pit && i8254_out(s->pit, TIMER_2) ? OUT2 : 0) | (s->iochk ? IOCHK_STATUS : 0) |
+           (s->serr ? SERR_STATUS : 0);
 }
 
 static void control_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_t value)

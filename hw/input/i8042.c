@@ -1,48 +1,83 @@
 /* Intel 8042 as the keyboard and mouse controller of the PS/2, with both devices as parts.
  *
- * After the IBM PS/2 Hardware Interface Technical Reference (1988), "Keyboard and Auxiliary Device Controller".
- * Register space 0 is port 60h, space 1 is port 64h.  Pins: irq1, irq12, a20, reset.
+ * After the IBM PS/2 Hardware Interface Technical Reference (1988), "Keyboard and Auxiliary Device
+ * Controller". Register space 0 is port 60h, space 1 is port 64h.  Pins: irq1, irq12, a20, reset.
  *
- * Bytes from a device come a frame's time apart, as over the real wire: a program that reads port 60h twice for one
- * interrupt gets the same byte twice, and each byte is an edge of its own for the interrupt controller. */
+ * Bytes from a device come a frame's time apart, as over the real wire: a program that reads port
+ * 60h twice for one interrupt gets the same byte twice, and each byte is an edge of its own for the
+ * interrupt controller. */
 #include "hw/input/ps2-codes.h"
 #include "hw/input/ps2.h"
 
 enum { SPACE_DATA, SPACE_COMMAND };
-enum {                                  /* status register */
-    ST_OBF = 0x01, ST_SYSTEM = 0x04, ST_COMMAND = 0x08, ST_UNLOCKED = 0x10, ST_AUX_OBF = 0x20,
+enum { /* status register */
+       ST_OBF = 0x01,
+       ST_SYSTEM = 0x04,
+       ST_COMMAND = 0x08,
+       ST_UNLOCKED = 0x10,
+       ST_AUX_OBF = 0x20,
 };
-enum {                                  /* command byte: RAM byte 0 */
-    CB_IRQ1 = 0x01, CB_IRQ12 = 0x02, CB_SYSTEM = 0x04, CB_KBD_OFF = 0x10, CB_AUX_OFF = 0x20, CB_XLATE = 0x40,
+enum { /* command byte: RAM byte 0 */
+       CB_IRQ1 = 0x01,
+       CB_IRQ12 = 0x02,
+       CB_SYSTEM = 0x04,
+       CB_KBD_OFF = 0x10,
+       CB_AUX_OFF = 0x20,
+       CB_XLATE = 0x40,
 };
-enum {                                  /* commands; 20..3f and 60..7f read and write RAM */
-    PASSWORD_TEST = 0xa4, PASSWORD_LOAD = 0xa5, PASSWORD_ENABLE = 0xa6, AUX_OFF = 0xa7, AUX_ON = 0xa8, AUX_TEST = 0xa9,
-    SELF_TEST = 0xaa, KBD_TEST = 0xab, KBD_OFF = 0xad, KBD_ON = 0xae, READ_INPUT = 0xc0, POLL_LOW = 0xc1,
-    POLL_HIGH = 0xc2, READ_OUTPUT = 0xd0, WRITE_OUTPUT = 0xd1, WRITE_KBD_BUFFER = 0xd2, WRITE_AUX_BUFFER = 0xd3,
-    WRITE_AUX = 0xd4, A20_OFF = 0xdd, A20_ON = 0xdf, READ_TEST = 0xe0, PULSE = 0xf0,
+enum { /* commands; 20..3f and 60..7f read and write RAM */
+       PASSWORD_TEST = 0xa4,
+       PASSWORD_LOAD = 0xa5,
+       PASSWORD_ENABLE = 0xa6,
+       AUX_OFF = 0xa7,
+       AUX_ON = 0xa8,
+       AUX_TEST = 0xa9,
+       SELF_TEST = 0xaa,
+       KBD_TEST = 0xab,
+       KBD_OFF = 0xad,
+       KBD_ON = 0xae,
+       READ_INPUT = 0xc0,
+       POLL_LOW = 0xc1,
+       POLL_HIGH = 0xc2,
+       READ_OUTPUT = 0xd0,
+       WRITE_OUTPUT = 0xd1,
+       WRITE_KBD_BUFFER = 0xd2,
+       WRITE_AUX_BUFFER = 0xd3,
+       WRITE_AUX = 0xd4,
+       A20_OFF = 0xdd,
+       A20_ON = 0xdf,
+       READ_TEST = 0xe0,
+       PULSE = 0xf0,
 };
-enum { OUT_RESET = 0x01, OUT_A20 = 0x02, OUT_AUX_DATA = 0x08, OUT_IRQ1 = 0x10, OUT_IRQ12 = 0x20, OUT_KBD_LINES = 0xc0 };
+enum {
+    OUT_RESET = 0x01,
+    OUT_A20 = 0x02,
+    OUT_AUX_DATA = 0x08,
+    OUT_IRQ1 = 0x10,
+    OUT_IRQ12 = 0x20,
+    OUT_KBD_LINES = 0xc0
+};
 /* Input port: keyboard not locked, no manufacturing jumper, colour display. */
 enum { INPUT_PORT = 0xa0 };
 enum { PASSED = 0x55, LINE_PASSED = 0x00, NO_PASSWORD = 0xf1 };
 enum { BREAK = 0xf0 };
-#define FRAME_NS (900 * NS_PER_US)      /* 11 bits at 12 kHz */
-#define RESET_NS (6 * NS_PER_US)        /* pulse of the output port */
+#define FRAME_NS (900 * NS_PER_US) /* 11 bits at 12 kHz */
+#define RESET_NS (6 * NS_PER_US)   /* pulse of the output port */
 
 typedef struct I8042 {
     Device dev;
     Ps2Keyboard kbd;
     Ps2Mouse mouse;
     uint8_t ram[32];
-    uint8_t output;                     /* output buffer */
-    bool full, aux;                     /* OBF, and that the byte came from the mouse */
-    uint8_t command;                    /* that waits for its byte at port 60h */
-    bool wrote_command;                 /* the last write went to port 64h */
-    uint8_t poll;                       /* command C1 or C2: the status shows the input port */
-    bool after_break;                   /* translation has seen f0 */
-    bool a20, in_reset;                 /* P21; P20 held low by "write output port" */
-    Timer frame;                        /* the wire is busy until then */
-    Timer pulse;                        /* P20 is low until then */
+    uint8_t output;     /* output buffer */
+    bool full, aux;     /* OBF, and that the byte came from the mouse */
+    uint8_t command;    /* that waits for its byte at port 60h */
+    bool wrote_command; /* the last write went to port 64h */
+    uint8_t poll;       /* command C1 or C2: the status shows the input port */
+    bool after_break;   /* translation has seen f0 */
+    bool a20, in_reset; /* P21; P20 held low by "write output port" */
+    Timer frame;        /* the wire is busy until then */
+    Timer pulse;        /* P20 is low until then */
     Irq irq1, irq12, a20_pin, reset;
 } I8042;
 
@@ -108,7 +143,10 @@ static void time_fire(void *dev, unsigned i) {}
 
 /* ---- Port 60h ---- */
 
-static uint64_t data_get(const void *dev, unsigned arg, unsigned i) { return ((const I8042 *)dev)->output; }
+static uint64_t data_get(const void *dev, unsigned arg, unsigned i)
+{
+    return ((const I8042 *)dev)->output;
+}
 
 static void data_read(void *dev, unsigned arg, unsigned i)
 {
@@ -127,7 +165,7 @@ static void output_port_write(I8042 *s, uint8_t v)
 
 static void to_keyboard(I8042 *s, uint8_t v)
 {
-    s->ram[0] &= ~CB_KBD_OFF;           /* the controller lets the clock go */
+    s->ram[0] &= ~CB_KBD_OFF; /* the controller lets the clock go */
     ps2_keyboard_write(&s->kbd, v);
 }
 
@@ -144,7 +182,7 @@ static void data_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64
     }
     switch (command) {
     case 0: to_keyboard(s, v); break;
-    case PASSWORD_LOAD:                 /* up to a zero; there is no lock behind it */
+    case PASSWORD_LOAD: /* up to a zero; there is no lock behind it */
         s->command = v ? PASSWORD_LOAD : 0;
         break;
     case WRITE_OUTPUT: output_port_write(s, v); break;
@@ -163,10 +201,11 @@ static void data_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64
 static uint64_t status_get(const void *dev, unsigned arg, unsigned i)
 {
     const I8042 *s = dev;
-    uint8_t v = (s->full ? ST_OBF | (s->aux ? ST_AUX_OBF : 0) : 0) | (s->ram[0] & CB_SYSTEM ? ST_SYSTEM : 0)
-                | (s->wrote_command ? ST_COMMAND : 0) | ST_UNLOCKED;
+    uint8_t v = (s->full ? ST_OBF | (s->aux ? ST_AUX_OBF : 0) : 0) |
+                (s->ram[0] & CB_SYSTEM ? ST_SYSTEM : 0) | (s->wrote_command ? ST_COMMAND : 0) |
+                ST_UNLOCKED;
 
-    if (s->poll) {                      /* half of the input port takes the high half of the status */
+    if (s->poll) { /* half of the input port takes the high half of the status */
         v = (v & 0x0f) | (s->poll == POLL_LOW ? INPUT_PORT << 4 : INPUT_PORT & 0xf0);
     }
     return v;
@@ -174,8 +213,9 @@ static uint64_t status_get(const void *dev, unsigned arg, unsigned i)
 
 static uint8_t output_port(const I8042 *s)
 {
-    return (s->in_reset ? 0 : OUT_RESET) | (s->a20 ? OUT_A20 : 0) | OUT_AUX_DATA | (s->full && !s->aux ? OUT_IRQ1 : 0)
-           | (s->full && s->aux ? OUT_IRQ12 : 0) | OUT_KBD_LINES;
+    return (s->in_reset ? 0 : OUT_RESET) | (s->a20 ? OUT_A20 : 0) | OUT_AUX_DATA |
+           (s->full && !s->aux ? OUT_IRQ1 : 0) | (s->full && s->aux ? OUT_IRQ12 : 0) |
+           OUT_KBD_LINES;
 }
 
 static void self_test(I8042 *s)
@@ -199,7 +239,7 @@ static void command_write(void *dev, unsigned arg, unsigned i, uint64_t old, uin
         s->command = v;
         return;
     }
-    if (v >= PULSE) {                   /* bits that are 0 pulse low; only P20 leads anywhere */
+    if (v >= PULSE) { /* bits that are 0 pulse low; only P20 leads anywhere */
         if (!(v & OUT_RESET)) {
             timer_at(&s->pulse, now(&s->dev) + RESET_NS);
         }
@@ -226,7 +266,7 @@ static void command_write(void *dev, unsigned arg, unsigned i, uint64_t old, uin
     case WRITE_AUX: s->command = v; break;
     case A20_OFF: s->a20 = false; break;
     case A20_ON: s->a20 = true; break;
-    case READ_TEST: put(s, 0, false); break;    /* neither clock is held low */
+    case READ_TEST: put(s, 0, false); break; /* neither clock is held low */
     default: guest_error(&s->dev, "unknown controller command %02x", (unsigned)v); break;
     }
 }

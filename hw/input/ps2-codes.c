@@ -1,5 +1,5 @@
-/* Scan code tables, from the IBM PS/2 Hardware Interface Technical Reference (1988): "Keyboard", tables of sets 1 to 3, and
- * "Keyboard and Auxiliary Device Controller", translation. */
+/* Scan code tables, from the IBM PS/2 Hardware Interface Technical Reference (1988): "Keyboard",
+ * tables of sets 1 to 3, and "Keyboard and Auxiliary Device Controller", translation. */
 #include "hw/input/ps2-codes.h"
 
 #include <stddef.h>
@@ -42,7 +42,7 @@ uint8_t ps2_translate(uint8_t code)
     if (code < sizeof(set2_to_set1)) {
         return set2_to_set1[code];
     }
-    return code == 0x83 ? 0x41 : code == 0x84 ? 0x54 : code;    /* F7 and SysRq */
+    return code == 0x83 ? 0x41 : code == 0x84 ? 0x54 : code; /* F7 and SysRq */
 }
 
 uint8_t ps2_set2_code(unsigned number)
@@ -60,7 +60,10 @@ uint8_t ps2_set2_code(unsigned number)
     return low;
 }
 
-uint8_t ps2_set3_code(unsigned number) { return (number >> 8 ? set3_extended : set3)[number & 0x7f]; }
+uint8_t ps2_set3_code(unsigned number)
+{
+    return (number >> 8 ? set3_extended : set3)[number & 0x7f];
+}
 
 uint8_t ps2_set3_kind(uint8_t code)
 {

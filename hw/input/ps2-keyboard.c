@@ -1,23 +1,38 @@
 /* PS/2 keyboard: 101/102 keys and more, scan code sets 1, 2 and 3.
  *
- * After the IBM PS/2 Hardware Interface Technical Reference (1988), "Keyboard (101- and 102-Key)", and, for keys that came
- * later, Microsoft's "Keyboard Scan Code Specification".  A key is known by its set 1 number; set 2 is that number run
- * backwards through the translation of the keyboard controller. */
+ * After the IBM PS/2 Hardware Interface Technical Reference (1988), "Keyboard (101- and 102-Key)",
+ * and, for keys that came later, Microsoft's "Keyboard Scan Code Specification".  A key is known by
+ * its set 1 number; set 2 is that number run backwards through the translation of the keyboard
+ * controller. */
 #include "hw/input/ps2.h"
 
 #include <string.h>
 
 #include "hw/input/ps2-codes.h"
 
-enum {                                  /* commands */
-    SET_LEDS = 0xed, ECHO = 0xee, SCAN_CODE_SET = 0xf0, READ_ID = 0xf2, SET_TYPEMATIC = 0xf3, ENABLE = 0xf4,
-    DEFAULT_DISABLE = 0xf5, DEFAULTS = 0xf6, ALL_REPEAT = 0xf7, ALL_MAKE_BREAK = 0xf8, ALL_MAKE = 0xf9,
-    ALL_BOTH = 0xfa, KEY_REPEAT = 0xfb, KEY_MAKE_BREAK = 0xfc, KEY_MAKE = 0xfd, RESEND = 0xfe, RESET = 0xff,
+enum { /* commands */
+       SET_LEDS = 0xed,
+       ECHO = 0xee,
+       SCAN_CODE_SET = 0xf0,
+       READ_ID = 0xf2,
+       SET_TYPEMATIC = 0xf3,
+       ENABLE = 0xf4,
+       DEFAULT_DISABLE = 0xf5,
+       DEFAULTS = 0xf6,
+       ALL_REPEAT = 0xf7,
+       ALL_MAKE_BREAK = 0xf8,
+       ALL_MAKE = 0xf9,
+       ALL_BOTH = 0xfa,
+       KEY_REPEAT = 0xfb,
+       KEY_MAKE_BREAK = 0xfc,
+       KEY_MAKE = 0xfd,
+       RESEND = 0xfe,
+       RESET = 0xff,
 };
-enum { DEFAULT_TYPEMATIC = 0x2b };      /* 500 ms, 10.9 a second */
+enum { DEFAULT_TYPEMATIC = 0x2b }; /* 500 ms, 10.9 a second */
 enum { EXTENDED = 0xe0, BREAK = 0xf0, SET1_BREAK = 0x80 };
 enum { LEFT_SHIFT = 0x2a, RIGHT_SHIFT = 0x36 };
-enum { REPEAT_ROOM = 16 };              /* a held key does not fill the buffer beyond this */
+enum { REPEAT_ROOM = 16 }; /* a held key does not fill the buffer beyond this */
 
 typedef struct Bytes {
     uint8_t b[16];
@@ -47,13 +62,25 @@ static void add_code(const Ps2Keyboard *s, Bytes *to, unsigned number, bool down
     add(to, ps2_set2_code(number));
 }
 
-static bool is_pressed(const Ps2Keyboard *s, KeyCode key) { return s->pressed[key / 8] & 1 << key % 8; }
-static bool shift(const Ps2Keyboard *s) { return is_pressed(s, KEY_SHIFT) || is_pressed(s, KEY_SHIFT_R); }
-static bool ctrl(const Ps2Keyboard *s) { return is_pressed(s, KEY_CTRL) || is_pressed(s, KEY_CTRL_R); }
-static bool alt(const Ps2Keyboard *s) { return is_pressed(s, KEY_ALT) || is_pressed(s, KEY_ALT_R); }
+static bool is_pressed(const Ps2Keyboard *s, KeyCode key)
+{
+    return s->pressed[key / 8] & 1 << key % 8;
+}
+static bool shift(const Ps2Keyboard *s)
+{
+    return is_pressed(s, KEY_SHIFT) || is_pressed(s, KEY_SHIFT_R);
+}
+static bool ctrl(const Ps2Keyboard *s)
+{
+    return is_pressed(s, KEY_CTRL) || is_pressed(s, KEY_CTRL_R);
+}
+static bool alt(const Ps2Keyboard *s)
+{
+    return is_pressed(s, KEY_ALT) || is_pressed(s, KEY_ALT_R);
+}
 
-/* The grey keys share numbers with the keypad.  The keyboard hides a Shift, or pretends one while Num Lock is lit, so
- * that an old program sees what it would have got from the keypad. */
+/* The grey keys share numbers with the keypad.  The keyboard hides a Shift, or pretends one while
+ * Num Lock is lit, so that an old program sees what it would have got from the keypad. */
 static void add_grey(const Ps2Keyboard *s, Bytes *to, unsigned number, bool down)
 {
     bool pretend = s->leds & LED_NUM && !shift(s) && number != 0xe035;
@@ -79,15 +106,15 @@ static void add_grey(const Ps2Keyboard *s, Bytes *to, unsigned number, bool down
 static bool is_grey(unsigned number)
 {
     unsigned low = number & 0xff;
-    return number >> 8 == EXTENDED
-           && (low == 0x35 || (low >= 0x47 && low <= 0x53 && low != 0x4a && low != 0x4c && low != 0x4e));
+    return number >> 8 == EXTENDED && (low == 0x35 || (low >= 0x47 && low <= 0x53 && low != 0x4a &&
+                                                       low != 0x4c && low != 0x4e));
 }
 
 static void add_print(const Ps2Keyboard *s, Bytes *to, bool down)
 {
     bool fake = !ctrl(s) && !shift(s);
 
-    if (alt(s)) {                       /* the key is SysRq then */
+    if (alt(s)) { /* the key is SysRq then */
         add_code(s, to, 0x54, down);
         return;
     }
@@ -167,7 +194,8 @@ static void send(Ps2Keyboard *s, Bytes bytes)
 
 static bool repeats(const Ps2Keyboard *s, KeyCode key)
 {
-    return key != KEY_PAUSE && (s->set != 3 || s->kind[ps2_set3_code(key_number(key))] & KIND_REPEAT);
+    return key != KEY_PAUSE &&
+           (s->set != 3 || s->kind[ps2_set3_code(key_number(key))] & KIND_REPEAT);
 }
 
 static void keyboard_key(void *arg, KeyCode key, bool down)
@@ -178,7 +206,7 @@ static void keyboard_key(void *arg, KeyCode key, bool down)
     if (key >= KEY_CODES || (down && is_pressed(s, key))) {
         return;
     }
-    Bytes bytes = key_bytes(s, key, down);      /* of the modifiers, as they were before this key */
+    Bytes bytes = key_bytes(s, key, down); /* of the modifiers, as they were before this key */
     if (down) {
         s->pressed[key / 8] |= 1 << key % 8;
     } else {
@@ -202,7 +230,8 @@ static void repeat_fire(void *dev, unsigned i)
     Bytes bytes = {.n = 0};
     unsigned number = key_number(s->repeated);
     /* (8 + A) * 2^B * 4.17 ms */
-    int64_t period = (8 + (s->typematic & 7)) * (INT64_C(1) << (s->typematic >> 3 & 3)) * 4170 * NS_PER_US;
+    int64_t period =
+        (8 + (s->typematic & 7)) * (INT64_C(1) << (s->typematic >> 3 & 3)) * 4170 * NS_PER_US;
 
     if (!number) {
         return;
@@ -210,7 +239,7 @@ static void repeat_fire(void *dev, unsigned i)
     if (s->set == 3) {
         add_set3(s, &bytes, number, true);
     } else {
-        add_code(s, &bytes, number, true);      /* without the pretended Shift of the first make */
+        add_code(s, &bytes, number, true); /* without the pretended Shift of the first make */
     }
     if (!s->disabled && s->out.events < REPEAT_ROOM) {
         send(s, bytes);
@@ -226,7 +255,10 @@ static void set_leds(Ps2Keyboard *s, uint8_t leds)
     input_set_leds(leds);
 }
 
-static void set_all_kinds(Ps2Keyboard *s, uint8_t kind) { memset(s->kind, kind, sizeof(s->kind)); }
+static void set_all_kinds(Ps2Keyboard *s, uint8_t kind)
+{
+    memset(s->kind, kind, sizeof(s->kind));
+}
 
 static void defaults(Ps2Keyboard *s)
 {
@@ -254,7 +286,9 @@ static bool parameter(Ps2Keyboard *s, uint8_t command, uint8_t v)
     case KEY_MAKE:
         good = v < PS2_SET3_CODES;
         if (good) {
-            s->kind[v] = command == KEY_REPEAT ? KIND_REPEAT : command == KEY_MAKE_BREAK ? KIND_BREAK : 0;
+            s->kind[v] = command == KEY_REPEAT       ? KIND_REPEAT
+                         : command == KEY_MAKE_BREAK ? KIND_BREAK
+                                                     : 0;
         }
         break;
     default: break;
@@ -315,7 +349,7 @@ void ps2_keyboard_write(Ps2Keyboard *s, uint8_t v)
 {
     uint8_t command = s->command;
 
-    s->out.replies = 0;                 /* a new command ends the answer to the last */
+    s->out.replies = 0; /* a new command ends the answer to the last */
     if (v == RESEND) {
         ps2_reply(&s->out, s->out.last);
         return;
@@ -326,7 +360,10 @@ void ps2_keyboard_write(Ps2Keyboard *s, uint8_t v)
     }
 }
 
-bool ps2_keyboard_take(Ps2Keyboard *s, uint8_t *byte) { return ps2_take(&s->out, byte); }
+bool ps2_keyboard_take(Ps2Keyboard *s, uint8_t *byte)
+{
+    return ps2_take(&s->out, byte);
+}
 
 // clang-format off
 static const Row rows[] = {
@@ -358,7 +395,10 @@ static bool keyboard_realize(void *dev, GError **error)
     return true;
 }
 
-static void keyboard_unrealize(void *dev) { input_remove(dev); }
+static void keyboard_unrealize(void *dev)
+{
+    input_remove(dev);
+}
 
 const DeviceClass ps2_keyboard_class = {
     .name = "ps2-kbd",

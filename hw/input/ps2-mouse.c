@@ -1,13 +1,28 @@
-/* PS/2 mouse: three buttons, with a wheel (IntelliMouse), or with five buttons (IntelliMouse Explorer).
+/* PS/2 mouse: three buttons, with a wheel (IntelliMouse), or with five buttons (IntelliMouse
+ * Explorer).
  *
- * After the IBM PS/2 Hardware Interface Technical Reference (1988), "Auxiliary Device", and Microsoft's description of the
- * sample rates by which a driver makes the mouse show what else it can do. */
+ * After the IBM PS/2 Hardware Interface Technical Reference (1988), "Auxiliary Device", and
+ * Microsoft's description of the sample rates by which a driver makes the mouse show what else it
+ * can do. */
 #include "hw/input/ps2.h"
 
-enum {                                  /* commands */
-    SCALING_1 = 0xe6, SCALING_2 = 0xe7, SET_RESOLUTION = 0xe8, STATUS = 0xe9, STREAM = 0xea, READ_DATA = 0xeb,
-    WRAP_OFF = 0xec, WRAP_ON = 0xee, REMOTE = 0xf0, READ_ID = 0xf2, SET_RATE = 0xf3, ENABLE = 0xf4, DISABLE = 0xf5,
-    DEFAULTS = 0xf6, RESEND = 0xfe, RESET = 0xff,
+enum { /* commands */
+       SCALING_1 = 0xe6,
+       SCALING_2 = 0xe7,
+       SET_RESOLUTION = 0xe8,
+       STATUS = 0xe9,
+       STREAM = 0xea,
+       READ_DATA = 0xeb,
+       WRAP_OFF = 0xec,
+       WRAP_ON = 0xee,
+       REMOTE = 0xf0,
+       READ_ID = 0xf2,
+       SET_RATE = 0xf3,
+       ENABLE = 0xf4,
+       DISABLE = 0xf5,
+       DEFAULTS = 0xf6,
+       RESEND = 0xfe,
+       RESET = 0xff,
 };
 enum { LEFT = 1, RIGHT = 2, MIDDLE = 4, SIDE = 8, EXTRA = 16 };
 enum { ID_PLAIN = 0, ID_WHEEL = 3, ID_EXPLORER = 4 };
@@ -41,7 +56,8 @@ static int take_step(int32_t *sum, int min, int max)
 /* The packet for what happened since the last one. */
 static unsigned make_packet(Ps2Mouse *s, uint8_t packet[4])
 {
-    int dx = scaled(s, take_step(&s->dx, -MAX_STEP, MAX_STEP)), dy = scaled(s, take_step(&s->dy, -MAX_STEP, MAX_STEP));
+    int dx = scaled(s, take_step(&s->dx, -MAX_STEP, MAX_STEP)),
+        dy = scaled(s, take_step(&s->dy, -MAX_STEP, MAX_STEP));
 
     packet[0] = 0x08 | (s->buttons & 7) | (dx < 0 ? 0x10 : 0) | (dy < 0 ? 0x20 : 0);
     packet[1] = dx;
@@ -49,7 +65,8 @@ static unsigned make_packet(Ps2Mouse *s, uint8_t packet[4])
     if (s->id == ID_WHEEL) {
         packet[3] = take_step(&s->dz, -127, 127);
     } else if (s->id == ID_EXPLORER) {
-        packet[3] = (take_step(&s->dz, -8, 7) & 0x0f) | (s->buttons & SIDE ? 0x10 : 0) | (s->buttons & EXTRA ? 0x20 : 0);
+        packet[3] = (take_step(&s->dz, -8, 7) & 0x0f) | (s->buttons & SIDE ? 0x10 : 0) |
+                    (s->buttons & EXTRA ? 0x20 : 0);
     } else {
         s->dz = 0;
     }
@@ -62,7 +79,10 @@ static bool has_news(const Ps2Mouse *s)
     return s->dx || s->dy || (s->id >= ID_WHEEL && s->dz) || visible_buttons(s) != s->told;
 }
 
-static bool streaming(const Ps2Mouse *s) { return s->enabled && !s->remote && !s->wrap; }
+static bool streaming(const Ps2Mouse *s)
+{
+    return s->enabled && !s->remote && !s->wrap;
+}
 
 static void queue_packet(Ps2Mouse *s)
 {
@@ -77,7 +97,8 @@ static void queue_packet(Ps2Mouse *s)
 
 bool ps2_mouse_take(Ps2Mouse *s, uint8_t *byte)
 {
-    if (!s->out.replies && !s->out.events && streaming(s) && has_news(s) && !timer_pending(&s->sample)) {
+    if (!s->out.replies && !s->out.events && streaming(s) && has_news(s) &&
+        !timer_pending(&s->sample)) {
         queue_packet(s);
     }
     return ps2_take(&s->out, byte);
@@ -89,12 +110,15 @@ static void sample_fire(void *dev, unsigned i) {}
 
 static void mouse_button(void *arg, PointerButton button, bool down)
 {
-    static const uint8_t bits[BUTTONS] = {
-        [BUTTON_LEFT] = LEFT, [BUTTON_MIDDLE] = MIDDLE, [BUTTON_RIGHT] = RIGHT, [BUTTON_SIDE] = SIDE, [BUTTON_EXTRA] = EXTRA};
+    static const uint8_t bits[BUTTONS] = {[BUTTON_LEFT] = LEFT,
+                                          [BUTTON_MIDDLE] = MIDDLE,
+                                          [BUTTON_RIGHT] = RIGHT,
+                                          [BUTTON_SIDE] = SIDE,
+                                          [BUTTON_EXTRA] = EXTRA};
     Ps2Mouse *s = arg;
 
     if (button == BUTTON_WHEEL_UP || button == BUTTON_WHEEL_DOWN) {
-        if (down && (s->enabled || s->remote)) {        /* positive is towards the person */
+        if (down && (s->enabled || s->remote)) { /* positive is towards the person */
             s->dz = CLAMP(s->dz + (button == BUTTON_WHEEL_DOWN ? 1 : -1), -MAX_MOVE, MAX_MOVE);
         }
         return;
@@ -120,11 +144,14 @@ static void mouse_rel(void *arg, int axis, int delta)
     if (axis == AXIS_X) {
         s->dx = CLAMP(s->dx + delta, -MAX_MOVE, MAX_MOVE);
     } else {
-        s->dy = CLAMP(s->dy - delta, -MAX_MOVE, MAX_MOVE);      /* up is positive */
+        s->dy = CLAMP(s->dy - delta, -MAX_MOVE, MAX_MOVE); /* up is positive */
     }
 }
 
-static void mouse_sync(void *arg) { device_settle(&((Ps2Mouse *)arg)->dev); }
+static void mouse_sync(void *arg)
+{
+    device_settle(&((Ps2Mouse *)arg)->dev);
+}
 
 /* ---- Commands ---- */
 
@@ -158,8 +185,8 @@ static void set_rate(Ps2Mouse *s, uint8_t rate)
 static void reply_status(Ps2Mouse *s)
 {
     uint8_t b = s->buttons;
-    ps2_reply(&s->out, s->remote << 6 | s->enabled << 5 | s->scaling << 4 | (b & LEFT ? 4 : 0) | (b & MIDDLE ? 2 : 0)
-                           | (b & RIGHT ? 1 : 0));
+    ps2_reply(&s->out, s->remote << 6 | s->enabled << 5 | s->scaling << 4 | (b & LEFT ? 4 : 0) |
+                           (b & MIDDLE ? 2 : 0) | (b & RIGHT ? 1 : 0));
     ps2_reply(&s->out, s->resolution);
     ps2_reply(&s->out, s->rate);
 }
@@ -184,8 +211,8 @@ static void reset_command(Ps2Mouse *s)
 
 static void command_write(Ps2Mouse *s, uint8_t v)
 {
-    bool known = (v >= SCALING_1 && v <= WRAP_OFF) || v == WRAP_ON || v == REMOTE || (v >= READ_ID && v <= DEFAULTS)
-                 || v == RESET;
+    bool known = (v >= SCALING_1 && v <= WRAP_OFF) || v == WRAP_ON || v == REMOTE ||
+                 (v >= READ_ID && v <= DEFAULTS) || v == RESET;
 
     ps2_reply(&s->out, known ? PS2_ACK : PS2_RESEND);
     switch (v) {
@@ -259,13 +286,19 @@ static const Row rows[] = {
 
 static bool mouse_realize(void *dev, GError **error)
 {
-    static const InputSink sink = {
-        .name = "PS/2 mouse", .relative = true, .button = mouse_button, .rel = mouse_rel, .sync = mouse_sync};
+    static const InputSink sink = {.name = "PS/2 mouse",
+                                   .relative = true,
+                                   .button = mouse_button,
+                                   .rel = mouse_rel,
+                                   .sync = mouse_sync};
     input_add(&sink, dev);
     return true;
 }
 
-static void mouse_unrealize(void *dev) { input_remove(dev); }
+static void mouse_unrealize(void *dev)
+{
+    input_remove(dev);
+}
 
 const DeviceClass ps2_mouse_class = {
     .name = "ps2-mouse",

@@ -33,4 +33,7 @@ bool ps2_take(Ps2Out *out, uint8_t *byte)
     return true;
 }
 
-void ps2_clear(Ps2Out *out) { out->replies = out->events = 0; }
+void ps2_clear(Ps2Out *out)
+{
+    out->replies = out->events = 0;
+}

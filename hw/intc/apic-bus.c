@@ -15,7 +15,10 @@ static struct {
     Region *window;
 } bus;
 
-static Apic *apic_of(Cpu *c) { return c ? c->apic : NULL; }
+static Apic *apic_of(Cpu *c)
+{
+    return c ? c->apic : NULL;
+}
 
 /* ---- Messages ---- */
 
@@ -44,8 +47,9 @@ void apic_bus_broadcast(const Apic *except, ApicMode mode, uint8_t vector)
     }
 }
 
-/* Lowest priority (SDM vol 3 §11.6.2.4): the least busy of those named.  Among equals the vector chooses, so that
- * different interrupts go to different CPUs and the same one stays where its data is. */
+/* Lowest priority (SDM vol 3 §11.6.2.4): the least busy of those named.  Among equals the vector
+ * chooses, so that different interrupts go to different CPUs and the same one stays where its data
+ * is. */
 static void send_lowest(uint32_t dest, bool logical, bool wide, uint8_t vector, bool level)
 {
     unsigned best = UINT_MAX, equals = 0;
@@ -70,7 +74,8 @@ static void send_lowest(uint32_t dest, bool logical, bool wide, uint8_t vector, 
     }
 }
 
-void apic_bus_send(uint32_t dest, bool logical, bool wide, ApicMode mode, uint8_t vector, bool level)
+void apic_bus_send(uint32_t dest, bool logical, bool wide, ApicMode mode, uint8_t vector,
+                   bool level)
 {
     if (mode == APIC_LOWEST) {
         send_lowest(dest, logical, wide, vector, level);
@@ -84,10 +89,11 @@ void apic_bus_send(uint32_t dest, bool logical, bool wide, ApicMode mode, uint8_
     }
 }
 
-void apic_bus_deliver(uint32_t dest, bool logical, ApicMode mode, uint8_t vector, bool level, bool trigger_level)
+void apic_bus_deliver(uint32_t dest, bool logical, ApicMode mode, uint8_t vector, bool level,
+                      bool trigger_level)
 {
     if (trigger_level && !level) {
-        return;                         /* a de-assertion is no interrupt */
+        return; /* a de-assertion is no interrupt */
     }
     apic_bus_send(dest, logical, dest > 0xff, mode, vector, trigger_level);
 }
@@ -99,14 +105,16 @@ typedef struct Message {
 
 static void deliver_msi(uint64_t address, uint32_t data)
 {
-    /* SDM vol 3 §11.11.1: destination in 19:12, redirection hint 3, mode 2; data: vector, mode 10:8, level, trigger. */
+    /* SDM vol 3 §11.11.1: destination in 19:12, redirection hint 3, mode 2; data: vector, mode
+     * 10:8, level, trigger. */
     ApicMode mode = data >> 8 & 7;
     bool hint = address & 8;
 
     if (mode == APIC_FIXED && hint && address & 4) {
         mode = APIC_LOWEST;
     }
-    apic_bus_deliver(address >> 12 & 0xff, address & 4, mode, data, data & 1 << 14 || !(data & 1 << 15), data & 1 << 15);
+    apic_bus_deliver(address >> 12 & 0xff, address & 4, mode, data,
+                     data & 1 << 14 || !(data & 1 << 15), data & 1 << 15);
 }
 
 static void deliver_later(void *arg)
@@ -145,7 +153,7 @@ static void page_write(void *opaque, uint64_t at, unsigned size, uint64_t v)
 {
     Apic *a = addressed();
 
-    if (at >= PAGE_SIZE || !cpu_current()) {    /* no CPU writes: a device sends a message */
+    if (at >= PAGE_SIZE || !cpu_current()) { /* no CPU writes: a device sends a message */
         apic_send_msi(WINDOW_AT | at, v);
     } else if (a) {
         apic_page_write(a, at, size, v);
@@ -170,12 +178,22 @@ static int interrupt(Cpu *c)
 
 static bool interrupt_pending(Cpu *c)
 {
-    return apic_of(c) ? apic_interrupt_pending(c->apic) : bus.pic && c->is_bsp && i8259_pending(bus.pic);
+    return apic_of(c) ? apic_interrupt_pending(c->apic)
+                      : bus.pic && c->is_bsp && i8259_pending(bus.pic);
 }
 
-static uint64_t base_get(Cpu *c) { return apic_of(c) ? apic_of(c)->base : 0; }
-static bool base_set(Cpu *c, uint64_t v) { return apic_of(c) && apic_base_write(c->apic, v); }
-static uint8_t tpr_get(Cpu *c) { return apic_of(c) ? apic_of(c)->tpr >> 4 : 0; }
+static uint64_t base_get(Cpu *c)
+{
+    return apic_of(c) ? apic_of(c)->base : 0;
+}
+static bool base_set(Cpu *c, uint64_t v)
+{
+    return apic_of(c) && apic_base_write(c->apic, v);
+}
+static uint8_t tpr_get(Cpu *c)
+{
+    return apic_of(c) ? apic_of(c)->tpr >> 4 : 0;
+}
 
 static void tpr_set(Cpu *c, uint8_t v)
 {
@@ -185,8 +203,14 @@ static void tpr_set(Cpu *c, uint8_t v)
     }
 }
 
-static bool x2_read(Cpu *c, unsigned reg, uint64_t *v) { return apic_of(c) && apic_x2_read(c->apic, reg, v); }
-static bool x2_write(Cpu *c, unsigned reg, uint64_t v) { return apic_of(c) && apic_x2_write(c->apic, reg, v); }
+static bool x2_read(Cpu *c, unsigned reg, uint64_t *v)
+{
+    return apic_of(c) && apic_x2_read(c->apic, reg, v);
+}
+static bool x2_write(Cpu *c, unsigned reg, uint64_t v)
+{
+    return apic_of(c) && apic_x2_write(c->apic, reg, v);
+}
 
 static void reset(Cpu *c, bool init)
 {

@@ -1,7 +1,8 @@
 /* Local APIC: xAPIC and x2APIC.
  *
- * After the Intel SDM vol 3, chapter 11 ("Advanced Programmable Interrupt Controller"); section numbers below are its.
- * Registers lie in register space 0 as in the 4 KiB page; x2APIC's MSR 800h + n is the register at 16 * n. */
+ * After the Intel SDM vol 3, chapter 11 ("Advanced Programmable Interrupt Controller"); section
+ * numbers below are its. Registers lie in register space 0 as in the 4 KiB page; x2APIC's MSR 800h
+ * + n is the register at 16 * n. */
 #include "hw/intc/apic.h"
 
 #include "core/loop.h"
@@ -10,27 +11,49 @@
 
 enum { BASE_BSP = 1 << 8, BASE_X2 = 1 << 10, BASE_ENABLE = 1 << 11 };
 enum { SVR_ENABLE = 1 << 8, SVR_NO_EOI_BROADCAST = 1 << 12 };
-enum {                                  /* local vector table (§11.5.1) */
-    LVT_MODE_SHIFT = 8, LVT_PENDING = 1 << 12, LVT_REMOTE_IRR = 1 << 14, LVT_LEVEL = 1 << 15, LVT_MASKED = 1 << 16,
-    LVT_PERIODIC = 1 << 17, LVT_DEADLINE = 2 << 17, LVT_TIMER_MODE = 3 << 17,
+enum { /* local vector table (§11.5.1) */
+       LVT_MODE_SHIFT = 8,
+       LVT_PENDING = 1 << 12,
+       LVT_REMOTE_IRR = 1 << 14,
+       LVT_LEVEL = 1 << 15,
+       LVT_MASKED = 1 << 16,
+       LVT_PERIODIC = 1 << 17,
+       LVT_DEADLINE = 2 << 17,
+       LVT_TIMER_MODE = 3 << 17,
 };
 enum { ICR_LOGICAL = 1 << 11, ICR_ASSERT = 1 << 14, ICR_LEVEL = 1 << 15, ICR_SHORTHAND_SHIFT = 18 };
 enum { TO_DEST, TO_SELF, TO_ALL, TO_OTHERS };
 enum { ESR_SEND_VECTOR = 1 << 5, ESR_RECEIVE_VECTOR = 1 << 6, ESR_REGISTER = 1 << 7 };
-enum { VERSION = 0x14 | (LVT_COUNT - 1) << 16 | 1 << 24 };      /* with suppression of EOI broadcasts */
-enum { REG_ID = 0x20, REG_LDR = 0xd0, REG_DFR = 0xe0, REG_ICR = 0x300, REG_ICR_HIGH = 0x310, REG_SELF_IPI = 0x3f0 };
-enum { LOWEST_VECTOR = 16 };            /* 0..15 cannot be sent or received (§11.5.2) */
+enum { VERSION = 0x14 | (LVT_COUNT - 1) << 16 | 1 << 24 }; /* with suppression of EOI broadcasts */
+enum {
+    REG_ID = 0x20,
+    REG_LDR = 0xd0,
+    REG_DFR = 0xe0,
+    REG_ICR = 0x300,
+    REG_ICR_HIGH = 0x310,
+    REG_SELF_IPI = 0x3f0
+};
+enum { LOWEST_VECTOR = 16 }; /* 0..15 cannot be sent or received (§11.5.2) */
 /* A periodic timer interrupts no faster than this: a guest cannot drown the machine in timers. */
-#define FASTEST_NS (20 * NS_PER_US)
+#define FASTEST_NS   (20 * NS_PER_US)
 #define MESSAGE_BASE UINT64_C(0xfee00000)
 
 extern const DeviceClass apic_class;
 
 /* ---- Vectors ---- */
 
-static bool bit(const uint32_t *bits, unsigned n) { return bits[n / 32] >> n % 32 & 1; }
-static void set_bit(uint32_t *bits, unsigned n) { bits[n / 32] |= UINT32_C(1) << n % 32; }
-static void clear_bit(uint32_t *bits, unsigned n) { bits[n / 32] &= ~(UINT32_C(1) << n % 32); }
+static bool bit(const uint32_t *bits, unsigned n)
+{
+    return bits[n / 32] >> n % 32 & 1;
+}
+static void set_bit(uint32_t *bits, unsigned n)
+{
+    bits[n / 32] |= UINT32_C(1) << n % 32;
+}
+static void clear_bit(uint32_t *bits, unsigned n)
+{
+    bits[n / 32] &= ~(UINT32_C(1) << n % 32);
+}
 
 static int highest(const uint32_t *bits)
 {
@@ -50,8 +73,14 @@ static uint8_t ppr(const Apic *s)
     return s->tpr >> 4 >= isrv >> 4 ? s->tpr : isrv;
 }
 
-static bool enabled(const Apic *s) { return s->base & BASE_ENABLE && s->svr & SVR_ENABLE; }
-static bool x2apic(const Apic *s) { return s->base & BASE_X2; }
+static bool enabled(const Apic *s)
+{
+    return s->base & BASE_ENABLE && s->svr & SVR_ENABLE;
+}
+static bool x2apic(const Apic *s)
+{
+    return s->base & BASE_X2;
+}
 
 /* The vector that would be delivered now, or -1. */
 static int deliverable(const Apic *s)
@@ -60,7 +89,8 @@ static int deliverable(const Apic *s)
     return vector >> 4 > ppr(s) >> 4 ? vector : -1;
 }
 
-/* Whether the PIC speaks to this CPU: through LINT0 as ExtINT, or directly past a disabled APIC (§11.4.3), or by message. */
+/* Whether the PIC speaks to this CPU: through LINT0 as ExtINT, or directly past a disabled APIC
+ * (§11.4.3), or by message. */
 static bool extint(const Apic *s)
 {
     if (s->extint) {
@@ -68,7 +98,8 @@ static bool extint(const Apic *s)
     }
     uint32_t lvt = s->lvt[LVT_LINT0];
     bool direct = !(s->base & BASE_ENABLE);
-    return s->lint & 1 << APIC_LINT0 && (direct || (!(lvt & LVT_MASKED) && (lvt >> LVT_MODE_SHIFT & 7) == APIC_EXTINT));
+    return s->lint & 1 << APIC_LINT0 &&
+           (direct || (!(lvt & LVT_MASKED) && (lvt >> LVT_MODE_SHIFT & 7) == APIC_EXTINT));
 }
 
 static void error(Apic *s, uint32_t what)
@@ -112,7 +143,9 @@ void apic_accept(Apic *s, ApicMode mode, uint8_t vector, bool level)
     case APIC_NMI:
     case APIC_INIT:
         if (c) {
-            cpu_raise(c, mode == APIC_SMI ? CPU_EVENT_SMI : mode == APIC_NMI ? CPU_EVENT_NMI : CPU_EVENT_INIT);
+            cpu_raise(c, mode == APIC_SMI   ? CPU_EVENT_SMI
+                         : mode == APIC_NMI ? CPU_EVENT_NMI
+                                            : CPU_EVENT_INIT);
         }
         break;
     case APIC_SIPI:
@@ -144,7 +177,10 @@ int apic_interrupt(Apic *s, Device *pic)
     return vector;
 }
 
-bool apic_interrupt_pending(const Apic *s) { return extint(s) || deliverable(s) >= 0; }
+bool apic_interrupt_pending(const Apic *s)
+{
+    return extint(s) || deliverable(s) >= 0;
+}
 
 /* ---- Timer (§11.5.4) ---- */
 
@@ -154,10 +190,16 @@ static unsigned divider(const Apic *s)
     return v == 7 ? 1 : 2u << v;
 }
 
-static uint32_t timer_mode(const Apic *s) { return s->lvt[LVT_TIMER] & LVT_TIMER_MODE; }
+static uint32_t timer_mode(const Apic *s)
+{
+    return s->lvt[LVT_TIMER] & LVT_TIMER_MODE;
+}
 
 /* The timer's clock runs at 1 GHz before the divider. */
-static uint64_t ticks(const Apic *s) { return MAX(now(&s->dev) - s->started, 0) / divider(s); }
+static uint64_t ticks(const Apic *s)
+{
+    return MAX(now(&s->dev) - s->started, 0) / divider(s);
+}
 
 static uint64_t ccr_get(const void *dev, unsigned arg, unsigned i)
 {
@@ -191,15 +233,17 @@ static int64_t timer_deadline(const Apic *s)
         if (s->deadline <= tsc) {
             return t;
         }
-        unsigned __int128 wait = (unsigned __int128)(s->deadline - tsc) * NS_PER_SECOND / s->tsc_hz + 1;
+        unsigned __int128 wait =
+            (unsigned __int128)(s->deadline - tsc) * NS_PER_SECOND / s->tsc_hz + 1;
         return wait > (uint64_t)(TIMER_OFF - 1 - t) ? TIMER_OFF : t + (int64_t)wait;
     }
     if (!s->icr_count || (timer_mode(s) == LVT_PERIODIC && s->lvt[LVT_TIMER] & LVT_MASKED)) {
-        return TIMER_OFF;               /* a masked periodic timer only counts */
+        return TIMER_OFF; /* a masked periodic timer only counts */
     }
     uint64_t gone = ticks(s), period = s->icr_count;
     if (timer_mode(s) == LVT_PERIODIC) {
-        return MAX(s->started + (int64_t)((gone / period + 1) * period * divider(s)), s->last_fired + FASTEST_NS);
+        return MAX(s->started + (int64_t)((gone / period + 1) * period * divider(s)),
+                   s->last_fired + FASTEST_NS);
     }
     return s->fired ? TIMER_OFF : s->started + (int64_t)(period * divider(s));
 }
@@ -222,7 +266,7 @@ static void timer_update(Apic *s)
 {
     int64_t t = now(&s->dev);
 
-    if (s->expiry.at <= t || timer_deadline(s) <= t) {  /* due, but the guest was here first */
+    if (s->expiry.at <= t || timer_deadline(s) <= t) { /* due, but the guest was here first */
         timer_off(&s->expiry);
         timer_expired(s, 0);
     }
@@ -236,14 +280,15 @@ static void lint_edge(Apic *s, unsigned line)
     uint32_t lvt = s->lvt[LVT_LINT0 + line];
     ApicMode mode = lvt >> LVT_MODE_SHIFT & 7;
 
-    if (!(s->base & BASE_ENABLE)) {     /* LINT1 is the NMI pin then */
+    if (!(s->base & BASE_ENABLE)) { /* LINT1 is the NMI pin then */
         if (line == APIC_LINT1 && s->cpu) {
             cpu_raise(s->cpu, CPU_EVENT_NMI);
         }
         return;
     }
-    if (lvt & LVT_MASKED || mode == APIC_EXTINT || (mode == APIC_FIXED && lvt & LVT_LEVEL && line == APIC_LINT0)) {
-        return;                         /* levels are looked at in update */
+    if (lvt & LVT_MASKED || mode == APIC_EXTINT ||
+        (mode == APIC_FIXED && lvt & LVT_LEVEL && line == APIC_LINT0)) {
+        return; /* levels are looked at in update */
     }
     apic_accept(s, mode, lvt, false);
 }
@@ -264,8 +309,8 @@ static void lint_level(Apic *s)
 {
     uint32_t *lvt = &s->lvt[LVT_LINT0];
 
-    if (s->lint & 1 << APIC_LINT0 && enabled(s) && *lvt & LVT_LEVEL && (*lvt >> LVT_MODE_SHIFT & 7) == APIC_FIXED
-        && !(*lvt & (LVT_MASKED | LVT_REMOTE_IRR))) {
+    if (s->lint & 1 << APIC_LINT0 && enabled(s) && *lvt & LVT_LEVEL &&
+        (*lvt >> LVT_MODE_SHIFT & 7) == APIC_FIXED && !(*lvt & (LVT_MASKED | LVT_REMOTE_IRR))) {
         *lvt |= LVT_REMOTE_IRR;
         accept_vector(s, *lvt, true);
     }
@@ -290,7 +335,10 @@ static void apic_update(void *dev)
 
 /* ---- Registers ---- */
 
-static uint32_t id_of(const Apic *s) { return s->cpu ? s->cpu->apic_id : s->id >> 24; }
+static uint32_t id_of(const Apic *s)
+{
+    return s->cpu ? s->cpu->apic_id : s->id >> 24;
+}
 
 static uint64_t id_get(const void *dev, unsigned arg, unsigned i)
 {
@@ -305,7 +353,10 @@ static uint64_t ldr_get(const void *dev, unsigned arg, unsigned i)
     return x2apic(s) ? id_of(s) >> 4 << 16 | 1u << (id_of(s) & 15) : s->ldr;
 }
 
-static uint64_t ppr_get(const void *dev, unsigned arg, unsigned i) { return ppr(dev); }
+static uint64_t ppr_get(const void *dev, unsigned arg, unsigned i)
+{
+    return ppr(dev);
+}
 
 /* Arbitration priority (§11.6.2.4): of what is served or waits. */
 static uint64_t apr_get(const void *dev, unsigned arg, unsigned i)
@@ -353,7 +404,8 @@ static void lvt_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_
     if (!(s->svr & SVR_ENABLE)) {
         s->lvt[arg] |= LVT_MASKED;
     }
-    if (arg == LVT_TIMER && (old ^ value) & LVT_TIMER_MODE) {   /* a change of mode disarms (§11.5.4.1) */
+    if (arg == LVT_TIMER &&
+        (old ^ value) & LVT_TIMER_MODE) { /* a change of mode disarms (§11.5.4.1) */
         s->deadline = 0;
         if ((old & LVT_TIMER_MODE) == LVT_DEADLINE || (value & LVT_TIMER_MODE) == LVT_DEADLINE) {
             s->icr_count = 0;
@@ -380,14 +432,14 @@ static void send_ipi(Apic *s, uint32_t icr, uint32_t dest)
     unsigned shorthand = icr >> ICR_SHORTHAND_SHIFT & 3;
 
     if (mode == 3 || mode == APIC_EXTINT) {
-        return;                         /* reserved */
+        return; /* reserved */
     }
     if ((mode == APIC_FIXED || mode == APIC_LOWEST) && vector < LOWEST_VECTOR) {
         error(s, ESR_SEND_VECTOR);
         return;
     }
     if (mode == APIC_INIT && icr & ICR_LEVEL && !(icr & ICR_ASSERT)) {
-        return;                         /* "INIT level de-assert" only set arbitration IDs, on the first Pentiums */
+        return; /* "INIT level de-assert" only set arbitration IDs, on the first Pentiums */
     }
     switch (shorthand) {
     case TO_DEST: apic_bus_send(dest, icr & ICR_LOGICAL, x2apic(s), mode, vector, false); break;
@@ -411,7 +463,7 @@ static void count_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint6
     Apic *s = dev;
 
     if (timer_mode(s) == LVT_DEADLINE) {
-        s->icr_count = old;             /* ignored in that mode */
+        s->icr_count = old; /* ignored in that mode */
         return;
     }
     s->started = now(&s->dev);
@@ -425,7 +477,7 @@ static void dcr_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_
     Apic *s = dev;
 
     s->dcr = old;
-    uint64_t gone = !s->icr_count                       ? 0
+    uint64_t gone = !s->icr_count                   ? 0
                     : timer_mode(s) == LVT_PERIODIC ? ticks(s) % s->icr_count
                                                     : MIN(ticks(s), s->icr_count);
     s->dcr = value;
@@ -433,9 +485,12 @@ static void dcr_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_
     timer_off(&s->expiry);
 }
 
-#define LVT(name_, at_, n_, rw_, doc_)                                                                                 \
-    {.kind = ROW_REG, .name = name_, .stored = true, .field = offsetof(Apic, lvt[n_]), .size = 4, .count = 1,          \
-     .at = at_, .rw = rw_, .reset = LVT_MASKED, .arg = n_, .on_write = lvt_write, .doc = doc_}
+#define LVT(name_, at_, n_, rw_, doc_)                                                             \
+    {                                                                                              \
+        .kind = ROW_REG, .name = name_, .stored = true, .field = offsetof(Apic, lvt[n_]),          \
+        .size = 4, .count = 1, .at = at_, .rw = rw_, .reset = LVT_MASKED, .arg = n_,               \
+        .on_write = lvt_write, .doc = doc_                                                         \
+    }
 // clang-format off
 static const Row rows[] = {
     PROP_AS(Apic, id_prop, "apic-id", "0", "Initial APIC ID, without a CPU"),
@@ -489,7 +544,7 @@ static void apic_reset_state(void *dev, bool power_on)
 
     s->id = s->cpu ? s->cpu->apic_id << 24 : (uint32_t)s->id_prop << 24;
     s->base |= boot ? BASE_BSP : 0;
-    if (boot) {                         /* as firmware leaves it for the PIC: PCs boot in virtual wire mode */
+    if (boot) { /* as firmware leaves it for the PIC: PCs boot in virtual wire mode */
         s->lvt[LVT_LINT0] = APIC_EXTINT << LVT_MODE_SHIFT;
     }
 }
@@ -513,10 +568,11 @@ bool apic_base_write(Apic *s, uint64_t v)
     if ((v & ~UINT64_C(0xfff)) != (s->base & ~UINT64_C(0xfff))) {
         guest_error(&s->dev, "the registers stay at %08x", (unsigned)MESSAGE_BASE);
     }
-    if (!(v & BASE_ENABLE) && s->base & BASE_ENABLE) {  /* off and on again is a reset (§11.4.3) */
+    if (!(v & BASE_ENABLE) && s->base & BASE_ENABLE) { /* off and on again is a reset (§11.4.3) */
         device_reset(&s->dev, false);
     }
-    s->base = (s->base & BASE_BSP) | (v & (BASE_ENABLE | BASE_X2)) | (v & ~UINT64_C(0xfff) & ((UINT64_C(1) << 52) - 1));
+    s->base = (s->base & BASE_BSP) | (v & (BASE_ENABLE | BASE_X2)) |
+              (v & ~UINT64_C(0xfff) & ((UINT64_C(1) << 52) - 1));
     device_settle(&s->dev);
     return true;
 }
@@ -525,9 +581,20 @@ bool apic_base_write(Apic *s, uint64_t v)
 static bool x2apic_has(unsigned reg, bool write)
 {
     switch (reg) {
-    case 0x02: case 0x03: case 0x0a: case 0x0d: case 0x39: return !write;
-    case 0x08: case 0x0f: case 0x28: case 0x2f: case 0x30: case 0x38: case 0x3e: return true;
-    case 0x0b: case 0x3f: return write;
+    case 0x02:
+    case 0x03:
+    case 0x0a:
+    case 0x0d:
+    case 0x39: return !write;
+    case 0x08:
+    case 0x0f:
+    case 0x28:
+    case 0x2f:
+    case 0x30:
+    case 0x38:
+    case 0x3e: return true;
+    case 0x0b:
+    case 0x3f: return write;
     default: return (reg >= 0x10 && reg <= 0x27 && !write) || (reg >= 0x32 && reg <= 0x37);
     }
 }
@@ -550,7 +617,7 @@ bool apic_x2_write(Apic *s, unsigned reg, uint64_t v)
         return false;
     }
     switch (reg << 4) {
-    case REG_ICR:                       /* one write of 64 bits, with a destination of 32 (§11.12.9) */
+    case REG_ICR: /* one write of 64 bits, with a destination of 32 (§11.12.9) */
         s->icr = v & 0xccfff;
         s->icr_dest = v >> 32;
         send_ipi(s, s->icr, s->icr_dest);
@@ -559,7 +626,7 @@ bool apic_x2_write(Apic *s, unsigned reg, uint64_t v)
     case 0xb0:
     case 0x280:
         if (v) {
-            return false;               /* only 0 may be written */
+            return false; /* only 0 may be written */
         }
         G_GNUC_FALLTHROUGH;
     default: device_write(&s->dev, SPACE_MAIN, reg << 4, 4, v); break;
@@ -573,7 +640,8 @@ bool apic_x2_write(Apic *s, unsigned reg, uint64_t v)
 /* Addresses without a register are an error of their own (§11.5.3). */
 static void check_address(Apic *s, unsigned at)
 {
-    if (at < 0x20 || (at >= 0x40 && at < 0x80) || at == 0xc0 || (at >= 0x290 && at < 0x2f0) || at >= 0x3f0) {
+    if (at < 0x20 || (at >= 0x40 && at < 0x80) || at == 0xc0 || (at >= 0x290 && at < 0x2f0) ||
+        at >= 0x3f0) {
         error(s, ESR_REGISTER);
     }
 }
@@ -612,7 +680,10 @@ void apic_set_tsc(Device *apic, uint64_t hz, int64_t offset)
     device_settle(apic);
 }
 
-uint64_t apic_tsc_deadline(const Device *apic) { return ((const Apic *)apic)->deadline; }
+uint64_t apic_tsc_deadline(const Device *apic)
+{
+    return ((const Apic *)apic)->deadline;
+}
 
 /* Ignored unless the timer is in that mode (§11.5.4.1). */
 void apic_set_tsc_deadline(Device *apic, uint64_t tsc)
@@ -625,8 +696,14 @@ void apic_set_tsc_deadline(Device *apic, uint64_t tsc)
     }
 }
 
-uint8_t apic_arbitration(const Apic *s) { return ppr(s); }
-bool apic_enabled(const Apic *s) { return enabled(s); }
+uint8_t apic_arbitration(const Apic *s)
+{
+    return ppr(s);
+}
+bool apic_enabled(const Apic *s)
+{
+    return enabled(s);
+}
 
 bool apic_matches(const Apic *s, uint32_t dest, bool logical, bool wide)
 {
@@ -641,11 +718,11 @@ bool apic_matches(const Apic *s, uint32_t dest, bool logical, bool wide)
     if (!logical) {
         return x2apic(s) ? dest == id_of(s) : dest == s->id >> 24;
     }
-    if (x2apic(s)) {                    /* §11.12.10.2; a narrow destination is the low cluster's */
+    if (x2apic(s)) { /* §11.12.10.2; a narrow destination is the low cluster's */
         return dest >> 16 == ldr >> 16 && dest & ldr & 0xffff;
     }
     ldr >>= 24;
-    if (s->dfr >> 28 == 0xf) {          /* flat model (§11.6.2.2) */
+    if (s->dfr >> 28 == 0xf) { /* flat model (§11.6.2.2) */
         return dest & ldr;
     }
     return (dest >> 4 & 15) == ldr >> 4 && dest & ldr & 15;
@@ -655,7 +732,8 @@ void apic_print(const Device *apic, GString *out)
 {
     const Apic *s = (const Apic *)apic;
 
-    g_string_append_printf(out, "dumping local APIC state for CPU %u\n\n", s->cpu ? s->cpu->index : 0);
+    g_string_append_printf(out, "dumping local APIC state for CPU %u\n\n",
+                           s->cpu ? s->cpu->index : 0);
     char *text = device_registers_text(apic);
     g_string_append(out, text);
     g_free(text);

@@ -1,33 +1,50 @@
 /* Intel 8259A programmable interrupt controller.
  *
- * After the 8259A data sheet (1988) and, for ELCR, the 82371SB data sheet §2.5.5.  A request is held only as long as its
- * line is high: an edge latches, a falling line withdraws it, and an acknowledge that finds nothing gives IR7. */
+ * After the 8259A data sheet (1988) and, for ELCR, the 82371SB data sheet §2.5.5.  A request is
+ * held only as long as its line is high: an edge latches, a falling line withdraws it, and an
+ * acknowledge that finds nothing gives IR7. */
 #include "hw/intc/i8259.h"
 
-enum { READY, ICW2, ICW3, ICW4 };       /* what the next write to the odd port is */
+enum { READY, ICW2, ICW3, ICW4 }; /* what the next write to the odd port is */
 enum { ICW1_IC4 = 0x01, ICW1_SNGL = 0x02, ICW1_LTIM = 0x08, ICW1 = 0x10 };
 enum { ICW4_AEOI = 0x02, ICW4_MASTER = 0x04, ICW4_BUF = 0x08, ICW4_SFNM = 0x10 };
-enum { OCW3 = 0x08, OCW3_RIS = 0x01, OCW3_RR = 0x02, OCW3_P = 0x04, OCW3_SMM = 0x20, OCW3_ESMM = 0x40 };
+enum {
+    OCW3 = 0x08,
+    OCW3_RIS = 0x01,
+    OCW3_RR = 0x02,
+    OCW3_P = 0x04,
+    OCW3_SMM = 0x20,
+    OCW3_ESMM = 0x40
+};
 enum { LINES = 8, ELCR_SPACE = 1 };
 
 typedef struct Pic {
     Device dev;
     bool master;
-    uint8_t lines;                      /* levels of IR0..IR7 */
-    uint8_t latch;                      /* lines that rose and were not yet acknowledged */
+    uint8_t lines; /* levels of IR0..IR7 */
+    uint8_t latch; /* lines that rose and were not yet acknowledged */
     uint8_t isr, imr;
     uint8_t step;
     uint8_t icw1, vector, wires, icw4;
-    uint8_t lowest;                     /* line of the lowest priority */
+    uint8_t lowest; /* line of the lowest priority */
     bool special_mask, read_isr, poll, rotate_aeoi;
     uint8_t elcr, elcr_mask;
     Device *slaves[LINES];
     Irq intr;
 } Pic;
 
-static uint8_t level_lines(const Pic *s) { return s->icw1 & ICW1_LTIM ? 0xff : s->elcr; }
-static uint8_t irr(const Pic *s) { return s->lines & (s->latch | level_lines(s)); }
-static unsigned by_priority(const Pic *s, unsigned i) { return (s->lowest + 1 + i) & 7; }
+static uint8_t level_lines(const Pic *s)
+{
+    return s->icw1 & ICW1_LTIM ? 0xff : s->elcr;
+}
+static uint8_t irr(const Pic *s)
+{
+    return s->lines & (s->latch | level_lines(s));
+}
+static unsigned by_priority(const Pic *s, unsigned i)
+{
+    return (s->lowest + 1 + i) & 7;
+}
 
 static uint8_t slave_lines(const Pic *s)
 {
@@ -39,7 +56,7 @@ static int pending(const Pic *s)
 {
     uint8_t wanted = irr(s) & ~s->imr, blocking = s->isr;
 
-    if (s->special_mask) {              /* a masked level in service holds nobody up */
+    if (s->special_mask) { /* a masked level in service holds nobody up */
         blocking &= ~s->imr;
     }
     for (unsigned i = 0; i < LINES; i++) {
@@ -87,7 +104,10 @@ int i8259_ack(Device *pic)
     return vector;
 }
 
-bool i8259_pending(const Device *pic) { return pending((const Pic *)pic) >= 0; }
+bool i8259_pending(const Device *pic)
+{
+    return pending((const Pic *)pic) >= 0;
+}
 
 void i8259_cascade(Device *master, unsigned line, Device *slave)
 {
@@ -108,7 +128,7 @@ void i8259_describe(const Device *pic, uint8_t *irr_, uint8_t *isr, uint8_t *imr
 static void icw1_write(Pic *s, uint8_t v)
 {
     s->icw1 = v & (ICW1_IC4 | ICW1_SNGL | ICW1_LTIM);
-    s->latch = s->imr = s->isr = 0;     /* an input must rise again to be seen */
+    s->latch = s->imr = s->isr = 0; /* an input must rise again to be seen */
     s->lowest = 7;
     s->special_mask = s->read_isr = s->poll = s->rotate_aeoi = false;
     s->icw4 = 0;
@@ -140,7 +160,7 @@ static void ocw2_write(Pic *s, uint8_t v)
             s->lowest = rotate ? line : s->lowest;
         }
     } else if (specific) {
-        s->lowest = rotate ? line : s->lowest;  /* 110: set priority; 010: no operation */
+        s->lowest = rotate ? line : s->lowest; /* 110: set priority; 010: no operation */
     } else {
         s->rotate_aeoi = rotate;
     }
@@ -149,7 +169,7 @@ static void ocw2_write(Pic *s, uint8_t v)
 static void ocw3_write(Pic *s, uint8_t v)
 {
     s->poll = v & OCW3_P;
-    if (!s->poll && v & OCW3_RR) {      /* a poll command overrides a register read */
+    if (!s->poll && v & OCW3_RR) { /* a poll command overrides a register read */
         s->read_isr = v & OCW3_RIS;
     }
     if (v & OCW3_ESMM) {

@@ -1,15 +1,22 @@
-/* Intel 82093AA I/O advanced programmable interrupt controller, and the later version 20h with its EOI register.
+/* Intel 82093AA I/O advanced programmable interrupt controller, and the later version 20h with its
+ * EOI register.
  *
- * After the 82093AA data sheet (1996) and the ICH9 data sheet §13.5 (EOIR).  Messages have the form of an MSI: SDM vol 3
- * §11.11.  An edge on a masked pin is lost, as the data sheet says under "Interrupt Mask". */
+ * After the 82093AA data sheet (1996) and the ICH9 data sheet §13.5 (EOIR).  Messages have the form
+ * of an MSI: SDM vol 3 §11.11.  An edge on a masked pin is lost, as the data sheet says under
+ * "Interrupt Mask". */
 #include "hw/intc/ioapic.h"
 
 #include "hw/platform.h"
 
 enum { SPACE_INDEXED = 1, ID_AT = 0, VERSION_AT = 4, ARBITRATION_AT = 8, TABLE_AT = 0x40 };
-enum {                                  /* redirection entry, low half */
-    RTE_LOGICAL = 1 << 11, RTE_REMOTE_IRR = 1 << 14, RTE_LEVEL = 1 << 15, RTE_MASKED = 1 << 16,
-    RTE_VECTOR = 0xff, RTE_MODE_SHIFT = 8, RTE_MODE = 7 << RTE_MODE_SHIFT,
+enum { /* redirection entry, low half */
+       RTE_LOGICAL = 1 << 11,
+       RTE_REMOTE_IRR = 1 << 14,
+       RTE_LEVEL = 1 << 15,
+       RTE_MASKED = 1 << 16,
+       RTE_VECTOR = 0xff,
+       RTE_MODE_SHIFT = 8,
+       RTE_MODE = 7 << RTE_MODE_SHIFT,
 };
 enum { MODE_LOWEST = 1, MODE_SMI = 2, MODE_NMI = 4, MODE_INIT = 5, MODE_EXTINT = 7 };
 #define RTE_WRITABLE UINT64_C(0xff0000000001afff)
@@ -22,9 +29,9 @@ typedef struct Ioapic {
     uint8_t index;
     uint32_t id;
     uint64_t table[IOAPIC_PINS];
-    uint32_t lines;                     /* levels of the pins */
-    uint32_t due;                       /* edges between their arrival and the next update */
-    uint64_t routed[IOAPIC_PINS];       /* what the accelerator knows of each entry */
+    uint32_t lines;               /* levels of the pins */
+    uint32_t due;                 /* edges between their arrival and the next update */
+    uint64_t routed[IOAPIC_PINS]; /* what the accelerator knows of each entry */
     Msi msi;
 } Ioapic;
 
@@ -43,7 +50,8 @@ static uint32_t message_data(uint64_t rte)
 static bool is_level(uint64_t rte)
 {
     unsigned mode = (rte & RTE_MODE) >> RTE_MODE_SHIFT;
-    return rte & RTE_LEVEL && mode != MODE_SMI && mode != MODE_NMI && mode != MODE_INIT && mode != MODE_EXTINT;
+    return rte & RTE_LEVEL && mode != MODE_SMI && mode != MODE_NMI && mode != MODE_INIT &&
+           mode != MODE_EXTINT;
 }
 
 /* Tell an accelerator that needs to know before an interrupt comes (kernel-irqchip=split). */
@@ -51,7 +59,7 @@ static void publish_routes(Ioapic *s)
 {
     for (unsigned i = 0; i < IOAPIC_PINS && platform.set_route; i++) {
         uint64_t rte = s->table[i] & ~(uint64_t)RTE_REMOTE_IRR;
-        if (s->routed[i] != ~rte) {     /* inverted, so that 0 is "nothing told yet" */
+        if (s->routed[i] != ~rte) { /* inverted, so that 0 is "nothing told yet" */
             s->routed[i] = ~rte;
             platform.set_route(i, message_address(rte), message_data(rte), rte & RTE_MASKED);
         }
@@ -75,7 +83,8 @@ static void ioapic_update(void *dev)
     for (unsigned i = 0; i < IOAPIC_PINS; i++) {
         uint64_t rte = s->table[i];
         bool level = is_level(rte);
-        if (rte & RTE_MASKED || !(level ? s->lines >> i & 1 && !(rte & RTE_REMOTE_IRR) : s->due >> i & 1)) {
+        if (rte & RTE_MASKED ||
+            !(level ? s->lines >> i & 1 && !(rte & RTE_REMOTE_IRR) : s->due >> i & 1)) {
             continue;
         }
         if (level) {
@@ -114,24 +123,28 @@ void ioapic_eoi(Device *ioapic, uint8_t vector)
     device_settle(ioapic);
 }
 
-void ioapic_connect(Device *ioapic, void (*send)(void *sink, uint64_t address, uint32_t data), void *sink)
+void ioapic_connect(Device *ioapic, void (*send)(void *sink, uint64_t address, uint32_t data),
+                    void *sink)
 {
     ((Ioapic *)ioapic)->msi = (Msi){send, sink};
 }
 
 void ioapic_print(const Device *ioapic, GString *out)
 {
-    static const char *const modes[] = {"fixed", "lowest", "SMI", "...", "NMI", "INIT", "...", "ExtINT"};
+    static const char *const modes[] = {"fixed", "lowest", "SMI", "...",
+                                        "NMI",   "INIT",   "...", "ExtINT"};
     const Ioapic *s = (const Ioapic *)ioapic;
 
-    g_string_append_printf(out, "ioapic0: ver=0x%x id=0x%02x sel=0x%02x\n", s->version, s->id >> 24 & 15, s->index);
+    g_string_append_printf(out, "ioapic0: ver=0x%x id=0x%02x sel=0x%02x\n", s->version,
+                           s->id >> 24 & 15, s->index);
     for (unsigned i = 0; i < IOAPIC_PINS; i++) {
         uint64_t e = s->table[i];
-        g_string_append_printf(out, "  pin %-2u 0x%016" G_GINT64_MODIFIER "x dest=%x vec=%u %s %s%s%s %s%s\n", i, e,
-                               (unsigned)(e >> 56), (unsigned)(e & RTE_VECTOR), modes[(e & RTE_MODE) >> RTE_MODE_SHIFT],
-                               e & RTE_LEVEL ? "level" : "edge", e & RTE_MASKED ? " masked" : "",
-                               e & RTE_REMOTE_IRR ? " remote-irr" : "", e & RTE_LOGICAL ? "logical" : "physical",
-                               s->lines >> i & 1 ? " asserted" : "");
+        g_string_append_printf(
+            out, "  pin %-2u 0x%016" G_GINT64_MODIFIER "x dest=%x vec=%u %s %s%s%s %s%s\n", i, e,
+            (unsigned)(e >> 56), (unsigned)(e & RTE_VECTOR),
+            modes[(e & RTE_MODE) >> RTE_MODE_SHIFT], e & RTE_LEVEL ? "level" : "edge",
+            e & RTE_MASKED ? " masked" : "", e & RTE_REMOTE_IRR ? " remote-irr" : "",
+            e & RTE_LOGICAL ? "logical" : "physical", s->lines >> i & 1 ? " asserted" : "");
     }
 }
 
@@ -143,7 +156,10 @@ static uint64_t version_get(const void *dev, unsigned arg, unsigned i)
 }
 
 /* The arbitration ID takes the ID when that is written (data sheet §3.2.3). */
-static uint64_t arbitration_get(const void *dev, unsigned arg, unsigned i) { return ((const Ioapic *)dev)->id; }
+static uint64_t arbitration_get(const void *dev, unsigned arg, unsigned i)
+{
+    return ((const Ioapic *)dev)->id;
+}
 
 /* Software clears a stuck remote IRR by making the pin edge-triggered for a moment. */
 static void table_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_t value)

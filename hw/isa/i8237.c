@@ -1,8 +1,10 @@
-/* Intel 8237A DMA controller, as the PC AT and its chipsets use it, with the page registers (74LS612).
+/* Intel 8237A DMA controller, as the PC AT and its chipsets use it, with the page registers
+ * (74LS612).
  *
- * After the 8237A-5 data sheet (1993) and the DMA chapter of the 82371SB.  The second controller of a machine moves words
- * (dshift=1): its address lines are shifted by one and its registers lie two ports apart.  Memory-to-memory transfers are
- * absent, as in the chipsets: the AT never wired them. */
+ * After the 8237A-5 data sheet (1993) and the DMA chapter of the 82371SB.  The second controller of
+ * a machine moves words (dshift=1): its address lines are shifted by one and its registers lie two
+ * ports apart.  Memory-to-memory transfers are absent, as in the chipsets: the AT never wired them.
+ */
 #include "hw/isa/i8237.h"
 
 #include <assert.h>
@@ -10,17 +12,17 @@
 
 enum { CHANNELS = 4, PAGE_SPACE = 1 };
 enum { COMMAND_DISABLE = 0x04 };
-enum {                                  /* mode register, bits 7..2 */
-    MODE_AUTO = 0x10,
-    MODE_DECREMENT = 0x20,
-    MODE_CASCADE = 0xc0,
+enum { /* mode register, bits 7..2 */
+       MODE_AUTO = 0x10,
+       MODE_DECREMENT = 0x20,
+       MODE_CASCADE = 0xc0,
 };
 /* Page register for channel n: 87h 83h 81h 82h; the other ports of the eight are plain latches. */
 static const uint8_t page_port[CHANNELS] = {7, 3, 1, 2};
 
 typedef struct Channel {
     uint16_t base_addr, base_count;
-    uint16_t addr, count;               /* count: transfers left - 1; 0xffff after TC */
+    uint16_t addr, count; /* count: transfers left - 1; 0xffff after TC */
     uint8_t mode;
     I8237Transfer *transfer;
     void *opaque;
@@ -32,13 +34,13 @@ typedef struct I8237 {
     Channel ch[CHANNELS];
     uint8_t page[8];
     uint8_t command, mask, temporary;
-    uint8_t request;                    /* software requests */
-    uint8_t dreq;                       /* DREQ pins */
-    uint8_t tc;                         /* terminal counts since the status was read */
-    bool high_byte;                     /* first/last flip-flop */
-    uint8_t serving;                    /* channels whose device is being called */
+    uint8_t request; /* software requests */
+    uint8_t dreq;    /* DREQ pins */
+    uint8_t tc;      /* terminal counts since the status was read */
+    bool high_byte;  /* first/last flip-flop */
+    uint8_t serving; /* channels whose device is being called */
     Region *region;
-    Dma *memory;                        /* it masters the bus by itself */
+    Dma *memory; /* it masters the bus by itself */
 } I8237;
 
 /* ---- Moving bytes ---- */
@@ -87,7 +89,8 @@ static void channel_serve(I8237 *s, unsigned n)
         if (done) {
             channel_advance(s, n, done >> s->dshift);
         }
-        /* One terminal count a call: an auto-initialising channel goes on when its device asks again. */
+        /* One terminal count a call: an auto-initialising channel goes on when its device asks
+         * again. */
         if (done != len || c->mode & MODE_AUTO) {
             break;
         }
@@ -101,8 +104,9 @@ static void serve_all(I8237 *s)
     }
 }
 
-/* Guest physical address of the unit `index` of this transfer.  The page register does not count: addresses wrap within
- * 64 KiB (128 KiB for words, where A16 comes from the counter and the page's lowest bit is not connected). */
+/* Guest physical address of the unit `index` of this transfer.  The page register does not count:
+ * addresses wrap within 64 KiB (128 KiB for words, where A16 comes from the counter and the page's
+ * lowest bit is not connected). */
 static uint64_t unit_address(const I8237 *s, unsigned n, size_t index)
 {
     const Channel *c = &s->ch[n];
@@ -205,7 +209,10 @@ bool i8237_enabled(const Device *dma, unsigned chan)
 
 /* ---- Registers ---- */
 
-static uint8_t half(uint16_t v, bool high) { return high ? v >> 8 : v; }
+static uint8_t half(uint16_t v, bool high)
+{
+    return high ? v >> 8 : v;
+}
 
 static void set_half(uint16_t *v, bool high, uint8_t value)
 {
@@ -373,7 +380,10 @@ static void ports_write(void *opaque, uint64_t at, unsigned size, uint64_t value
     device_write_raw(&s->dev, SPACE_MAIN, at >> s->dshift, 1, value);
 }
 
-Region *i8237_region(Device *dma) { return ((I8237 *)dma)->region; }
+Region *i8237_region(Device *dma)
+{
+    return ((I8237 *)dma)->region;
+}
 
 static bool i8237_realize(void *dev, GError **error)
 {

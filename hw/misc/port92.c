@@ -1,15 +1,17 @@
-/* Port 92h, "system control port A" of the PS/2, as in the 82371SB: a quick way to A20 and to a reset.
+/* Port 92h, "system control port A" of the PS/2, as in the 82371SB: a quick way to A20 and to a
+ * reset.
  *
- * Whether A20 reaches memory is for the board to say: it combines this pin with the keyboard controller's. */
+ * Whether A20 reaches memory is for the board to say: it combines this pin with the keyboard
+ * controller's. */
 #include "hw/device.h"
 
 enum { FAST_RESET = 0x01, FAST_A20 = 0x02 };
-enum { RESET_NS = 10000 };              /* the pulse; the machine resets long before it ends */
+enum { RESET_NS = 10000 }; /* the pulse; the machine resets long before it ends */
 
 typedef struct Port92 {
     Device dev;
     uint8_t control;
-    Timer pulse;                        /* pending: the reset pin is high */
+    Timer pulse; /* pending: the reset pin is high */
     Irq a20, reset;
 } Port92;
 

@@ -1,31 +1,42 @@
 /* High precision event timers.
  *
- * After the IA-PC HPET Specification 1.0a (2004), chapter 2.  The counter is arithmetic on the virtual clock; a comparator
- * keeps the deadline of its next match.  Edge-triggered outputs rest high after their first edge, until they are told
- * otherwise: who wants an edge gets one, and who looks at a level a moment later still sees it. */
+ * After the IA-PC HPET Specification 1.0a (2004), chapter 2.  The counter is arithmetic on the
+ * virtual clock; a comparator keeps the deadline of its next match.  Edge-triggered outputs rest
+ * high after their first edge, until they are told otherwise: who wants an edge gets one, and who
+ * looks at a level a moment later still sees it. */
 #include "hw/timer/hpet.h"
 
 enum { MAX_TIMERS = 32, MIN_TIMERS = 3, ROUTES = 32, LEGACY_PINS = 2 };
 enum { PERIOD_NS = 10 };
 #define PERIOD_FS UINT64_C(10000000)
-#define CAP_LOW UINT64_C(0x8086a001)    /* vendor, legacy replacement, 64-bit counter, revision 1; timers - 1 in 12:8 */
+#define CAP_LOW                                                                                    \
+    UINT64_C(0x8086a001) /* vendor, legacy replacement, 64-bit counter, revision 1; timers - 1 in  \
+                            12:8 */
 enum { CFG_ENABLE = 1, CFG_LEGACY = 2 };
-enum {                                  /* timer configuration (§2.3.8) */
-    TN_LEVEL = 1 << 1, TN_ENABLE = 1 << 2, TN_PERIODIC = 1 << 3, TN_CAP_PERIODIC = 1 << 4, TN_CAP_64 = 1 << 5,
-    TN_SET = 1 << 6, TN_32BIT = 1 << 8, TN_ROUTE_SHIFT = 9, TN_ROUTE = 31 << TN_ROUTE_SHIFT, TN_FSB = 1 << 14,
-    TN_CAP_FSB = 1 << 15,
-    TN_WRITABLE = TN_LEVEL | TN_ENABLE | TN_PERIODIC | TN_SET | TN_32BIT | TN_ROUTE,
+enum { /* timer configuration (§2.3.8) */
+       TN_LEVEL = 1 << 1,
+       TN_ENABLE = 1 << 2,
+       TN_PERIODIC = 1 << 3,
+       TN_CAP_PERIODIC = 1 << 4,
+       TN_CAP_64 = 1 << 5,
+       TN_SET = 1 << 6,
+       TN_32BIT = 1 << 8,
+       TN_ROUTE_SHIFT = 9,
+       TN_ROUTE = 31 << TN_ROUTE_SHIFT,
+       TN_FSB = 1 << 14,
+       TN_CAP_FSB = 1 << 15,
+       TN_WRITABLE = TN_LEVEL | TN_ENABLE | TN_PERIODIC | TN_SET | TN_32BIT | TN_ROUTE,
 };
 /* Periods below this interrupt at this pace: a guest cannot drown the machine in timers. */
 #define FASTEST_NS (20 * NS_PER_US)
 
 typedef struct Comparator {
-    uint32_t config;                    /* writable bits */
+    uint32_t config; /* writable bits */
     uint64_t value, period;
-    uint64_t fsb;                       /* data 31:0, address 63:32 */
-    bool set_high;                      /* VAL_SET took the low half: the high half follows */
-    bool pulse;                         /* an edge is due */
-    bool high;                          /* an edge-triggered output rests high */
+    uint64_t fsb;  /* data 31:0, address 63:32 */
+    bool set_high; /* VAL_SET took the low half: the high half follows */
+    bool pulse;    /* an edge is due */
+    bool high;     /* an edge-triggered output rests high */
     Timer match;
 } Comparator;
 
@@ -36,27 +47,40 @@ typedef struct Hpet {
     uint32_t intcap;
     uint8_t config;
     uint32_t isr;
-    uint64_t counter;                   /* as it was at `since` */
-    int64_t since;                      /* ns */
+    uint64_t counter; /* as it was at `since` */
+    int64_t since;    /* ns */
     Comparator t[MAX_TIMERS];
     Msi fsb_out;
     Irq irq[ROUTES], legacy[LEGACY_PINS], leg_rt;
 } Hpet;
 
-static bool running(const Hpet *s) { return s->config & CFG_ENABLE; }
+static bool running(const Hpet *s)
+{
+    return s->config & CFG_ENABLE;
+}
 
 static uint64_t counter(const Hpet *s)
 {
     return s->counter + (running(s) ? (uint64_t)MAX(now(&s->dev) - s->since, 0) / PERIOD_NS : 0);
 }
 
-static bool is_32bit(const Comparator *c) { return c->config & TN_32BIT; }
-static uint64_t width(const Comparator *c) { return is_32bit(c) ? UINT32_MAX : UINT64_MAX; }
-static bool legacy(const Hpet *s, unsigned i) { return s->config & CFG_LEGACY && i < LEGACY_PINS; }
+static bool is_32bit(const Comparator *c)
+{
+    return c->config & TN_32BIT;
+}
+static uint64_t width(const Comparator *c)
+{
+    return is_32bit(c) ? UINT32_MAX : UINT64_MAX;
+}
+static bool legacy(const Hpet *s, unsigned i)
+{
+    return s->config & CFG_LEGACY && i < LEGACY_PINS;
+}
 
 /* ---- Matches ---- */
 
-/* Set the deadline of the next match: the first time from now on that the counter equals the comparator. */
+/* Set the deadline of the next match: the first time from now on that the counter equals the
+ * comparator. */
 static void arm(Hpet *s, unsigned i, bool after_match)
 {
     Comparator *c = &s->t[i];
@@ -66,7 +90,7 @@ static void arm(Hpet *s, unsigned i, bool after_match)
         timer_off(&c->match);
         return;
     }
-    if (after_match && !wait) {         /* once around */
+    if (after_match && !wait) { /* once around */
         wait = is_32bit(c) ? UINT64_C(1) << 32 : UINT64_MAX;
     }
     int64_t t = now(&s->dev), into = (t - s->since) % PERIOD_NS;
@@ -205,14 +229,21 @@ static void config_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint
     }
 }
 
-static uint64_t half(uint64_t v, unsigned high_half) { return high_half ? v >> 32 : (uint32_t)v; }
+static uint64_t half(uint64_t v, unsigned high_half)
+{
+    return high_half ? v >> 32 : (uint32_t)v;
+}
 
 static void set_half(uint64_t *v, unsigned high_half, uint32_t value)
 {
-    *v = high_half ? (*v & UINT32_MAX) | (uint64_t)value << 32 : (*v & ~(uint64_t)UINT32_MAX) | value;
+    *v = high_half ? (*v & UINT32_MAX) | (uint64_t)value << 32
+                   : (*v & ~(uint64_t)UINT32_MAX) | value;
 }
 
-static uint64_t counter_get(const void *dev, unsigned high_half, unsigned i) { return half(counter(dev), high_half); }
+static uint64_t counter_get(const void *dev, unsigned high_half, unsigned i)
+{
+    return half(counter(dev), high_half);
+}
 
 /* Only while the counter is halted (§2.3.7). */
 static void counter_write(void *dev, unsigned high_half, unsigned i, uint64_t old, uint64_t value)
@@ -229,7 +260,8 @@ static void counter_write(void *dev, unsigned high_half, unsigned i, uint64_t ol
 static uint64_t tn_config_get(const void *dev, unsigned arg, unsigned i)
 {
     const Hpet *s = dev;
-    return (uint64_t)s->intcap << 32 | s->t[i].config | TN_CAP_PERIODIC | TN_CAP_64 | (s->msi_cap ? TN_CAP_FSB : 0);
+    return (uint64_t)s->intcap << 32 | s->t[i].config | TN_CAP_PERIODIC | TN_CAP_64 |
+           (s->msi_cap ? TN_CAP_FSB : 0);
 }
 
 static void tn_config_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_t value)
@@ -260,8 +292,8 @@ static uint64_t value_get(const void *dev, unsigned high_half, unsigned i)
     return half(((const Hpet *)dev)->t[i].value, high_half);
 }
 
-/* A periodic timer takes the comparator only with VAL_SET, which then falls; otherwise it takes the period
- * (§2.3.9.2.2).  Both halves of one value count as one write. */
+/* A periodic timer takes the comparator only with VAL_SET, which then falls; otherwise it takes the
+ * period (§2.3.9.2.2).  Both halves of one value count as one write. */
 static void value_write(void *dev, unsigned high_half, unsigned i, uint64_t old, uint64_t value)
 {
     Hpet *s = dev;
@@ -323,22 +355,27 @@ static bool hpet_realize(void *dev, GError **error)
 {
     Hpet *s = dev;
     if (s->timers < MIN_TIMERS || s->timers > MAX_TIMERS) {
-        return error_fail(error, "hpet: timers=%u is not possible, use %u to %u", s->timers, MIN_TIMERS, MAX_TIMERS);
+        return error_fail(error, "hpet: timers=%u is not possible, use %u to %u", s->timers,
+                          MIN_TIMERS, MAX_TIMERS);
     }
     if (!s->intcap) {
-        return error_fail(error, "hpet: hpet-intcap=0 leaves the timers no interrupt; set a bit for each possible one");
+        return error_fail(
+            error,
+            "hpet: hpet-intcap=0 leaves the timers no interrupt; set a bit for each possible one");
     }
     return true;
 }
 
-void hpet_connect(Device *hpet, void (*send)(void *sink, uint64_t address, uint32_t data), void *sink)
+void hpet_connect(Device *hpet, void (*send)(void *sink, uint64_t address, uint32_t data),
+                  void *sink)
 {
     ((Hpet *)hpet)->fsb_out = (Msi){send, sink};
 }
 
 void hpet_describe(const Device *hpet, uint64_t address, HpetFw *out)
 {
-    *out = (HpetFw){.event_timer_block_id = (uint32_t)cap_get(hpet, 0, 0), .address = address, .min_tick = 100};
+    *out = (HpetFw){
+        .event_timer_block_id = (uint32_t)cap_get(hpet, 0, 0), .address = address, .min_tick = 100};
 }
 
 const DeviceClass hpet_class = {

@@ -1,33 +1,35 @@
 /* Intel 8254 programmable interval timer.
  *
- * After the 8254 data sheet (1993), "Mode definitions" and "Read-back command".  Nothing counts: a counter keeps the CLK
- * at which its counting element was loaded and everything else is arithmetic on the virtual clock.
+ * After the 8254 data sheet (1993), "Mode definitions" and "Read-back command".  Nothing counts: a
+ * counter keeps the CLK at which its counting element was loaded and everything else is arithmetic
+ * on the virtual clock.
  *
- * Pulses of one CLK (modes 2, 4, 5) are delivered as a pulse at their end, and edges that come faster than FASTEST as
- * pulses at that rate: no receiver could tell, and no guest can drown the machine in timers. */
+ * Pulses of one CLK (modes 2, 4, 5) are delivered as a pulse at their end, and edges that come
+ * faster than FASTEST as pulses at that rate: no receiver could tell, and no guest can drown the
+ * machine in timers. */
 #include "hw/timer/i8254.h"
 
 enum { COUNTERS = 3 };
 enum { RW_LSB = 1, RW_MSB = 2, RW_BOTH = 3 };
-enum { FASTEST = 24 };                  /* CLKs, 20 us */
-#define MAX_TICK (INT64_MAX / 4)        /* some 60,000 years: bounds stored times */
-#define NEVER MAX_TICK
+enum { FASTEST = 24 };           /* CLKs, 20 us */
+#define MAX_TICK (INT64_MAX / 4) /* some 60,000 years: bounds stored times */
+#define NEVER    MAX_TICK
 
 typedef struct Counter {
-    uint8_t control;                    /* bits 5..0 of the control word: RW, mode, BCD */
-    uint16_t reload;                    /* count register CR */
-    uint32_t n;                         /* what the element was loaded with, 1 .. 65536; or, when !loaded, its value */
-    int64_t origin;                     /* CLK of that load; while counting is held by GATE: CLKs counted so far */
-    int64_t load_at;                    /* CLK at which CR goes into the element; NEVER: nothing is due */
-    uint16_t latch;                     /* output latch */
-    uint8_t status;                     /* latched status byte */
-    bool loaded;                        /* counting since the control word */
-    bool null;                          /* CR holds a count that the element has not got */
-    bool held;                          /* GATE stopped the element */
+    uint8_t control; /* bits 5..0 of the control word: RW, mode, BCD */
+    uint16_t reload; /* count register CR */
+    uint32_t n;      /* what the element was loaded with, 1 .. 65536; or, when !loaded, its value */
+    int64_t origin;  /* CLK of that load; while counting is held by GATE: CLKs counted so far */
+    int64_t load_at; /* CLK at which CR goes into the element; NEVER: nothing is due */
+    uint16_t latch;  /* output latch */
+    uint8_t status;  /* latched status byte */
+    bool loaded;     /* counting since the control word */
+    bool null;       /* CR holds a count that the element has not got */
+    bool held;       /* GATE stopped the element */
     bool gate;
     bool latched, status_latched;
-    bool read_high, write_high;         /* flip-flops of RW_BOTH */
-    bool pulse;                         /* an edge is due on OUT that the level alone does not show */
+    bool read_high, write_high; /* flip-flops of RW_BOTH */
+    bool pulse;                 /* an edge is due on OUT that the level alone does not show */
     Timer edge;
     Irq out;
 } Counter;
@@ -37,7 +39,10 @@ typedef struct Pit {
     Counter ch[COUNTERS];
 } Pit;
 
-static int64_t tick_now(const Pit *s) { return muldiv64(now(&s->dev), PIT_HZ, NS_PER_SECOND); }
+static int64_t tick_now(const Pit *s)
+{
+    return muldiv64(now(&s->dev), PIT_HZ, NS_PER_SECOND);
+}
 /* The first ns that belongs to the CLK. */
 static int64_t tick_ns(int64_t tick)
 {
@@ -47,14 +52,29 @@ static int64_t tick_ns(int64_t tick)
 static unsigned mode(const Counter *c)
 {
     unsigned m = c->control >> 1 & 7;
-    return m > 5 ? m - 4 : m;           /* x10 and x11 */
+    return m > 5 ? m - 4 : m; /* x10 and x11 */
 }
 
-static int64_t length(const Counter *c) { return c->n ? c->n : 65536; }
-static bool bcd(const Counter *c) { return c->control & 1; }
-static uint32_t modulus(const Counter *c) { return bcd(c) ? 10000 : 65536; }
-static bool triggered_by_gate(const Counter *c) { return mode(c) == 1 || mode(c) == 5; }
-static bool periodic(const Counter *c) { return mode(c) == 2 || mode(c) == 3; }
+static int64_t length(const Counter *c)
+{
+    return c->n ? c->n : 65536;
+}
+static bool bcd(const Counter *c)
+{
+    return c->control & 1;
+}
+static uint32_t modulus(const Counter *c)
+{
+    return bcd(c) ? 10000 : 65536;
+}
+static bool triggered_by_gate(const Counter *c)
+{
+    return mode(c) == 1 || mode(c) == 5;
+}
+static bool periodic(const Counter *c)
+{
+    return mode(c) == 2 || mode(c) == 3;
+}
 
 static uint32_t count_from(const Counter *c, uint16_t reg)
 {
@@ -71,16 +91,20 @@ static uint16_t to_bcd(unsigned n)
 }
 
 /* CLKs of a period during which mode 3 is high. */
-static int64_t high_half(uint32_t n) { return (n + 1) / 2; }
+static int64_t high_half(uint32_t n)
+{
+    return (n + 1) / 2;
+}
 
 /* The counter as it is at CLK t: a load that has become due is carried out. */
 static Counter at_tick(const Counter *from, int64_t t)
 {
     Counter c = *from;
     if (t >= c.load_at) {
-        /* Mode 3 takes a new count at either half; the second half then goes on with the new length. */
-        bool low = mode(&c) == 3 && c.loaded && !c.held && c.gate
-                   && (c.load_at - c.origin) % length(&c) == high_half(length(&c));
+        /* Mode 3 takes a new count at either half; the second half then goes on with the new
+         * length. */
+        bool low = mode(&c) == 3 && c.loaded && !c.held && c.gate &&
+                   (c.load_at - c.origin) % length(&c) == high_half(length(&c));
         c.n = count_from(&c, c.reload);
         c.origin = low ? c.load_at - high_half(c.n) : c.load_at;
         c.held = !triggered_by_gate(&c) && !c.gate;
@@ -108,7 +132,7 @@ static uint32_t element(const Counter *c, int64_t t)
     int64_t e = elapsed(c, t), n = length(c), m = modulus(c), phase;
     switch (mode(c)) {
     case 2: return (n - e % n) % m;
-    case 3:                             /* by twos; an odd count starts one lower, and its high half is longer */
+    case 3: /* by twos; an odd count starts one lower, and its high half is longer */
         phase = e % n;
         phase = phase < high_half(n) ? phase : phase - high_half(n);
         return ((n & ~INT64_C(1)) - 2 * phase) % m;
@@ -139,7 +163,10 @@ bool i8254_out(const Device *pit, unsigned counter)
     return out_level(&c, t);
 }
 
-bool i8254_gate(const Device *pit, unsigned counter) { return ((const Pit *)pit)->ch[counter].gate; }
+bool i8254_gate(const Device *pit, unsigned counter)
+{
+    return ((const Pit *)pit)->ch[counter].gate;
+}
 
 uint64_t i8254_tone_mhz(const Device *pit, unsigned counter)
 {
@@ -162,7 +189,10 @@ static void catch_up(Pit *s, Counter *c)
 
 /* ---- Edges ---- */
 
-static bool fast(const Counter *c) { return periodic(c) && length(c) < 2 * FASTEST; }
+static bool fast(const Counter *c)
+{
+    return periodic(c) && length(c) < 2 * FASTEST;
+}
 
 /* The level that the pin rests at; one-CLK pulses and fast waves are left to `pulse`. */
 static bool pin_level(const Counter *c, int64_t t)
@@ -213,7 +243,7 @@ static void counter_update(Pit *s, Counter *c)
 {
     int64_t t = tick_now(s);
 
-    if (c->edge.at <= now(&s->dev)) {   /* due, but the guest was here first */
+    if (c->edge.at <= now(&s->dev)) { /* due, but the guest was here first */
         timer_off(&c->edge);
         edge_fire(s, c - s->ch);
     }
@@ -261,16 +291,16 @@ static void pit_input(void *dev, unsigned line, bool level)
     catch_up(s, c);
     c->gate = level;
     if (triggered_by_gate(c)) {
-        c->load_at = level ? t + 1 : c->load_at;        /* a trigger, perhaps again */
+        c->load_at = level ? t + 1 : c->load_at; /* a trigger, perhaps again */
         return;
     }
     if (!c->loaded) {
         return;
     }
     if (periodic(c) && level) {
-        c->load_at = t + 1;             /* GATE synchronises */
+        c->load_at = t + 1; /* GATE synchronises */
     } else if (c->held == level) {
-        c->origin = t - c->origin;      /* CLKs so far <-> CLK of the start */
+        c->origin = t - c->origin; /* CLKs so far <-> CLK of the start */
         c->held = !level;
     }
 }
@@ -291,11 +321,11 @@ static void count_written(Counter *c, int64_t t)
 {
     c->null = true;
     if (triggered_by_gate(c)) {
-        return;                         /* waits for the trigger */
+        return; /* waits for the trigger */
     }
     if (!periodic(c) || !c->loaded || c->held || !c->gate) {
         c->load_at = t + 1;
-    } else if (c->load_at == NEVER) {   /* at the end of this period or half period */
+    } else if (c->load_at == NEVER) { /* at the end of this period or half period */
         int64_t phase = elapsed(c, t) % length(c), half = high_half(length(c));
         c->load_at = t - phase + (mode(c) == 3 && phase < half ? half : length(c));
     }
@@ -311,9 +341,9 @@ static void counter_write(void *dev, unsigned arg, unsigned i, uint64_t old, uin
     catch_up(s, c);
     if (rw == RW_BOTH) {
         c->write_high = !c->write_high;
-        if (c->write_high) {            /* that was the low byte */
+        if (c->write_high) { /* that was the low byte */
             c->reload = (c->reload & 0xff00) | value;
-            if (mode(c) == 0) {         /* mode 0: the first byte stops counting and lowers OUT */
+            if (mode(c) == 0) { /* mode 0: the first byte stops counting and lowers OUT */
                 stop(c, t);
             }
             return;
@@ -347,7 +377,7 @@ static void counter_read(void *dev, unsigned arg, unsigned i)
     Pit *s = dev;
     Counter *c = &s->ch[i];
 
-    if (c->status_latched) {            /* a latched status comes before a latched count */
+    if (c->status_latched) { /* a latched status comes before a latched count */
         c->status_latched = false;
         return;
     }
@@ -364,7 +394,7 @@ static void latch_count(Pit *s, Counter *c)
 {
     int64_t t = tick_now(s);
 
-    if (!c->latched) {                  /* a second latch command is ignored */
+    if (!c->latched) { /* a second latch command is ignored */
         c->latch = bcd(c) ? to_bcd(element(c, t)) : element(c, t);
         c->latched = true;
     }
@@ -441,7 +471,7 @@ static const Row rows[] = {
 static void pit_reset(void *dev, bool power_on)
 {
     Pit *s = dev;
-    if (power_on) {                     /* GATE2 is port 61h's */
+    if (power_on) { /* GATE2 is port 61h's */
         s->ch[0].gate = s->ch[1].gate = true;
     }
 }

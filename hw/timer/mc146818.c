@@ -1,33 +1,71 @@
 /* Motorola MC146818A real-time clock plus RAM, as in the PC AT.
  *
- * After the MC146818A data sheet (1984).  While the clock runs, its time is an offset to one of the host's clocks and the
- * ten time registers are computed; the flags of register C are computed from the moment at which they were last read.  So
- * a guest that asks for no interrupt costs no timer.  While updates are inhibited (SET, or the divider held in reset) the
- * registers are plain memory. */
+ * After the MC146818A data sheet (1984).  While the clock runs, its time is an offset to one of the
+ * host's clocks and the ten time registers are computed; the flags of register C are computed from
+ * the moment at which they were last read.  So a guest that asks for no interrupt costs no timer.
+ * While updates are inhibited (SET, or the divider held in reset) the registers are plain memory.
+ */
 #include "hw/timer/mc146818.h"
 
-enum {                                  /* registers */
-    SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY, MONTH, YEAR,
-    REG_A, REG_B, REG_C, REG_D,
-    CENTURY = 0x32,
+enum { /* registers */
+       SECONDS,
+       SECONDS_ALARM,
+       MINUTES,
+       MINUTES_ALARM,
+       HOURS,
+       HOURS_ALARM,
+       WEEKDAY,
+       DAY,
+       MONTH,
+       YEAR,
+       REG_A,
+       REG_B,
+       REG_C,
+       REG_D,
+       CENTURY = 0x32,
 };
 enum { A_DIVIDER = 0x70, A_DIVIDER_RUN = 0x20, A_UIP = 0x80 };
-enum { B_24H = 0x02, B_BINARY = 0x04, B_SQWE = 0x08, B_UIE = 0x10, B_AIE = 0x20, B_PIE = 0x40, B_SET = 0x80 };
+enum {
+    B_24H = 0x02,
+    B_BINARY = 0x04,
+    B_SQWE = 0x08,
+    B_UIE = 0x10,
+    B_AIE = 0x20,
+    B_PIE = 0x40,
+    B_SET = 0x80
+};
 enum { C_UF = 0x10, C_AF = 0x20, C_PF = 0x40, C_IRQF = 0x80, C_FLAGS = 0x70 };
 enum { SPACE_CMOS = 1, SPACE_UPPER = 2 };
-enum { LOW_AT = 0x0e, HIGH_AT = 0x33, LOW_SIZE = CENTURY - LOW_AT, HIGH_SIZE = 0x80 - HIGH_AT, UPPER_AT = 0x80 };
-enum { TIME_SECONDS, TIME_MINUTES, TIME_HOURS, TIME_WEEKDAY, TIME_DAY, TIME_MONTH, TIME_YEAR, TIME_CENTURY, TIME_REGS };
+enum {
+    LOW_AT = 0x0e,
+    HIGH_AT = 0x33,
+    LOW_SIZE = CENTURY - LOW_AT,
+    HIGH_SIZE = 0x80 - HIGH_AT,
+    UPPER_AT = 0x80
+};
+enum {
+    TIME_SECONDS,
+    TIME_MINUTES,
+    TIME_HOURS,
+    TIME_WEEKDAY,
+    TIME_DAY,
+    TIME_MONTH,
+    TIME_YEAR,
+    TIME_CENTURY,
+    TIME_REGS
+};
 enum { ALARM_SECONDS, ALARM_MINUTES, ALARM_HOURS };
 enum { RTC_HZ = 32768, DAY_SECONDS = 86400 };
-/* "Update in progress" rises 244 us before the 1984 us that an update takes (data sheet table 6, 32.768 kHz). */
-#define UIP_NS ((244 + 1984) * NS_PER_US)
-#define MAX_SECONDS (INT64_C(1) << 40)  /* some 34,000 years either way */
-#define MAX_NS (INT64_MAX / 4)
-#define MAX_BACKLOG NS_PER_SECOND       /* ticks older than this are not made up for */
+/* "Update in progress" rises 244 us before the 1984 us that an update takes (data sheet table
+ * 6, 32.768 kHz). */
+#define UIP_NS      ((244 + 1984) * NS_PER_US)
+#define MAX_SECONDS (INT64_C(1) << 40) /* some 34,000 years either way */
+#define MAX_NS      (INT64_MAX / 4)
+#define MAX_BACKLOG NS_PER_SECOND /* ticks older than this are not made up for */
 
 enum { LOST_DISCARD, LOST_SLEW };
 static const char *const lost_tick_policies[] = {"discard", "slew", NULL};
-static const char *const clocks[] = {"vm", "rt", "host", NULL};      /* in ClockType's order */
+static const char *const clocks[] = {"vm", "rt", "host", NULL}; /* in ClockType's order */
 
 typedef struct Rtc {
     Device dev;
@@ -36,17 +74,17 @@ typedef struct Rtc {
     int64_t base;
     int clock, lost_tick_policy;
     uint8_t index, upper_index;
-    uint8_t frozen[TIME_REGS];          /* the time registers while updates are inhibited */
+    uint8_t frozen[TIME_REGS]; /* the time registers while updates are inhibited */
     uint8_t alarm[3];
     uint8_t a, b;
-    uint8_t flags;                      /* of C, that rose before `seen` */
+    uint8_t flags; /* of C, that rose before `seen` */
     uint8_t low[LOW_SIZE], high[HIGH_SIZE], upper[128];
-    int64_t offset_s;                   /* clock's time - source clock, whole seconds (rounded down) ... */
-    uint32_t offset_ns;                 /* ... and the rest */
-    uint8_t weekday_shift;              /* the guest's weekday is its own affair: days ahead of the calendar */
-    int64_t seen_s;                     /* last second whose update is in `flags` */
-    int64_t seen_tick;                  /* last 32768 Hz tick whose periodic flag is in `flags` */
-    int64_t start_s;                    /* offset_s as the machine started */
+    int64_t offset_s;      /* clock's time - source clock, whole seconds (rounded down) ... */
+    uint32_t offset_ns;    /* ... and the rest */
+    uint8_t weekday_shift; /* the guest's weekday is its own affair: days ahead of the calendar */
+    int64_t seen_s;        /* last second whose update is in `flags` */
+    int64_t seen_tick;     /* last 32768 Hz tick whose periodic flag is in `flags` */
+    int64_t start_s;       /* offset_s as the machine started */
     Timer next;
     Irq irq;
     void (*changed)(void *arg, int64_t offset);
@@ -68,8 +106,14 @@ static int64_t rtc_time(const Rtc *s, int64_t *fraction)
     return ns / NS_PER_SECOND + s->offset_s + part / NS_PER_SECOND;
 }
 
-static bool updates(const Rtc *s) { return !(s->b & B_SET) && (s->a & A_DIVIDER) == A_DIVIDER_RUN; }
-static int64_t tick_now(const Rtc *s) { return muldiv64(source_ns(s), RTC_HZ, NS_PER_SECOND); }
+static bool updates(const Rtc *s)
+{
+    return !(s->b & B_SET) && (s->a & A_DIVIDER) == A_DIVIDER_RUN;
+}
+static int64_t tick_now(const Rtc *s)
+{
+    return muldiv64(source_ns(s), RTC_HZ, NS_PER_SECOND);
+}
 
 /* Ticks between periodic interrupts; 0: none (data sheet table 5, 32.768 kHz). */
 static int64_t period_ticks(const Rtc *s)
@@ -78,7 +122,8 @@ static int64_t period_ticks(const Rtc *s)
     return !rate ? 0 : INT64_C(1) << ((rate < 3 ? rate + 7 : rate) - 1);
 }
 
-/* Days since 1970-01-01 of a proleptic Gregorian date, and back; years start in March, so that the leap day is last. */
+/* Days since 1970-01-01 of a proleptic Gregorian date, and back; years start in March, so that the
+ * leap day is last. */
 static int64_t days_from_date(int64_t year, unsigned month, unsigned day)
 {
     year -= month < 3;
@@ -101,8 +146,14 @@ static void date_from_days(int64_t days, int64_t *year, unsigned *month, unsigne
     *year = era * 400 + years + (*month < 3);
 }
 
-static uint8_t encode(const Rtc *s, unsigned v) { return s->b & B_BINARY ? v : (v / 10 % 10) << 4 | v % 10; }
-static unsigned decode(const Rtc *s, uint8_t v) { return s->b & B_BINARY ? v : (v >> 4) * 10 + (v & 15); }
+static uint8_t encode(const Rtc *s, unsigned v)
+{
+    return s->b & B_BINARY ? v : (v / 10 % 10) << 4 | v % 10;
+}
+static unsigned decode(const Rtc *s, uint8_t v)
+{
+    return s->b & B_BINARY ? v : (v >> 4) * 10 + (v & 15);
+}
 
 static uint8_t encode_hour(const Rtc *s, unsigned hour)
 {
@@ -139,16 +190,19 @@ static void time_registers(const Rtc *s, int64_t t, uint8_t regs[TIME_REGS])
 }
 
 /* The second that registers stand for; nonsense is brought into range. */
-static int64_t time_from_registers(const Rtc *s, const uint8_t regs[TIME_REGS], uint8_t *weekday_shift)
+static int64_t time_from_registers(const Rtc *s, const uint8_t regs[TIME_REGS],
+                                   uint8_t *weekday_shift)
 {
-    int64_t year = (int64_t)decode(s, regs[TIME_CENTURY]) * 100 + decode(s, regs[TIME_YEAR]) + s->base_year;
-    unsigned month = CLAMP(decode(s, regs[TIME_MONTH]), 1, 12), day = CLAMP(decode(s, regs[TIME_DAY]), 1, 31);
+    int64_t year =
+        (int64_t)decode(s, regs[TIME_CENTURY]) * 100 + decode(s, regs[TIME_YEAR]) + s->base_year;
+    unsigned month = CLAMP(decode(s, regs[TIME_MONTH]), 1, 12),
+             day = CLAMP(decode(s, regs[TIME_DAY]), 1, 31);
     int64_t days = days_from_date(year, month, day);
-    int weekday = (int)(decode(s, regs[TIME_WEEKDAY]) + 6) % 7;        /* 0: Sunday */
+    int weekday = (int)(decode(s, regs[TIME_WEEKDAY]) + 6) % 7; /* 0: Sunday */
 
     *weekday_shift = ((weekday - (days + 4)) % 7 + 7) % 7;
-    return days * DAY_SECONDS + decode_hour(s, regs[TIME_HOURS]) % 24 * 3600
-           + decode(s, regs[TIME_MINUTES]) % 60 * 60 + decode(s, regs[TIME_SECONDS]) % 60;
+    return days * DAY_SECONDS + decode_hour(s, regs[TIME_HOURS]) % 24 * 3600 +
+           decode(s, regs[TIME_MINUTES]) % 60 * 60 + decode(s, regs[TIME_SECONDS]) % 60;
 }
 
 /* Let the clock show second t, `fraction` ns into it. */
@@ -165,7 +219,7 @@ static void set_time(Rtc *s, int64_t t, int64_t fraction)
 
 static bool alarm_matches(uint8_t alarm, uint8_t value)
 {
-    return (alarm & 0xc0) == 0xc0 || alarm == value;    /* "don't care" */
+    return (alarm & 0xc0) == 0xc0 || alarm == value; /* "don't care" */
 }
 
 /* The first second after `from` at which the alarm matches; INT64_MAX: never. */
@@ -228,9 +282,10 @@ static void c_read(void *dev, unsigned arg, unsigned i)
 
     catch_up(s);
     s->flags = 0;
-    irq_set(&s->irq, false);            /* the next interrupt is a new edge, even when it is due already */
+    irq_set(&s->irq, false); /* the next interrupt is a new edge, even when it is due already */
     /* With "slew" each lost periodic tick still comes, one after each acknowledge. */
-    if (s->lost_tick_policy == LOST_SLEW && s->b & B_PIE && period && tick / period > seen / period) {
+    if (s->lost_tick_policy == LOST_SLEW && s->b & B_PIE && period &&
+        tick / period > seen / period) {
         int64_t backlog = muldiv64(MAX_BACKLOG, RTC_HZ, NS_PER_SECOND);
         s->seen_tick = MAX((seen / period + 1) * period, tick - backlog);
     }
@@ -239,7 +294,8 @@ static void c_read(void *dev, unsigned arg, unsigned i)
 /* ns on the source clock to the next event that interrupts; INT64_MAX: none. */
 static int64_t next_event(const Rtc *s)
 {
-    int64_t ns = source_ns(s), best = INT64_MAX, period = period_ticks(s), fraction, t = rtc_time(s, &fraction);
+    int64_t ns = source_ns(s), best = INT64_MAX, period = period_ticks(s), fraction,
+            t = rtc_time(s, &fraction);
 
     if (s->b & B_PIE && period) {
         int64_t tick = (tick_now(s) / period + 1) * period;
@@ -270,7 +326,8 @@ static void rtc_update(void *dev)
     bool raised = flags_now(s) & s->b & C_FLAGS;
     irq_set(&s->irq, raised);
     int64_t wait = raised ? INT64_MAX : next_event(s);
-    /* The deadline is on the virtual clock, whatever clock it is for: what counts is read again then. */
+    /* The deadline is on the virtual clock, whatever clock it is for: what counts is read again
+     * then. */
     timer_at(&s->next, wait == INT64_MAX ? TIMER_OFF : now(&s->dev) + MAX(wait, 1));
 }
 
@@ -327,7 +384,7 @@ static void alarm_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint6
 {
     Rtc *s = dev;
     uint8_t new = value;
-    s->alarm[arg] = old;                /* what matched so far did so with the old time */
+    s->alarm[arg] = old; /* what matched so far did so with the old time */
     catch_up(s);
     s->alarm[arg] = new;
 }
@@ -345,8 +402,9 @@ static void control_write(Rtc *s, uint8_t a, uint8_t b)
     s->a = a;
     s->b = b;
     if (!ran && updates(s)) {
-        rtc_time(s, &fraction);         /* SET does not touch the divider ... */
-        thaw(s, in_reset ? NS_PER_SECOND / 2 : fraction);       /* ... whose reset ends half a second before an update */
+        rtc_time(s, &fraction); /* SET does not touch the divider ... */
+        thaw(s, in_reset ? NS_PER_SECOND / 2
+                         : fraction); /* ... whose reset ends half a second before an update */
     }
 }
 
@@ -361,7 +419,7 @@ static void b_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_t 
 {
     Rtc *s = dev;
     s->b = old;
-    control_write(s, s->a, value & B_SET ? value & ~B_UIE : value);     /* SET clears UIE */
+    control_write(s, s->a, value & B_SET ? value & ~B_UIE : value); /* SET clears UIE */
 }
 
 static uint64_t a_get(const void *dev, unsigned arg, unsigned i)
@@ -372,11 +430,14 @@ static uint64_t a_get(const void *dev, unsigned arg, unsigned i)
     return s->a | (updates(s) && fraction >= NS_PER_SECOND - UIP_NS ? A_UIP : 0);
 }
 
-#define TIME(name_, at_, which_)                                                                                       \
+#define TIME(name_, at_, which_)                                                                   \
     CALC(name_, 1, at_, .space = SPACE_CMOS, .arg = which_, .get = time_get, .on_write = time_write)
-#define ALARM(name_, at_, which_)                                                                                      \
-    {.kind = ROW_REG, .name = name_, .stored = true, .field = offsetof(Rtc, alarm[which_]), .size = 1, .count = 1,     \
-     .at = at_, .space = SPACE_CMOS, .rw = 0xff, .keep = true, .arg = which_, .on_write = alarm_write}
+#define ALARM(name_, at_, which_)                                                                  \
+    {                                                                                              \
+        .kind = ROW_REG, .name = name_, .stored = true, .field = offsetof(Rtc, alarm[which_]),     \
+        .size = 1, .count = 1, .at = at_, .space = SPACE_CMOS, .rw = 0xff, .keep = true,           \
+        .arg = which_, .on_write = alarm_write                                                     \
+    }
 // clang-format off
 static const Row rows[] = {
     PROP(Rtc, base_year, "0", "Year that the registers 00 00 stand for", .max = 9999),
@@ -425,7 +486,8 @@ static const Row rows[] = {
 };
 // clang-format on
 
-/* Power-on: the battery kept the time.  Any reset: interrupts are off, flags down (data sheet, RESET#). */
+/* Power-on: the battery kept the time.  Any reset: interrupts are off, flags down (data sheet,
+ * RESET#). */
 static void rtc_reset(void *dev, bool power_on)
 {
     Rtc *s = dev;

@@ -1,19 +1,41 @@
-/* IA-PC HPET specification 1.0a: counter, one-shot and periodic timers, edge and level, 32 bits, legacy routing, FSB. */
+/* IA-PC HPET specification 1.0a: counter, one-shot and periodic timers, edge and level, 32 bits,
+ * legacy routing, FSB. */
 #include "hw/timer/hpet.h"
 
 #include "tests/hw/bench.h"
 
 extern const DeviceClass hpet_class;
-enum { CAP = 0, CONFIG = 0x10, STATUS = 0x20, COUNTER = 0xf0, TN = 0x100, TN_CONFIG = 0, TN_ROUTES = 4, TN_VALUE = 8,
-       TN_FSB = 0x10 };
+enum {
+    CAP = 0,
+    CONFIG = 0x10,
+    STATUS = 0x20,
+    COUNTER = 0xf0,
+    TN = 0x100,
+    TN_CONFIG = 0,
+    TN_ROUTES = 4,
+    TN_VALUE = 8,
+    TN_FSB = 0x10
+};
 enum { LEVEL = 2, ENABLE = 4, PERIODIC = 8, SET = 0x40, NARROW = 0x100, FSB = 0x4000 };
 
 static Device *hpet;
 
-static uint64_t get64(unsigned at) { return device_read(hpet, 0, at, 8); }
-static void set64(unsigned at, uint64_t v) { device_write(hpet, 0, at, 8, v); }
-static unsigned tn(unsigned i, unsigned reg) { return TN + 0x20 * i + reg; }
-static unsigned route(unsigned n) { return n << 9; }
+static uint64_t get64(unsigned at)
+{
+    return device_read(hpet, 0, at, 8);
+}
+static void set64(unsigned at, uint64_t v)
+{
+    device_write(hpet, 0, at, 8, v);
+}
+static unsigned tn(unsigned i, unsigned reg)
+{
+    return TN + 0x20 * i + reg;
+}
+static unsigned route(unsigned n)
+{
+    return n << 9;
+}
 
 START_TEST(capabilities)
 {
@@ -23,7 +45,7 @@ START_TEST(capabilities)
     ck_assert_uint_eq(get64(tn(0, TN_CONFIG)), UINT64_C(0x00ff010400000030));
     ck_assert_uint_eq(in32(hpet, tn(2, TN_ROUTES)), 0xff0104);
     ck_assert_uint_eq(get64(tn(2, TN_VALUE)), UINT64_MAX);
-    ck_assert_uint_eq(get64(tn(3, TN_VALUE)), 0);       /* does not exist */
+    ck_assert_uint_eq(get64(tn(3, TN_VALUE)), 0); /* does not exist */
     out32(hpet, tn(0, TN_CONFIG), 0xffffffff);
     ck_assert_uint_eq(in32(hpet, tn(0, TN_CONFIG)) & FSB, 0);
     hpet_describe(hpet, 0xfed00000, &fw);
@@ -51,7 +73,7 @@ START_TEST(counting)
     bench_advance(1005);
     ck_assert_uint_eq(get64(COUNTER), UINT64_C(0x1fffffff0) + 100);
     ck_assert_uint_eq(in32(hpet, COUNTER + 4), 2);
-    set64(COUNTER, 5);                  /* not while it runs */
+    set64(COUNTER, 5); /* not while it runs */
     ck_assert_uint_eq(in32(hpet, COUNTER + 4), 2);
     out32(hpet, CONFIG, 0);
     bench_advance(1000);
@@ -75,11 +97,11 @@ START_TEST(one_shot_edge)
     ck_assert_uint_eq(in32(hpet, STATUS), 0);
     set64(tn(1, TN_VALUE), 2000);
     bench_advance(20000);
-    ck_assert_uint_eq(p->rises, 2);     /* a new edge */
+    ck_assert_uint_eq(p->rises, 2); /* a new edge */
     bench_advance(60 * NS_PER_SECOND);
     ck_assert_uint_eq(p->rises, 2);
     set64(tn(1, TN_VALUE), get64(COUNTER) + 100);
-    out32(hpet, tn(1, TN_CONFIG), route(20));   /* disabled */
+    out32(hpet, tn(1, TN_CONFIG), route(20)); /* disabled */
     bench_advance(NS_PER_SECOND);
     ck_assert_uint_eq(p->rises, 2);
 }
@@ -108,9 +130,9 @@ START_TEST(periodic)
     hpet = bench_device(&hpet_class, "");
     Probe *p = bench_probe(hpet, "irq", 2);
     out32(hpet, tn(0, TN_CONFIG), ENABLE | PERIODIC | SET | NARROW | route(2));
-    out32(hpet, tn(0, TN_VALUE), 50000);        /* first match */
+    out32(hpet, tn(0, TN_VALUE), 50000); /* first match */
     ck_assert_uint_eq(in32(hpet, tn(0, TN_CONFIG)) & SET, 0);
-    out32(hpet, tn(0, TN_VALUE), 100000);       /* then each ms */
+    out32(hpet, tn(0, TN_VALUE), 100000); /* then each ms */
     ck_assert_uint_eq(in32(hpet, tn(0, TN_VALUE)), 50000);
     out32(hpet, CONFIG, 1);
     bench_advance(500 * NS_PER_US);
@@ -118,7 +140,7 @@ START_TEST(periodic)
     ck_assert_uint_eq(in32(hpet, tn(0, TN_VALUE)), 150000);
     bench_advance(100 * NS_PER_MS);
     ck_assert_uint_eq(p->rises, 101);
-    bench_advance(50 * NS_PER_SECOND);  /* across the wrap of 32 bits */
+    bench_advance(50 * NS_PER_SECOND); /* across the wrap of 32 bits */
     ck_assert_uint_eq(p->rises, 50101);
     out32(hpet, CONFIG, 0);
     bench_advance(NS_PER_SECOND);
@@ -133,7 +155,7 @@ START_TEST(periodic_64)
     set64(COUNTER, UINT64_C(0x500000000));
     out32(hpet, CONFIG, 1);
     out32(hpet, tn(0, TN_CONFIG), ENABLE | PERIODIC | SET | route(2));
-    set64(tn(0, TN_VALUE), UINT64_C(0x500000000) + 1000);       /* both halves with one VAL_SET */
+    set64(tn(0, TN_VALUE), UINT64_C(0x500000000) + 1000); /* both halves with one VAL_SET */
     set64(tn(0, TN_VALUE), 2000);
     bench_advance(10000);
     ck_assert_uint_eq(p->rises, 1);
@@ -219,5 +241,6 @@ START_TEST(hostile_rate)
 }
 END_TEST
 
-BENCH_MAIN("hpet", CASE(capabilities), CASE(counting), CASE(one_shot_edge), CASE(level), CASE(periodic),
-           CASE(periodic_64), CASE(narrow_wraps), CASE(legacy_replacement), CASE(fsb), CASE(hostile_rate))
+BENCH_MAIN("hpet", CASE(capabilities), CASE(counting), CASE(one_shot_edge), CASE(level),
+           CASE(periodic), CASE(periodic_64), CASE(narrow_wraps), CASE(legacy_replacement),
+           CASE(fsb), CASE(hostile_rate))

@@ -1,4 +1,5 @@
-/* 8042 with keyboard and mouse: controller commands, scan code sets, translation, typematic, mouse protocols. */
+/* 8042 with keyboard and mouse: controller commands, scan code sets, translation, typematic, mouse
+ * protocols. */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,9 +12,18 @@ extern const DeviceClass i8042_class;
 static Device *kbc;
 static Probe *irq1, *irq12;
 
-static uint8_t status(void) { return device_read(kbc, 1, 0, 1); }
-static void control(uint8_t v) { device_write(kbc, 1, 0, 1, v); }
-static uint8_t data(void) { return in8(kbc, 0); }
+static uint8_t status(void)
+{
+    return device_read(kbc, 1, 0, 1);
+}
+static void control(uint8_t v)
+{
+    device_write(kbc, 1, 0, 1, v);
+}
+static uint8_t data(void)
+{
+    return in8(kbc, 0);
+}
 
 static void setup(uint8_t command_byte)
 {
@@ -40,18 +50,30 @@ static const char *said(void)
     return text;
 }
 
-static const char *tell_keyboard(uint8_t v) { return out8(kbc, 0, v), said(); }
-static const char *tell_mouse(uint8_t v) { return control(0xd4), out8(kbc, 0, v), said(); }
-static const char *press(KeyCode key) { return input_key(key, true), said(); }
-static const char *release(KeyCode key) { return input_key(key, false), said(); }
+static const char *tell_keyboard(uint8_t v)
+{
+    return out8(kbc, 0, v), said();
+}
+static const char *tell_mouse(uint8_t v)
+{
+    return control(0xd4), out8(kbc, 0, v), said();
+}
+static const char *press(KeyCode key)
+{
+    return input_key(key, true), said();
+}
+static const char *release(KeyCode key)
+{
+    return input_key(key, false), said();
+}
 #define SAYS(what, text) ck_assert_str_eq(what, text)
 
 START_TEST(controller)
 {
     setup(0x03);
     control(0xaa);
-    ck_assert_uint_eq(status() & 0x25, 0x05);   /* OBF, system flag */
-    ck_assert_uint_eq(status() & 0x08, 0x08);   /* the last write was a command */
+    ck_assert_uint_eq(status() & 0x25, 0x05); /* OBF, system flag */
+    ck_assert_uint_eq(status() & 0x08, 0x08); /* the last write was a command */
     ck_assert_uint_eq(data(), 0x55);
     ck_assert_uint_eq(status() & 0x01, 0);
     control(0xab);
@@ -97,7 +119,7 @@ START_TEST(output_port)
     ck_assert(!a20->level);
     control(0xdf);
     ck_assert(a20->level);
-    control(0xff);                      /* pulses nothing */
+    control(0xff); /* pulses nothing */
     ck_assert_uint_eq(reset->rises, 0);
     control(0xfe);
     ck_assert_uint_eq(reset->rises, 1);
@@ -121,14 +143,14 @@ START_TEST(keyboard_commands)
     SAYS(tell_keyboard(0x07), "fa");
     ck_assert_uint_eq(input_leds(), LED_SCROLL | LED_NUM | LED_CAPS);
     SAYS(tell_keyboard(0xed), "fa");
-    SAYS(tell_keyboard(0xf4), "fa");    /* a command instead of the parameter */
+    SAYS(tell_keyboard(0xf4), "fa"); /* a command instead of the parameter */
     ck_assert_uint_eq(input_leds(), 7);
     SAYS(tell_keyboard(0xf0), "fa");
     SAYS(tell_keyboard(0x00), "fa 02");
     SAYS(tell_keyboard(0xf0), "fa");
     SAYS(tell_keyboard(0x05), "fe");
     SAYS(tell_keyboard(0xef), "fe");
-    SAYS(tell_keyboard(0xf5), "fa");    /* scanning off */
+    SAYS(tell_keyboard(0xf5), "fa"); /* scanning off */
     SAYS(press(KEY_A), "");
     SAYS(release(KEY_A), "");
     SAYS(tell_keyboard(0xf4), "fa");
@@ -142,7 +164,10 @@ END_TEST
 
 START_TEST(set2_and_translation)
 {
-    static const struct { KeyCode key; const char *make, *brk, *xmake, *xbrk; } keys[] = {
+    static const struct {
+        KeyCode key;
+        const char *make, *brk, *xmake, *xbrk;
+    } keys[] = {
         {KEY_A, "1c", "f0 1c", "1e", "9e"},
         {KEY_1, "16", "f0 16", "02", "82"},
         {KEY_RET, "5a", "f0 5a", "1c", "9c"},
@@ -191,7 +216,7 @@ START_TEST(set3)
     setup(0x03);
     tell_keyboard(0xf0), tell_keyboard(0x03);
     SAYS(press(KEY_A), "1c");
-    SAYS(release(KEY_A), "");           /* typematic: no break */
+    SAYS(release(KEY_A), ""); /* typematic: no break */
     SAYS(press(KEY_SHIFT), "12");
     SAYS(release(KEY_SHIFT), "f0 12");
     SAYS(press(KEY_UP), "63");
@@ -199,15 +224,15 @@ START_TEST(set3)
     SAYS(press(KEY_PAUSE), "62");
     SAYS(release(KEY_PAUSE), "");
     SAYS(press(KEY_F1), "07");
-    bench_advance(2 * NS_PER_SECOND);   /* make only: no repeats */
+    bench_advance(2 * NS_PER_SECOND); /* make only: no repeats */
     SAYS(release(KEY_F1), "");
     tell_keyboard(0xfc), tell_keyboard(0x1c);
     SAYS(press(KEY_A), "1c");
     SAYS(release(KEY_A), "f0 1c");
-    SAYS(tell_keyboard(0xf8), "fa");    /* all make/break */
+    SAYS(tell_keyboard(0xf8), "fa"); /* all make/break */
     SAYS(press(KEY_F1), "07");
     SAYS(release(KEY_F1), "f0 07");
-    SAYS(tell_keyboard(0xf6), "fa");    /* defaults */
+    SAYS(tell_keyboard(0xf6), "fa"); /* defaults */
     SAYS(press(KEY_F1), "07");
     SAYS(release(KEY_F1), "");
 }
@@ -229,7 +254,7 @@ START_TEST(modified_keys)
     SAYS(press(KEY_HOME), "e0 f0 12 e0 6c");
     SAYS(release(KEY_HOME), "e0 f0 6c e0 12");
     release(KEY_SHIFT);
-    tell_keyboard(0xed), tell_keyboard(0x02);   /* Num Lock lit */
+    tell_keyboard(0xed), tell_keyboard(0x02); /* Num Lock lit */
     SAYS(press(KEY_HOME), "e0 12 e0 6c");
     SAYS(release(KEY_HOME), "e0 f0 6c e0 f0 12");
 }
@@ -238,10 +263,10 @@ END_TEST
 START_TEST(typematic)
 {
     setup(0x03);
-    tell_keyboard(0xf3), tell_keyboard(0x00);   /* 250 ms, 30 a second */
+    tell_keyboard(0xf3), tell_keyboard(0x00); /* 250 ms, 30 a second */
     input_key(KEY_A, true);
     ck_assert_uint_eq(data(), 0x1c);
-    input_key(KEY_A, true);             /* the host's own repeat */
+    input_key(KEY_A, true); /* the host's own repeat */
     bench_advance(240 * NS_PER_MS);
     ck_assert_uint_eq(status() & 1, 0);
     unsigned n = 0;
@@ -269,7 +294,7 @@ START_TEST(interrupts_and_frames)
     ck_assert_uint_eq(irq1->rises, 1);
     ck_assert_uint_eq(data(), 0x1e);
     ck_assert(!irq1->level);
-    ck_assert_uint_eq(data(), 0x1e);    /* the next byte is on its way */
+    ck_assert_uint_eq(data(), 0x1e); /* the next byte is on its way */
     bench_advance(NS_PER_MS);
     ck_assert_uint_eq(irq1->rises, 2);
     ck_assert_uint_eq(data(), 0x9e);
@@ -298,7 +323,7 @@ START_TEST(overrun)
     }
     ck_assert_uint_ge(n, 40);
     ck_assert_uint_le(n, 66);
-    ck_assert_uint_eq(last, 0);         /* overrun mark */
+    ck_assert_uint_eq(last, 0); /* overrun mark */
     SAYS(press(KEY_B), "32");
 }
 END_TEST
@@ -317,13 +342,14 @@ START_TEST(mouse_commands)
     ck_assert_uint_gt(irq12->rises, 2);
     SAYS(tell_mouse(0xf2), "fa 00");
     SAYS(tell_mouse(0xe9), "fa 00 02 64");
-    tell_mouse(0xe8), tell_mouse(0x03), tell_mouse(0xf3), tell_mouse(0x28), tell_mouse(0xe7), tell_mouse(0xf4);
+    tell_mouse(0xe8), tell_mouse(0x03), tell_mouse(0xf3), tell_mouse(0x28), tell_mouse(0xe7),
+        tell_mouse(0xf4);
     SAYS(tell_mouse(0xe9), "fa 30 03 28");
     SAYS(tell_mouse(0xf0), "fa");
     SAYS(tell_mouse(0xe9), "fa 70 03 28");
     SAYS(tell_mouse(0xf6), "fa");
     SAYS(tell_mouse(0xe9), "fa 00 02 64");
-    SAYS(tell_mouse(0xee), "fa");       /* wrap */
+    SAYS(tell_mouse(0xee), "fa"); /* wrap */
     SAYS(tell_mouse(0xf2), "f2");
     SAYS(tell_mouse(0xec), "fa");
     SAYS(tell_mouse(0xf2), "fa 00");
@@ -335,10 +361,10 @@ START_TEST(mouse_packets)
 {
     setup(0x03);
     move(5, 3);
-    SAYS(said(), "");                   /* not enabled */
+    SAYS(said(), ""); /* not enabled */
     tell_mouse(0xf4);
     move(5, 3);
-    SAYS(said(), "28 05 fd");           /* up is positive */
+    SAYS(said(), "28 05 fd"); /* up is positive */
     move(-6, -7);
     SAYS(said(), "18 fa 07");
     move(300, 0);
@@ -365,7 +391,8 @@ END_TEST
 
 static void rates(unsigned a, unsigned b, unsigned c)
 {
-    tell_mouse(0xf3), tell_mouse(a), tell_mouse(0xf3), tell_mouse(b), tell_mouse(0xf3), tell_mouse(c);
+    tell_mouse(0xf3), tell_mouse(a), tell_mouse(0xf3), tell_mouse(b), tell_mouse(0xf3),
+        tell_mouse(c);
 }
 
 START_TEST(mouse_wheel)
@@ -389,6 +416,7 @@ START_TEST(mouse_wheel)
 }
 END_TEST
 
-BENCH_MAIN("i8042", CASE(controller), CASE(output_port), CASE(keyboard_commands), CASE(set2_and_translation),
-           CASE(set1), CASE(set3), CASE(modified_keys), CASE(typematic), CASE(interrupts_and_frames), CASE(overrun),
-           CASE(mouse_commands), CASE(mouse_packets), CASE(mouse_wheel))
+BENCH_MAIN("i8042", CASE(controller), CASE(output_port), CASE(keyboard_commands),
+           CASE(set2_and_translation), CASE(set1), CASE(set3), CASE(modified_keys), CASE(typematic),
+           CASE(interrupts_and_frames), CASE(overrun), CASE(mouse_commands), CASE(mouse_packets),
+           CASE(mouse_wheel))

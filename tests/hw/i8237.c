@@ -1,4 +1,5 @@
-/* 8237A data sheet: byte pointer, transfers in both directions, TC, auto-initialise, decrement, masks, words, pages. */
+/* 8237A data sheet: byte pointer, transfers in both directions, TC, auto-initialise, decrement,
+ * masks, words, pages. */
 #include "hw/isa/i8237.h"
 
 #include <string.h>
@@ -9,7 +10,7 @@ extern const DeviceClass i8237_class;
 
 typedef struct Card {
     uint8_t data[0x20000];
-    size_t pos, limit;                  /* moves up to `limit` bytes a call */
+    size_t pos, limit; /* moves up to `limit` bytes a call */
     unsigned calls;
     bool write;
     size_t last_len;
@@ -75,17 +76,17 @@ START_TEST(registers)
     program(dma, 1, 0x44, 0x1234, 0x5678);
     ck_assert_uint_eq(current(dma, 2), 0x1234);
     ck_assert_uint_eq(current(dma, 3), 0x5678);
-    in8(dma, 2);                        /* the flip-flop is the controller's, not the channel's */
+    in8(dma, 2); /* the flip-flop is the controller's, not the channel's */
     ck_assert_uint_eq(in8(dma, 3), 0x56);
     out8(dma, 15, 0x05);
     ck_assert_uint_eq(in8(dma, 15) & 0x0f, 0x05);
-    out8(dma, 10, 0x06);                /* set channel 2 */
-    out8(dma, 10, 0x00);                /* clear channel 0 */
+    out8(dma, 10, 0x06); /* set channel 2 */
+    out8(dma, 10, 0x00); /* clear channel 0 */
     ck_assert_uint_eq(in8(dma, 15) & 0x0f, 0x04);
     out8(dma, 14, 0);
     ck_assert_uint_eq(in8(dma, 15) & 0x0f, 0);
     in8(dma, 2);
-    out8(dma, 13, 0);                   /* master clear: masks set, flip-flop low */
+    out8(dma, 13, 0); /* master clear: masks set, flip-flop low */
     ck_assert_uint_eq(in8(dma, 15) & 0x0f, 0x0f);
     ck_assert_uint_eq(in8(dma, 2), 0x34);
     page(dma, 3, 0xa5);
@@ -100,7 +101,7 @@ START_TEST(device_to_memory)
     program(dma, 2, 0x44, 0x2000, 511);
     page(dma, 2, 0x01);
     i8237_hold(dma, 2, true);
-    ck_assert_uint_eq(card.calls, 0);   /* masked after reset */
+    ck_assert_uint_eq(card.calls, 0); /* masked after reset */
     ck_assert_uint_eq(in8(dma, 8), 0x40);
     ck_assert(!i8237_enabled(dma, 2));
     out8(dma, 10, 2);
@@ -109,11 +110,11 @@ START_TEST(device_to_memory)
     bench_peek(0x12000, got, 512);
     ck_assert_mem_eq(got, card.data, 512);
     i8237_hold(dma, 2, false);
-    ck_assert_uint_eq(in8(dma, 8), 0x04);       /* TC, once */
+    ck_assert_uint_eq(in8(dma, 8), 0x04); /* TC, once */
     ck_assert_uint_eq(in8(dma, 8), 0x00);
     ck_assert_uint_eq(current(dma, 4), 0x2200);
     ck_assert_uint_eq(current(dma, 5), 0xffff);
-    ck_assert(!i8237_enabled(dma, 2));  /* masked itself */
+    ck_assert(!i8237_enabled(dma, 2)); /* masked itself */
 }
 END_TEST
 
@@ -171,7 +172,7 @@ START_TEST(decrement_and_wrap)
     ck_assert_uint_eq(current(dma, 4), 0x0fff);
     i8237_hold(dma, 2, false);
     card.pos = 0;
-    program(dma, 2, 0x44, 0xfffe, 3);   /* the page does not count */
+    program(dma, 2, 0x44, 0xfffe, 3); /* the page does not count */
     page(dma, 2, 3);
     out8(dma, 10, 2);
     i8237_hold(dma, 2, true);
@@ -199,7 +200,7 @@ START_TEST(disable_and_software_request)
 {
     Device *dma = setup("", true);
     program(dma, 2, 0x84, 0x4000, 15);
-    out8(dma, 8, 0x04);                 /* controller disable */
+    out8(dma, 8, 0x04); /* controller disable */
     out8(dma, 10, 2);
     i8237_hold(dma, 2, true);
     ck_assert_uint_eq(card.calls, 0);
@@ -207,7 +208,7 @@ START_TEST(disable_and_software_request)
     ck_assert_uint_eq(card.calls, 1);
     i8237_hold(dma, 2, false);
     program(dma, 2, 0x84, 0x4000, 15);
-    out8(dma, 9, 0x06);                 /* a software request passes the mask; TC clears it */
+    out8(dma, 9, 0x06); /* a software request passes the mask; TC clears it */
     ck_assert_uint_eq(card.calls, 2);
     ck_assert_uint_eq(in8(dma, 8), 0x04);
 }
@@ -217,8 +218,8 @@ START_TEST(words)
 {
     Device *dma = setup("dshift=1", true);
     uint8_t got[32];
-    program(dma, 2, 0x44, 0x0800, 15);  /* 16 words at 0x1000 + page */
-    page(dma, 2, 0x05);                 /* lowest bit is not connected */
+    program(dma, 2, 0x44, 0x0800, 15); /* 16 words at 0x1000 + page */
+    page(dma, 2, 0x05);                /* lowest bit is not connected */
     out8(dma, 10, 2);
     i8237_hold(dma, 2, true);
     ck_assert_uint_eq(card.last_len, 32);
@@ -236,5 +237,6 @@ START_TEST(words)
 }
 END_TEST
 
-BENCH_MAIN("i8237", CASE(registers), CASE(device_to_memory), CASE(memory_to_device_in_pieces), CASE(auto_initialise),
-           CASE(decrement_and_wrap), CASE(verify_moves_nothing), CASE(disable_and_software_request), CASE(words))
+BENCH_MAIN("i8237", CASE(registers), CASE(device_to_memory), CASE(memory_to_device_in_pieces),
+           CASE(auto_initialise), CASE(decrement_and_wrap), CASE(verify_moves_nothing),
+           CASE(disable_and_software_request), CASE(words))

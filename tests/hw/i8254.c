@@ -41,12 +41,12 @@ START_TEST(mode0)
     setup();
     start(0, 0, 5);
     ck_assert(!out_pin->level);
-    until(11);                          /* loaded */
+    until(11); /* loaded */
     ck_assert_uint_eq(latched(0), 5);
     until(15);
     ck_assert_uint_eq(latched(0), 1);
     ck_assert(!out_pin->level);
-    until(16);                          /* N + 1 CLKs after the write */
+    until(16); /* N + 1 CLKs after the write */
     ck_assert(out_pin->level);
     until(18);
     ck_assert_uint_eq(latched(0), 0xfffe);
@@ -83,8 +83,8 @@ START_TEST(mode1)
     ck_assert(!out_pin->level);
     until(24);
     ck_assert(!out_pin->level);
-    device_input(pit, 0, false);        /* no matter */
-    device_input(pit, 0, true);         /* retriggered: 4 more from 25 */
+    device_input(pit, 0, false); /* no matter */
+    device_input(pit, 0, true);  /* retriggered: 4 more from 25 */
     until(28);
     ck_assert(!out_pin->level);
     until(29);
@@ -102,7 +102,7 @@ START_TEST(mode2)
     ck_assert_uint_eq(latched(0), 1000);
     until(1010);
     ck_assert_uint_eq(latched(0), 1);
-    ck_assert(!i8254_out(pit, 0));      /* one CLK low */
+    ck_assert(!i8254_out(pit, 0)); /* one CLK low */
     until(1011);
     ck_assert_uint_eq(latched(0), 1000);
     ck_assert(i8254_out(pit, 0) && out_pin->level);
@@ -181,13 +181,13 @@ START_TEST(mode4)
     ck_assert(i8254_out(pit, 0));
     ck_assert_uint_eq(out_pin->falls, 1);
     until(100000);
-    ck_assert_uint_eq(out_pin->falls, 1);       /* once */
+    ck_assert_uint_eq(out_pin->falls, 1); /* once */
     out8(pit, 0, 50);
     out8(pit, 0, 0);
     until(100010);
     device_input(pit, 0, false);
     until(100500);
-    ck_assert_uint_eq(out_pin->falls, 1);       /* held */
+    ck_assert_uint_eq(out_pin->falls, 1); /* held */
     ck_assert_uint_eq(latched(0), 41);
     device_input(pit, 0, true);
     until(100600);
@@ -212,7 +212,7 @@ START_TEST(mode5)
     device_input(pit, 0, true);
     until(203);
     device_input(pit, 0, false);
-    device_input(pit, 0, true);         /* retriggered */
+    device_input(pit, 0, true); /* retriggered */
     until(204 + 6);
     ck_assert_uint_eq(out_pin->falls, 1);
     until(204 + 7);
@@ -223,23 +223,23 @@ END_TEST
 START_TEST(bytes_and_latches)
 {
     setup();
-    out8(pit, 3, 0x10 | 2 << 1);        /* counter 0, LSB only, mode 2 */
+    out8(pit, 3, 0x10 | 2 << 1); /* counter 0, LSB only, mode 2 */
     out8(pit, 0, 200);
     until(11);
     ck_assert_uint_eq(in8(pit, 0), 200);
     ck_assert_uint_eq(in8(pit, 0), 200);
-    out8(pit, 3, 0x20 | 2 << 1);        /* MSB only */
+    out8(pit, 3, 0x20 | 2 << 1); /* MSB only */
     out8(pit, 0, 2);
     until(13);
-    ck_assert_uint_eq(in8(pit, 0), 1);  /* 511 */
+    ck_assert_uint_eq(in8(pit, 0), 1); /* 511 */
     start(1, 2, 0x1234);
     until(14);
     out8(pit, 3, 0x40);
     until(50);
-    out8(pit, 3, 0x40);                 /* ignored: the first latch was not read */
+    out8(pit, 3, 0x40); /* ignored: the first latch was not read */
     ck_assert_uint_eq(in8(pit, 1), 0x34);
     ck_assert_uint_eq(in8(pit, 1), 0x12);
-    ck_assert_uint_eq(in8(pit, 1), 0x34 - 36);  /* live again */
+    ck_assert_uint_eq(in8(pit, 1), 0x34 - 36); /* live again */
     ck_assert_uint_eq(in8(pit, 1), 0x12);
     ck_assert_uint_eq(in8(pit, 3), 0xff);
 }
@@ -250,11 +250,11 @@ START_TEST(read_back)
     setup();
     start(0, 3, 0x1000);
     start(2, 0, 0x20);
-    out8(pit, 3, 0xe0 | 1 << 1 | 1 << 3);       /* status of 0 and 2 */
+    out8(pit, 3, 0xe0 | 1 << 1 | 1 << 3);               /* status of 0 and 2 */
     ck_assert_uint_eq(in8(pit, 0), 0x80 | 0x40 | 0x36); /* OUT high, null count */
     ck_assert_uint_eq(in8(pit, 2), 0x40 | 0x30);
     until(11);
-    out8(pit, 3, 0xc0 | 1 << 1);        /* count and status of 0: the status comes first */
+    out8(pit, 3, 0xc0 | 1 << 1); /* count and status of 0: the status comes first */
     ck_assert_uint_eq(in8(pit, 0), 0x80 | 0x36);
     ck_assert_uint_eq(in8(pit, 0), 0x00);
     ck_assert_uint_eq(in8(pit, 0), 0x10);
@@ -266,12 +266,12 @@ START_TEST(decimal)
     setup();
     out8(pit, 3, 0x31);
     out8(pit, 0, 0x00);
-    out8(pit, 0, 0x10);                 /* 1000 */
+    out8(pit, 0, 0x10); /* 1000 */
     until(12);
     ck_assert_uint_eq(latched(0), 0x999);
     until(11 + 1001);
     ck_assert_uint_eq(latched(0), 0x9999);
-    start(0, 0, 0);                     /* binary 0 is 65536 */
+    start(0, 0, 0); /* binary 0 is 65536 */
     until(2000 + 65536);
     ck_assert(out_pin->level);
 }
@@ -321,7 +321,7 @@ START_TEST(port61)
     Probe *nmi = bench_probe(spk, "nmi", 0);
     start(2, 3, 1193);
     until(20);
-    ck_assert(in8(spk, 0) & 0x20);      /* GATE2 low: OUT2 high */
+    ck_assert(in8(spk, 0) & 0x20); /* GATE2 low: OUT2 high */
     ck_assert_uint_eq(pcspk_tone_mhz(spk), 0);
     out8(spk, 0, 0x03);
     ck_assert(i8254_gate(pit, 2));
@@ -357,5 +357,5 @@ START_TEST(port61)
 END_TEST
 
 BENCH_MAIN("i8254", CASE(mode0), CASE(mode1), CASE(mode2), CASE(mode3), CASE(mode4), CASE(mode5),
-           CASE(bytes_and_latches), CASE(read_back), CASE(decimal), CASE(hostile_rate), CASE(save_in_the_middle),
-           CASE(port61))
+           CASE(bytes_and_latches), CASE(read_back), CASE(decimal), CASE(hostile_rate),
+           CASE(save_in_the_middle), CASE(port61))

@@ -1,4 +1,5 @@
-/* 8259A data sheet: initialisation, priorities, EOI modes, masks, polling, cascade, edge and level. */
+/* 8259A data sheet: initialisation, priorities, EOI modes, masks, polling, cascade, edge and level.
+ */
 #include "hw/intc/i8259.h"
 #include "tests/hw/bench.h"
 
@@ -23,8 +24,14 @@ static void *single(uint8_t icw1, uint8_t icw4)
     return pic;
 }
 
-static uint8_t irr(void *pic) { return out8(pic, 0, READ_IRR), in8(pic, 0); }
-static uint8_t isr(void *pic) { return out8(pic, 0, READ_ISR), in8(pic, 0); }
+static uint8_t irr(void *pic)
+{
+    return out8(pic, 0, READ_IRR), in8(pic, 0);
+}
+static uint8_t isr(void *pic)
+{
+    return out8(pic, 0, READ_ISR), in8(pic, 0);
+}
 static void pulse(void *pic, unsigned line)
 {
     device_input(pic, line, false);
@@ -35,10 +42,10 @@ START_TEST(init_sequence)
 {
     void *pic = bench_device(&isa_i8259_class, "master=on");
     out8(pic, 0, 0x11);
-    out8(pic, 1, 0x25);                 /* low bits of ICW2 are the line's */
+    out8(pic, 1, 0x25); /* low bits of ICW2 are the line's */
     out8(pic, 1, 0x04);
     out8(pic, 1, 0x01);
-    ck_assert_uint_eq(in8(pic, 1), 0);  /* ICW1 clears the mask */
+    ck_assert_uint_eq(in8(pic, 1), 0); /* ICW1 clears the mask */
     out8(pic, 1, 0xfe);
     ck_assert_uint_eq(in8(pic, 1), 0xfe);
     device_input(pic, 0, true);
@@ -62,16 +69,16 @@ START_TEST(fully_nested)
     ck_assert(!p->level);
     ck_assert_uint_eq(irr(pic), 0);
     ck_assert_uint_eq(isr(pic), 0x10);
-    device_input(pic, 5, true);         /* lower: waits */
+    device_input(pic, 5, true); /* lower: waits */
     ck_assert(!p->level);
-    device_input(pic, 1, true);         /* higher: interrupts */
+    device_input(pic, 1, true); /* higher: interrupts */
     ck_assert(p->level);
     ck_assert_int_eq(i8259_ack(pic), 0x09);
     ck_assert_uint_eq(isr(pic), 0x12);
-    out8(pic, 0, EOI);                  /* ends 1 */
+    out8(pic, 0, EOI); /* ends 1 */
     ck_assert_uint_eq(isr(pic), 0x10);
     ck_assert(!p->level);
-    out8(pic, 0, 0x60 | 4);             /* specific */
+    out8(pic, 0, 0x60 | 4); /* specific */
     ck_assert_uint_eq(isr(pic), 0);
     ck_assert(p->level);
     ck_assert_int_eq(i8259_ack(pic), 0x0d);
@@ -85,7 +92,7 @@ START_TEST(mask)
     out8(pic, 1, 0x08);
     device_input(pic, 3, true);
     ck_assert(!p->level);
-    ck_assert_uint_eq(irr(pic), 0x08);  /* remembered */
+    ck_assert_uint_eq(irr(pic), 0x08); /* remembered */
     out8(pic, 1, 0);
     ck_assert(p->level);
 }
@@ -98,17 +105,17 @@ START_TEST(edge_and_level)
     device_input(pic, 3, true);
     i8259_ack(pic);
     out8(pic, 0, EOI);
-    ck_assert(!p->level);               /* still high, no new edge */
+    ck_assert(!p->level); /* still high, no new edge */
     pulse(pic, 3);
     ck_assert(p->level);
     i8259_ack(pic);
     out8(pic, 0, EOI);
-    device_write(pic, 1, 0, 1, 0xff);   /* ELCR: 0..2 stay edge-triggered on a master */
+    device_write(pic, 1, 0, 1, 0xff); /* ELCR: 0..2 stay edge-triggered on a master */
     ck_assert_uint_eq(device_read(pic, 1, 0, 1), 0xf8);
     ck_assert(p->level);
     i8259_ack(pic);
     out8(pic, 0, EOI);
-    ck_assert(p->level);                /* again, while it is high */
+    ck_assert(p->level); /* again, while it is high */
     device_input(pic, 3, false);
     ck_assert(!p->level);
     void *slave = bench_device(&isa_i8259_class, "");
@@ -134,10 +141,10 @@ START_TEST(spurious)
     Probe *p = bench_probe(pic, "int", 0);
     device_input(pic, 2, true);
     ck_assert(p->level);
-    device_input(pic, 2, false);        /* withdrawn before the acknowledge */
+    device_input(pic, 2, false); /* withdrawn before the acknowledge */
     ck_assert(!p->level);
     ck_assert_int_eq(i8259_ack(pic), 0x0f);
-    ck_assert_uint_eq(isr(pic), 0);     /* no EOI is due */
+    ck_assert_uint_eq(isr(pic), 0); /* no EOI is due */
 }
 END_TEST
 
@@ -147,15 +154,15 @@ START_TEST(rotation)
     device_input(pic, 2, true);
     device_input(pic, 6, true);
     ck_assert_int_eq(i8259_ack(pic), 0x0a);
-    out8(pic, 0, 0xa0);                 /* rotate on non-specific EOI: 2 is the lowest now */
+    out8(pic, 0, 0xa0); /* rotate on non-specific EOI: 2 is the lowest now */
     pulse(pic, 2);
     ck_assert_int_eq(i8259_ack(pic), 0x0e);
-    out8(pic, 0, 0xe0 | 6);             /* rotate on specific EOI: 6 lowest, 7 highest */
+    out8(pic, 0, 0xe0 | 6); /* rotate on specific EOI: 6 lowest, 7 highest */
     pulse(pic, 7);
     ck_assert_int_eq(i8259_ack(pic), 0x0f);
     ck_assert_uint_eq(isr(pic), 0x80);
     out8(pic, 0, EOI);
-    out8(pic, 0, 0xc0 | 4);             /* set priority: 5 highest */
+    out8(pic, 0, 0xc0 | 4); /* set priority: 5 highest */
     pulse(pic, 5);
     ck_assert_int_eq(i8259_ack(pic), 0x0d);
     out8(pic, 0, EOI);
@@ -171,9 +178,9 @@ START_TEST(automatic_eoi)
     ck_assert_int_eq(i8259_ack(pic), 0x09);
     ck_assert_uint_eq(isr(pic), 0);
     ck_assert_int_eq(i8259_ack(pic), 0x0b);
-    out8(pic, 0, 0x80);                 /* rotate in automatic EOI mode */
+    out8(pic, 0, 0x80); /* rotate in automatic EOI mode */
     pulse(pic, 0);
-    i8259_ack(pic);                     /* 0 is lowest now */
+    i8259_ack(pic); /* 0 is lowest now */
     pulse(pic, 0);
     pulse(pic, 1);
     ck_assert_int_eq(i8259_ack(pic), 0x09);
@@ -189,14 +196,14 @@ START_TEST(special_mask)
     i8259_ack(pic);
     device_input(pic, 5, true);
     ck_assert(!p->level);
-    out8(pic, 1, 0x04);                 /* masking alone does not free the lower levels */
+    out8(pic, 1, 0x04); /* masking alone does not free the lower levels */
     ck_assert(!p->level);
     out8(pic, 0, 0x68);
     ck_assert(p->level);
     ck_assert_int_eq(i8259_ack(pic), 0x0d);
-    out8(pic, 0, EOI);                  /* passes over the masked level in service */
+    out8(pic, 0, EOI); /* passes over the masked level in service */
     ck_assert_uint_eq(isr(pic), 0x04);
-    out8(pic, 0, 0x48);                 /* mode off */
+    out8(pic, 0, 0x48); /* mode off */
     out8(pic, 0, EOI);
     ck_assert_uint_eq(isr(pic), 0);
 }
@@ -213,7 +220,7 @@ START_TEST(poll)
     ck_assert_uint_eq(in8(pic, 0), 0x86);
     ck_assert(!p->level);
     ck_assert_uint_eq(isr(pic), 0x40);
-    ck_assert_uint_eq(in8(pic, 0), 0x40);       /* polling took one read only */
+    ck_assert_uint_eq(in8(pic, 0), 0x40); /* polling took one read only */
 }
 END_TEST
 
@@ -235,7 +242,7 @@ START_TEST(cascade)
     ck_assert_int_eq(i8259_ack(master), 0x76);
     ck_assert_uint_eq(isr(master), 0x04);
     ck_assert_uint_eq(isr(slave), 0x40);
-    device_input(slave, 0, true);       /* higher on the slave: blocked by the master's level 2 */
+    device_input(slave, 0, true); /* higher on the slave: blocked by the master's level 2 */
     ck_assert(!i8259_pending(master));
     out8(slave, 0, EOI);
     out8(master, 0, EOI);
@@ -275,11 +282,12 @@ START_TEST(special_fully_nested)
     device_input(slave, 0, true);
     ck_assert(i8259_pending(master));
     ck_assert_int_eq(i8259_ack(master), 0x70);
-    device_input(master, 3, true);      /* lower on the master: no */
+    device_input(master, 3, true); /* lower on the master: no */
     ck_assert(!i8259_pending(master));
 }
 END_TEST
 
-BENCH_MAIN("i8259", CASE(init_sequence), CASE(fully_nested), CASE(mask), CASE(edge_and_level), CASE(level_by_ltim),
-           CASE(spurious), CASE(rotation), CASE(automatic_eoi), CASE(special_mask), CASE(poll), CASE(cascade),
-           CASE(cascade_keeps_requests), CASE(special_fully_nested))
+BENCH_MAIN("i8259", CASE(init_sequence), CASE(fully_nested), CASE(mask), CASE(edge_and_level),
+           CASE(level_by_ltim), CASE(spurious), CASE(rotation), CASE(automatic_eoi),
+           CASE(special_mask), CASE(poll), CASE(cascade), CASE(cascade_keeps_requests),
+           CASE(special_fully_nested))

@@ -18,7 +18,10 @@ static void receive(void *sink, uint64_t address, uint32_t data)
     last_data = data;
 }
 
-static uint32_t get(unsigned reg) { return out32(ioapic, 0, reg), in32(ioapic, 0x10); }
+static uint32_t get(unsigned reg)
+{
+    return out32(ioapic, 0, reg), in32(ioapic, 0x10);
+}
 static void set(unsigned reg, uint32_t v)
 {
     out32(ioapic, 0, reg);
@@ -57,7 +60,7 @@ START_TEST(registers)
     entry(23, UINT64_MAX);
     ck_assert_uint_eq(get(0x10 + 46), 0x1afff);
     ck_assert_uint_eq(get(0x11 + 46), 0xff000000);
-    ck_assert_uint_eq(get(0x40), 0);    /* beyond the table */
+    ck_assert_uint_eq(get(0x40), 0); /* beyond the table */
     setup("");
     ck_assert_uint_eq(get(1), 0x00170020);
     ck_assert_uint_eq(in8(ioapic, 0), 1);
@@ -76,31 +79,31 @@ START_TEST(edge)
     ck_assert_uint_eq(sent, 2);
     device_input(ioapic, 4, true);
     in32(ioapic, 0x10);
-    ck_assert_uint_eq(sent, 2);         /* no edge, no message */
+    ck_assert_uint_eq(sent, 2); /* no edge, no message */
     ck_assert_uint_eq(get(0x18) & 0x4000, 0);
     device_input(ioapic, 4, false);
     entry(4, 0x10035);
     pulse(4);
     entry(4, 0x35);
-    ck_assert_uint_eq(sent, 2);         /* an edge on a masked pin is lost */
+    ck_assert_uint_eq(sent, 2); /* an edge on a masked pin is lost */
 }
 END_TEST
 
 START_TEST(level)
 {
     setup("");
-    entry(10, UINT64_C(1) << 56 | 0x8000 | 0x0900 | 0x41);      /* level, lowest priority, logical */
+    entry(10, UINT64_C(1) << 56 | 0x8000 | 0x0900 | 0x41); /* level, lowest priority, logical */
     device_input(ioapic, 10, true);
     ck_assert_uint_eq(sent, 1);
     ck_assert_uint_eq(last_address, 0xfee0100c);
     ck_assert_uint_eq(last_data, 0xc141);
-    ck_assert_uint_eq(get(0x24) & 0x4000, 0x4000);      /* remote IRR */
+    ck_assert_uint_eq(get(0x24) & 0x4000, 0x4000); /* remote IRR */
     device_input(ioapic, 10, false);
     device_input(ioapic, 10, true);
-    ck_assert_uint_eq(sent, 1);         /* until the EOI */
-    ioapic_eoi(ioapic, 0x40);           /* another vector */
+    ck_assert_uint_eq(sent, 1); /* until the EOI */
+    ioapic_eoi(ioapic, 0x40);   /* another vector */
     ck_assert_uint_eq(sent, 1);
-    ioapic_eoi(ioapic, 0x41);           /* still asserted: at once again */
+    ioapic_eoi(ioapic, 0x41); /* still asserted: at once again */
     ck_assert_uint_eq(sent, 2);
     device_input(ioapic, 10, false);
     ioapic_eoi(ioapic, 0x41);
@@ -109,7 +112,7 @@ START_TEST(level)
     entry(10, 0x18041);
     device_input(ioapic, 10, true);
     ck_assert_uint_eq(sent, 2);
-    entry(10, 0x8041);                  /* a level survives the mask */
+    entry(10, 0x8041); /* a level survives the mask */
     ck_assert_uint_eq(sent, 3);
 }
 END_TEST
@@ -126,9 +129,9 @@ START_TEST(eoi_register)
     entry(5, 0x8050);
     device_input(ioapic, 5, true);
     device_input(ioapic, 5, false);
-    out32(ioapic, 0x40, 0x50);          /* version 11h has none ... */
+    out32(ioapic, 0x40, 0x50); /* version 11h has none ... */
     ck_assert_uint_eq(get(0x1a) & 0x4000, 0x4000);
-    entry(5, 0x10050);                  /* ... so that software makes the pin an edge for a moment */
+    entry(5, 0x10050); /* ... so that software makes the pin an edge for a moment */
     entry(5, 0x8050);
     ck_assert_uint_eq(get(0x1a) & 0x4000, 0);
 }
@@ -137,10 +140,10 @@ END_TEST
 START_TEST(other_modes)
 {
     setup("");
-    entry(0, 0x0700);                   /* ExtINT */
+    entry(0, 0x0700); /* ExtINT */
     pulse(0);
     ck_assert_uint_eq(last_data & 0x700, 0x700);
-    entry(1, 0x8400);                   /* NMI is an edge, whatever the trigger bit says */
+    entry(1, 0x8400); /* NMI is an edge, whatever the trigger bit says */
     device_input(ioapic, 1, true);
     ck_assert_uint_eq(sent, 2);
     ck_assert_uint_eq(last_data & 0x8700, 0x0400);
@@ -167,11 +170,12 @@ START_TEST(split_routes)
     unsigned before = routes;
     device_input(ioapic, 7, true);
     ioapic_eoi(ioapic, 0x60);
-    ck_assert_uint_eq(routes, before);  /* remote IRR is no change of the route */
+    ck_assert_uint_eq(routes, before); /* remote IRR is no change of the route */
     entry(7, 0x18060);
     ck_assert(route_masked);
     platform.set_route = NULL;
 }
 END_TEST
 
-BENCH_MAIN("ioapic", CASE(registers), CASE(edge), CASE(level), CASE(eoi_register), CASE(other_modes), CASE(split_routes))
+BENCH_MAIN("ioapic", CASE(registers), CASE(edge), CASE(level), CASE(eoi_register),
+           CASE(other_modes), CASE(split_routes))

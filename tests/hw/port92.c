@@ -23,8 +23,8 @@ START_TEST(fast_reset)
     out8(dev, 0, 0x03);
     ck_assert_uint_eq(p->rises, 1);
     bench_advance(NS_PER_MS);
-    ck_assert(!p->level);               /* a pulse */
-    out8(dev, 0, 0x03);                 /* only a rising bit acts */
+    ck_assert(!p->level); /* a pulse */
+    out8(dev, 0, 0x03);   /* only a rising bit acts */
     ck_assert_uint_eq(p->rises, 1);
     out8(dev, 0, 0x02);
     out8(dev, 0, 0x03);
