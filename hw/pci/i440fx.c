@@ -1,6 +1,8 @@
-/* Intel 82441FX PMC, the host bridge of the pc board.  Sections are those of the 440FX data sheet (290549-001).
+/* Intel 82441FX PMC, the host bridge of the pc board.  Sections are those of the 440FX data sheet
+ * (290549-001).
  *
- * Registers of the DRAM interface and of the arbiter keep what the firmware writes, since no timing depends on them. */
+ * Registers of the DRAM interface and of the arbiter keep what the firmware writes, since no timing
+ * depends on them. */
 #include "hw/pci/i440fx.h"
 
 #include <string.h>
@@ -14,9 +16,9 @@ typedef struct I440fx {
     uint16_t pmccfg;
     uint8_t deturbo, dbc, axc, dramc, dramt, drb[8], fdhc, mtt, clt, errcmd, errsts, trc;
     uint16_t drt;
-    PcMemory *memory;                   /* NULL on the bench */
+    PcMemory *memory; /* NULL on the bench */
     PamAreas areas;
-    Region *smram_window;               /* PCI (the VGA card) over the RAM at A0000h */
+    Region *smram_hole, *smram_window; /* PCI (the VGA card) over the RAM at A0000h */
     Space *smm_space;
     Region *smm_all, *smm_ram;
 } I440fx;
@@ -79,8 +81,10 @@ static const Row i440fx_rows[] = {
 static void smm_init(I440fx *s)
 {
     Region *all = space_root(space_memory());
+    s->smram_hole = pc_memory_hole("smram-hole", SMRAM_SIZE);
     s->smram_window = region_alias("smram-window", s->memory->pci, SMRAM_AT, SMRAM_SIZE);
-    region_map(all, s->smram_window, SMRAM_AT, 1);
+    region_map(all, s->smram_hole, SMRAM_AT, 1);
+    region_map(all, s->smram_window, SMRAM_AT, 2);
     s->smm_space = space_new("smm", 0);
     s->smm_all = region_alias("smm-memory", all, 0, UINT64_MAX);
     s->smm_ram = region_alias("smram", s->memory->ram, SMRAM_AT, SMRAM_SIZE);
@@ -103,6 +107,7 @@ static void i440fx_unrealize(void *dev)
     I440fx *s = dev;
     pam_free(&s->areas);
     region_free(g_steal_pointer(&s->smram_window));
+    region_free(g_steal_pointer(&s->smram_hole));
     region_free(g_steal_pointer(&s->smm_ram));
     region_free(g_steal_pointer(&s->smm_all));
     if (s->smm_space) {
@@ -122,8 +127,11 @@ static void i440fx_update(void *dev)
         pam_set(&s->areas, 2 + 2 * i, s->pam[i] >> 4 & 3);
     }
     bool enabled = s->smram & SMRAM_ENABLE;
-    region_set_enabled(s->smram_window, !(enabled && (s->smram & SMRAM_OPEN)));
-    /* D_CLS hides the area from an SMM handler's data, not from its code; one view serves both, so it stays. */
+    bool open = enabled && (s->smram & SMRAM_OPEN);
+    region_set_enabled(s->smram_window, !open);
+    region_set_enabled(s->smram_hole, !open);
+    /* D_CLS hides the area from an SMM handler's data, not from its code; one view serves both, so
+     * it stays. */
     region_set_enabled(s->smm_ram, enabled);
 }
 
@@ -136,15 +144,16 @@ const DeviceClass i440fx_class = {
     .internal = true,
     .size = sizeof(I440fx),
     .rows = i440fx_rows,
-    .info = &(const PciInfo){
-        .vendor = 0x8086,
-        .device = 0x1237,
-        .revision = 2,
-        .class_code = 0x060000,
-        .command_fixed = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
-        .command_reset = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
-        .status_reset = 0x0280,
-    },
+    .info =
+        &(const PciInfo){
+            .vendor = 0x8086,
+            .device = 0x1237,
+            .revision = 2,
+            .class_code = 0x060000,
+            .command_fixed = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
+            .command_reset = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
+            .status_reset = 0x0280,
+        },
     .realize = i440fx_realize,
     .unrealize = i440fx_unrealize,
     .update = i440fx_update,
@@ -168,7 +177,9 @@ static bool i440fx_host_realize(void *dev, GError **error)
         .dma_space = space_memory(),
     };
     h->ports.root = pci_bus_new(&h->dev, "pci.0", &host);
-    region_map(host.io, device_region_io_opaque(&h->dev, "pci-conf", 8, &pci_config_ports_ops, &h->ports), 0xcf8, 0);
+    region_map(host.io,
+               device_region_io_opaque(&h->dev, "pci-conf", 8, &pci_config_ports_ops, &h->ports),
+               0xcf8, 0);
     return true;
 }
 

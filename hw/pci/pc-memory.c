@@ -49,11 +49,24 @@ void pc_memory_free(PcMemory *m)
     memset(m, 0, sizeof *m);
 }
 
+Region *pc_memory_hole(const char *name, uint64_t size)
+{
+    static const IoOps nobody;
+    return region_io(name, size, &nobody, NULL);
+}
+
 /* ---- PAM ---- */
 
-enum { PAM_READ = 1, PAM_WRITE = 2, PAM_START = 0xc0000, PAM_SIZE = 0x4000, PAM_BIOS_SIZE = 0x10000 };
+enum {
+    PAM_READ = 1,
+    PAM_WRITE = 2,
+    PAM_START = 0xc0000,
+    PAM_SIZE = 0x4000,
+    PAM_BIOS_SIZE = 0x10000
+};
 
-/* Firmware copies itself into RAM in place: it reads from PCI, where the ROM is, and writes the RAM behind. */
+/* Firmware copies itself into RAM in place: it reads from PCI, where the ROM is, and writes the RAM
+ * behind. */
 static uint64_t split_read(void *opaque, uint64_t at, unsigned size)
 {
     const struct PamArea *area = opaque;
@@ -80,8 +93,10 @@ void pam_init(PamAreas *p, const PcMemory *m)
     Region *all = space_root(space_memory());
     p->pci_view = view_of("pam-pci-view", m->pci, &p->pci_alias);
     p->ram_view = view_of("pam-ram-view", m->ram, &p->ram_alias);
+    p->hole = pc_memory_hole("pam-hole", MIB - PAM_START);
     p->pci = region_alias("pam-pci", m->pci, PAM_START, MIB - PAM_START);
-    region_map(all, p->pci, PAM_START, 1);
+    region_map(all, p->hole, PAM_START, 1);
+    region_map(all, p->pci, PAM_START, 2);
     for (unsigned i = 0; i < PAM_AREAS; i++) {
         struct PamArea *area = &p->area[i];
         unsigned size = i ? PAM_SIZE : PAM_BIOS_SIZE;
@@ -91,8 +106,8 @@ void pam_init(PamAreas *p, const PcMemory *m)
         area->split = region_io("pam-split", size, &split_ops, area);
         region_set_enabled(area->ram, false);
         region_set_enabled(area->split, false);
-        region_map(all, area->ram, area->at, 2);
-        region_map(all, area->split, area->at, 2);
+        region_map(all, area->ram, area->at, 3);
+        region_map(all, area->split, area->at, 3);
     }
 }
 
@@ -114,6 +129,7 @@ void pam_free(PamAreas *p)
         region_free(p->area[i].split);
     }
     region_free(p->pci);
+    region_free(p->hole);
     region_free(p->pci_alias);
     region_free(p->ram_alias);
     space_free(p->pci_view);

@@ -25,10 +25,12 @@ void pc_memory_init(PcMemory *m, Region *ram, uint64_t ram_size, uint64_t max_be
 /* Show the firmware image: up to 16 MiB, a multiple of 64 KiB.  The block stays the caller's. */
 void pc_memory_map_bios(PcMemory *m, RamBlock *bios);
 void pc_memory_free(PcMemory *m);
+/* A region where nobody answers: it hides RAM below it.  The caller's. */
+Region *pc_memory_hole(const char *name, uint64_t size);
 
 /* Programmable attribute map.  Bit 0 of an area's attributes: reads go to RAM; bit 1: writes do.  The others go to PCI. */
 typedef struct PamAreas {
-    Region *pci;                        /* covers the RAM from C0000h on where no area shows it              */
+    Region *hole, *pci;                 /* cover the RAM from C0000h on where no area shows it               */
     Space *pci_view, *ram_view;         /* for areas that read from one and write to the other               */
     Region *pci_alias, *ram_alias;
     struct PamArea {

@@ -1,4 +1,5 @@
-/* PCI buses: who sits in which slot, configuration cycles, and the way of an interrupt pin to the host bridge. */
+/* PCI buses: who sits in which slot, configuration cycles, and the way of an interrupt pin to the
+ * host bridge. */
 #include <string.h>
 
 #include "hw/pci/internal.h"
@@ -8,29 +9,53 @@ enum { SLOTS = 32, FUNCTIONS = 256 };
 
 struct PciBus {
     Bus *bus;
-    PciBus *root;                       /* itself for a root bus */
-    PciDevice *bridge;                  /* whose secondary side it is; NULL for a root bus */
-    PciHost host;                       /* root: all; secondary: the containers only */
+    PciBus *root;      /* itself for a root bus */
+    PciDevice *bridge; /* whose secondary side it is; NULL for a root bus */
+    PciHost host;      /* root: all; secondary: the containers only */
     const uint8_t *secondary, *subordinate;
     PciDevice *function[FUNCTIONS];
-    GSList *children;                   /* buses behind bridges on this one */
-    unsigned high[PCI_LINES];           /* root: pins that hold the line */
+    GSList *children;         /* buses behind bridges on this one */
+    unsigned high[PCI_LINES]; /* root: pins that hold the line */
     struct {
         const IoOps *ops;
         void *opaque;
-    } claimed[4];                       /* byte registers at cf8..cfb */
+    } claimed[4]; /* byte registers at cf8..cfb */
 };
 
 static PciBus *first_root;
 
-Bus *pci_bus_as_bus(PciBus *bus) { return bus->bus; }
-PciBus *pci_bus_of(const Bus *bus) { return bus->impl; }
-PciBus *pci_root(void) { return first_root; }
-Region *pci_bus_mem(PciBus *bus) { return bus->host.mem; }
-Region *pci_bus_io(PciBus *bus) { return bus->host.io; }
-unsigned pci_bus_number(const PciBus *bus) { return bus->secondary ? *bus->secondary : 0; }
-bool pci_bus_line_level(const PciBus *bus, unsigned line) { return bus->high[line] != 0; }
-PciDevice *pci_find(const PciBus *bus, unsigned devfn) { return bus->function[devfn & 0xff]; }
+Bus *pci_bus_as_bus(PciBus *bus)
+{
+    return bus->bus;
+}
+PciBus *pci_bus_of(const Bus *bus)
+{
+    return bus->impl;
+}
+PciBus *pci_root(void)
+{
+    return first_root;
+}
+Region *pci_bus_mem(PciBus *bus)
+{
+    return bus->host.mem;
+}
+Region *pci_bus_io(PciBus *bus)
+{
+    return bus->host.io;
+}
+unsigned pci_bus_number(const PciBus *bus)
+{
+    return bus->secondary ? *bus->secondary : 0;
+}
+bool pci_bus_line_level(const PciBus *bus, unsigned line)
+{
+    return bus->high[line] != 0;
+}
+PciDevice *pci_find(const PciBus *bus, unsigned devfn)
+{
+    return bus->function[devfn & 0xff];
+}
 
 /* ---- Interrupts ---- */
 
@@ -69,7 +94,8 @@ void pci_bus_set_router(PciBus *bus, unsigned (*map_irq)(void *opaque, uint8_t d
     bus->host.opaque = opaque;
 }
 
-/* Messages to the interrupt range of the CPUs go to whoever has the local APICs, all others are memory writes. */
+/* Messages to the interrupt range of the CPUs go to whoever has the local APICs, all others are
+ * memory writes. */
 void pci_bus_message(PciDevice *pd, uint64_t address, uint32_t data)
 {
     if (!pd->bus || !pd->bus_master) {
@@ -107,18 +133,26 @@ static bool check_slot(const PciBus *bus, const PciDevice *pd, GError **error)
     const char *name = pd->dev.class->name;
     const PciDevice *other = bus->function[devfn];
     if (other) {
-        return error_fail(error, "PCI: slot %u function %u not available for %s, in use by %s,id=%s", PCI_SLOT(devfn),
-                          PCI_FUNC(devfn), name, other->dev.class->name, other->dev.id ? other->dev.id : "");
+        return error_fail(error,
+                          "PCI: slot %u function %u not available for %s, in use by %s,id=%s",
+                          PCI_SLOT(devfn), PCI_FUNC(devfn), name, other->dev.class->name,
+                          other->dev.id ? other->dev.id : "");
     }
     const PciDevice *first = bus->function[devfn & ~7u];
     if (PCI_FUNC(devfn) && first && !first->multifunction) {
-        return error_fail(error, "PCI: slot %u holds a single-function %s: it needs multifunction=on before %s can be "
-                          "function %u there", PCI_SLOT(devfn), first->dev.class->name, name, PCI_FUNC(devfn));
+        return error_fail(
+            error,
+            "PCI: slot %u holds a single-function %s: it needs multifunction=on before %s can be "
+            "function %u there",
+            PCI_SLOT(devfn), first->dev.class->name, name, PCI_FUNC(devfn));
     }
     for (unsigned fn = 1; !PCI_FUNC(devfn) && !pd->multifunction && fn < 8; fn++) {
         if (bus->function[devfn + fn]) {
-            return error_fail(error, "PCI: %s as function 0 of slot %u needs multifunction=on, because function %u is "
-                              "in use", name, PCI_SLOT(devfn), fn);
+            return error_fail(
+                error,
+                "PCI: %s as function 0 of slot %u needs multifunction=on, because function %u is "
+                "in use",
+                name, PCI_SLOT(devfn), fn);
         }
     }
     return true;
@@ -131,8 +165,8 @@ static bool pci_plug(Bus *parent, Device *dev, GError **error)
     if (pd->devfn < 0) {
         pd->devfn = free_slot(bus);
         if (pd->devfn < 0) {
-            return error_fail(error, "PCI: no slot available for %s, all %u of bus %s are in use", dev->class->name,
-                              SLOTS, parent->name);
+            return error_fail(error, "PCI: no slot available for %s, all %u of bus %s are in use",
+                              dev->class->name, SLOTS, parent->name);
         }
     }
     if (!check_slot(bus, pd, error)) {
@@ -172,15 +206,16 @@ static void pci_print_device(const Device *dev, GString *out)
 {
     const PciDevice *pd = (const PciDevice *)dev;
     g_string_append_printf(out, "class %s, addr %02x:%02x.%x, pci id %04x:%04x (sub %04x:%04x)\n",
-                           pci_class_text(pd->class_code), pci_bus_number(pd->bus), PCI_SLOT(pd->devfn),
-                           PCI_FUNC(pd->devfn), pd->vendor_id, pd->device_id, pd->subsystem_vendor_id,
-                           pd->subsystem_id);
+                           pci_class_text(pd->class_code), pci_bus_number(pd->bus),
+                           PCI_SLOT(pd->devfn), PCI_FUNC(pd->devfn), pd->vendor_id, pd->device_id,
+                           pd->subsystem_vendor_id, pd->subsystem_id);
     PciBarInfo bars[PCI_BARS + 1];
     unsigned n = pci_bars(pd, bars);
     for (unsigned i = 0; i < n; i++) {
         const PciBarInfo *b = &bars[i];
-        g_string_append_printf(out, "bar %u: %s at 0x%" G_GINT64_MODIFIER "x [0x%" G_GINT64_MODIFIER "x]\n", b->bar,
-                               b->memory ? "mem" : "i/o", b->address, b->address + b->size - 1);
+        g_string_append_printf(
+            out, "bar %u: %s at 0x%" G_GINT64_MODIFIER "x [0x%" G_GINT64_MODIFIER "x]\n", b->bar,
+            b->memory ? "mem" : "i/o", b->address, b->address + b->size - 1);
     }
 }
 
@@ -207,8 +242,8 @@ PciBus *pci_bus_new(Device *host_bridge, const char *name, const PciHost *host)
     return bus;
 }
 
-PciBus *pci_bus_new_secondary(PciDevice *bridge, const char *name, Region *mem, Region *io, const uint8_t *secondary,
-                              const uint8_t *subordinate)
+PciBus *pci_bus_new_secondary(PciDevice *bridge, const char *name, Region *mem, Region *io,
+                              const uint8_t *secondary, const uint8_t *subordinate)
 {
     PciBus *bus = g_new0(PciBus, 1);
     bus->root = bridge->bus ? bridge->bus->root : bus;
@@ -269,13 +304,15 @@ void pci_foreach(PciBus *root, void (*fn)(void *arg, PciDevice *pd), void *arg)
 
 static bool reachable(const PciDevice *pd, unsigned at)
 {
-    return pd && pd->dev.realized && at < (PCI_INFO(pd->dev.class)->express ? PCIE_CONFIG_SIZE : PCI_CONFIG_SIZE);
+    return pd && pd->dev.realized &&
+           at < (PCI_INFO(pd->dev.class)->express ? PCIE_CONFIG_SIZE : PCI_CONFIG_SIZE);
 }
 
 uint32_t pci_config_read(PciBus *bus, unsigned devfn, unsigned at, unsigned size)
 {
     PciDevice *pd = bus ? pci_find(bus, devfn) : NULL;
-    return (uint32_t)(reachable(pd, at) ? device_read(&pd->dev, SPACE_PCI_CONFIG, at, size) : size_mask(size));
+    return (uint32_t)(reachable(pd, at) ? device_read(&pd->dev, SPACE_PCI_CONFIG, at, size)
+                                        : size_mask(size));
 }
 
 void pci_config_write(PciBus *bus, unsigned devfn, unsigned at, unsigned size, uint32_t value)
@@ -331,7 +368,8 @@ static void ports_write(void *opaque, uint64_t at, unsigned size, uint64_t value
         }
     } else if ((ports->address & ADDRESS_ENABLE) && ports->root) {
         unsigned reg = (ports->address & 0xfc) + (unsigned)(at - CONFIG_DATA);
-        pci_config_write(addressed_bus(ports), ports->address >> 8 & 0xff, reg, size, (uint32_t)value);
+        pci_config_write(addressed_bus(ports), ports->address >> 8 & 0xff, reg, size,
+                         (uint32_t)value);
     }
 }
 

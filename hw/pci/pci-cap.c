@@ -1,11 +1,12 @@
-/* Capabilities in configuration space: power management, MSI, MSI-X (PCI 3.0 §6.7, §6.8; PCI PM 1.2 §3.2). */
+/* Capabilities in configuration space: power management, MSI, MSI-X (PCI 3.0 §6.7, §6.8; PCI PM 1.2
+ * §3.2). */
 #include "hw/pci/internal.h"
 
 enum { CAP_ID_PM = 0x01, CAP_ID_MSI = 0x05, CAP_ID_MSIX = 0x11 };
-enum { HERE = 1, WIDE = 2, MASKABLE = 4 };      /* PciCap.present */
+enum { HERE = 1, WIDE = 2, MASKABLE = 4 }; /* PciCap.present */
 enum {
     MSI_ENABLE = 1,
-    MSI_MME = 7 << 4,                   /* log2 of the vectors that the guest granted */
+    MSI_MME = 7 << 4, /* log2 of the vectors that the guest granted */
     MSIX_ENABLE = 1 << 15,
     MSIX_MASK_ALL = 1 << 14,
     VECTOR_MASKED = 1,
@@ -53,10 +54,10 @@ static uint64_t msi_control_get(const void *cap, unsigned arg, unsigned i)
            (msi->cap.present & MASKABLE ? 0x100 : 0);
 }
 
-#define MSI_HERE WHEN(PciMsiCap, cap.present, HERE, HERE)
+#define MSI_HERE   WHEN(PciMsiCap, cap.present, HERE, HERE)
 #define MSI_NARROW WHEN(PciMsiCap, cap.present, HERE | WIDE, HERE)
-#define MSI_WIDE WHEN(PciMsiCap, cap.present, HERE | WIDE, HERE | WIDE)
-#define MSI_MASKS WHEN(PciMsiCap, cap.present, HERE | MASKABLE, HERE | MASKABLE)
+#define MSI_WIDE   WHEN(PciMsiCap, cap.present, HERE | WIDE, HERE | WIDE)
+#define MSI_MASKS  WHEN(PciMsiCap, cap.present, HERE | MASKABLE, HERE | MASKABLE)
 // clang-format off
 static const Row msi_rows[] = {
     CALC(id, 1, 0, MSI_HERE, .ro = true, FROM(PciMsiCap, cap.id)),
@@ -79,7 +80,8 @@ const DeviceClass pci_msi_cap_class = {
     .rows = msi_rows,
 };
 
-void pci_msi_init(PciDevice *pd, PciMsiCap *msi, unsigned at, unsigned vectors, bool wide, bool maskable)
+void pci_msi_init(PciDevice *pd, PciMsiCap *msi, unsigned at, unsigned vectors, bool wide,
+                  bool maskable)
 {
     g_assert(vectors && vectors <= 32 && !(vectors & (vectors - 1)));
     msi->log2_vectors = (uint8_t)__builtin_ctz(vectors);
@@ -152,8 +154,8 @@ const DeviceClass pci_msix_cap_class = {
     .rows = msix_rows,
 };
 
-void pci_msix_init(PciDevice *pd, PciMsixCap *msix, unsigned at, unsigned vectors, unsigned table_bar, uint32_t table,
-                   unsigned pba_bar, uint32_t pba)
+void pci_msix_init(PciDevice *pd, PciMsixCap *msix, unsigned at, unsigned vectors,
+                   unsigned table_bar, uint32_t table, unsigned pba_bar, uint32_t pba)
 {
     g_assert(vectors && vectors <= PCI_MSIX_VECTORS && !((table | pba) & 7));
     msix->vectors = (uint16_t)vectors;
@@ -163,7 +165,8 @@ void pci_msix_init(PciDevice *pd, PciMsixCap *msix, unsigned at, unsigned vector
     pci_cap_add(pd, &msix->cap, at, CAP_ID_MSIX);
 }
 
-/* ---- The table and the pending bits in memory: dwords (§6.8.2 asks for aligned dword or qword accesses) ---- */
+/* ---- The table and the pending bits in memory: dwords (§6.8.2 asks for aligned dword or qword
+ * accesses) ---- */
 
 static uint32_t *table_word(PciMsixCap *msix, uint64_t at)
 {
@@ -200,7 +203,8 @@ static const IoOps pba_ops = {pba_read, NULL, 4, 4};
 
 Region *pci_msix_table(PciDevice *pd)
 {
-    return device_region_io_opaque(&pd->dev, "msix-table", pd->msix->vectors * 16, &table_ops, pd->msix);
+    return device_region_io_opaque(&pd->dev, "msix-table", pd->msix->vectors * 16, &table_ops,
+                                   pd->msix);
 }
 
 Region *pci_msix_pba(PciDevice *pd)
@@ -213,7 +217,8 @@ enum { OWN_BAR = 4096, OWN_BAR_PBA = 2048 };
 
 static uint64_t own_bar_read(void *opaque, uint64_t at, unsigned size)
 {
-    return at < OWN_BAR_PBA ? table_read(opaque, at, size) : pba_read(opaque, at - OWN_BAR_PBA, size);
+    return at < OWN_BAR_PBA ? table_read(opaque, at, size)
+                            : pba_read(opaque, at - OWN_BAR_PBA, size);
 }
 
 static void own_bar_write(void *opaque, uint64_t at, unsigned size, uint64_t value)

@@ -4,9 +4,9 @@
 #include <string.h>
 
 typedef struct ClassName {
-    uint16_t code;                      /* class and subclass */
-    const char *text;                   /* for people */
-    const char *node;                   /* IEEE 1275 PCI binding */
+    uint16_t code;    /* class and subclass */
+    const char *text; /* for people */
+    const char *node; /* IEEE 1275 PCI binding */
 } ClassName;
 
 /* PCI Code and ID Assignment. */
@@ -89,7 +89,8 @@ const char *pci_class_text(uint32_t class_code)
 char *pci_node_name(const PciDevice *pd)
 {
     const ClassName *name = find_name(pd->class_code);
-    return name && name->node ? g_strdup(name->node) : g_strdup_printf("pci%04x,%04x", pd->vendor_id, pd->device_id);
+    return name && name->node ? g_strdup(name->node)
+                              : g_strdup_printf("pci%04x,%04x", pd->vendor_id, pd->device_id);
 }
 
 static void print_bars(const PciDevice *pd, GString *out)
@@ -100,12 +101,16 @@ static void print_bars(const PciDevice *pd, GString *out)
         const PciBarInfo *b = &bars[i];
         uint64_t last = b->address + b->size - 1;
         if (b->memory) {
-            g_string_append_printf(out, "      BAR%u: %d bit%s memory at 0x%08" G_GINT64_MODIFIER "x [0x%08"
-                                   G_GINT64_MODIFIER "x].\n", b->bar, b->mem64 ? 64 : 32,
-                                   b->prefetch ? " prefetchable" : "", b->address, last);
+            g_string_append_printf(out,
+                                   "      BAR%u: %d bit%s memory at 0x%08" G_GINT64_MODIFIER
+                                   "x [0x%08" G_GINT64_MODIFIER "x].\n",
+                                   b->bar, b->mem64 ? 64 : 32, b->prefetch ? " prefetchable" : "",
+                                   b->address, last);
         } else {
-            g_string_append_printf(out, "      BAR%u: I/O at 0x%04" G_GINT64_MODIFIER "x [0x%04" G_GINT64_MODIFIER
-                                   "x].\n", b->bar, b->address, last);
+            g_string_append_printf(out,
+                                   "      BAR%u: I/O at 0x%04" G_GINT64_MODIFIER
+                                   "x [0x%04" G_GINT64_MODIFIER "x].\n",
+                                   b->bar, b->address, last);
         }
     }
 }
@@ -113,22 +118,25 @@ static void print_bars(const PciDevice *pd, GString *out)
 static void print_function(void *arg, PciDevice *pd)
 {
     GString *out = arg;
-    g_string_append_printf(out, "  Bus %2u, device %3d, function %d:\n", pci_bus_number(pd->bus), PCI_SLOT(pd->devfn),
-                           PCI_FUNC(pd->devfn));
-    g_string_append_printf(out, "    %s: PCI device %04x:%04x\n", pci_class_text(pd->class_code), pd->vendor_id,
-                           pd->device_id);
+    g_string_append_printf(out, "  Bus %2u, device %3d, function %d:\n", pci_bus_number(pd->bus),
+                           PCI_SLOT(pd->devfn), PCI_FUNC(pd->devfn));
+    g_string_append_printf(out, "    %s: PCI device %04x:%04x\n", pci_class_text(pd->class_code),
+                           pd->vendor_id, pd->device_id);
     if (!pd->is_bridge) {
-        g_string_append_printf(out, "      PCI subsystem %04x:%04x\n", pd->subsystem_vendor_id, pd->subsystem_id);
+        g_string_append_printf(out, "      PCI subsystem %04x:%04x\n", pd->subsystem_vendor_id,
+                               pd->subsystem_id);
     }
     if (pd->interrupt_pin) {
-        g_string_append_printf(out, "      IRQ %u, pin %c\n", pd->interrupt_line, 'A' + pd->interrupt_pin - 1);
+        g_string_append_printf(out, "      IRQ %u, pin %c\n", pd->interrupt_line,
+                               'A' + pd->interrupt_pin - 1);
     }
     if (pd->is_bridge) {
         const Device *dev = &pd->dev;
-        g_string_append_printf(out, "      BUS %u.\n      secondary bus %u.\n      subordinate bus %u.\n",
-                               (unsigned)device_peek(dev, "primary_bus", 0),
-                               (unsigned)device_peek(dev, "secondary_bus", 0),
-                               (unsigned)device_peek(dev, "subordinate_bus", 0));
+        g_string_append_printf(
+            out, "      BUS %u.\n      secondary bus %u.\n      subordinate bus %u.\n",
+            (unsigned)device_peek(dev, "primary_bus", 0),
+            (unsigned)device_peek(dev, "secondary_bus", 0),
+            (unsigned)device_peek(dev, "subordinate_bus", 0));
     }
     print_bars(pd, out);
     g_string_append_printf(out, "      id \"%s\"\n", pd->dev.id ? pd->dev.id : "");

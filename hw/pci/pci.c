@@ -1,5 +1,5 @@
-/* A PCI function: the standard header of its configuration space, BARs, expansion ROM and interrupt pin (PCI Local Bus
- * 3.0 chapter 6). */
+/* A PCI function: the standard header of its configuration space, BARs, expansion ROM and interrupt
+ * pin (PCI Local Bus 3.0 chapter 6). */
 #include "hw/pci/pci.h"
 
 #include <string.h>
@@ -28,7 +28,8 @@ static uint64_t bar_wanted(const PciDevice *pd, unsigned n)
         return PCI_UNMAPPED;
     }
     if (!(flags & PCI_BAR_64)) {
-        /* At the very top lies what sizing leaves behind; no firmware puts a BAR over the reset vector. */
+        /* At the very top lies what sizing leaves behind; no firmware puts a BAR over the reset
+         * vector. */
         return base && last < UINT32_MAX ? base : PCI_UNMAPPED;
     }
     base |= (uint64_t)(pd->bar[n + 1] & pd->bar_mask[n + 1]) << 32;
@@ -59,7 +60,8 @@ static void update_windows(PciDevice *pd)
 {
     for (unsigned n = 0; n < PCI_BARS; n++) {
         if (pd->bar_region[n]) {
-            Region *parent = pd->bar_flags[n] & PCI_BAR_IO ? pci_bus_io(pd->bus) : pci_bus_mem(pd->bus);
+            Region *parent =
+                pd->bar_flags[n] & PCI_BAR_IO ? pci_bus_io(pd->bus) : pci_bus_mem(pd->bus);
             map_window(parent, pd->bar_region[n], &pd->bar_at[n], bar_wanted(pd, n));
         }
     }
@@ -97,12 +99,17 @@ unsigned pci_bars(const PciDevice *pd, PciBarInfo info[PCI_BARS + 1])
     for (unsigned n = 0; n < PCI_BARS; n++) {
         if (pd->bar_region[n]) {
             unsigned flags = pd->bar_flags[n];
-            info[found++] = (PciBarInfo){n, !(flags & PCI_BAR_IO), flags & PCI_BAR_PREFETCH, flags & PCI_BAR_64,
-                                         pd->bar_at[n], bar_size(pd, n)};
+            info[found++] = (PciBarInfo){n,
+                                         !(flags & PCI_BAR_IO),
+                                         flags & PCI_BAR_PREFETCH,
+                                         flags & PCI_BAR_64,
+                                         pd->bar_at[n],
+                                         bar_size(pd, n)};
         }
     }
     if (pd->rom_region) {
-        info[found++] = (PciBarInfo){6, true, false, false, pd->rom_at, region_size(pd->rom_region)};
+        info[found++] =
+            (PciBarInfo){6, true, false, false, pd->rom_at, region_size(pd->rom_region)};
     }
     return found;
 }
@@ -136,12 +143,14 @@ static bool rom_load(PciDevice *pd, GError **error)
         return false;
     }
     if (!len || len > ROM_MAX) {
-        return error_fail(error, "romfile \"%s\" has %zu bytes; an expansion ROM has 1 to %u", path, len, ROM_MAX);
+        return error_fail(error, "romfile \"%s\" has %zu bytes; an expansion ROM has 1 to %u", path,
+                          len, ROM_MAX);
     }
     uint32_t size = rom_size(len);
-    g_autofree char *where = pd->bus ? g_strdup(pci_bus_as_bus(pd->bus)->name) : g_strdup_printf("%p", (void *)pd);
-    g_autofree char *label = g_strdup_printf("%s/%02x.%x/%s.rom", where, PCI_SLOT(pd->devfn), PCI_FUNC(pd->devfn),
-                                             pd->dev.class->name);
+    g_autofree char *where =
+        pd->bus ? g_strdup(pci_bus_as_bus(pd->bus)->name) : g_strdup_printf("%p", (void *)pd);
+    g_autofree char *label = g_strdup_printf("%s/%02x.%x/%s.rom", where, PCI_SLOT(pd->devfn),
+                                             PCI_FUNC(pd->devfn), pd->dev.class->name);
     pd->rom = ram_new(label, size, NULL, error);
     if (!pd->rom) {
         return false;
@@ -190,7 +199,7 @@ static uint64_t header_get(const void *dev, unsigned arg, unsigned i)
     return pd->header_type | (pd->multifunction ? 0x80 : 0);
 }
 
-#define CFG .space = SPACE_PCI_CONFIG
+#define CFG   .space = SPACE_PCI_CONFIG
 #define TYPE0 WHEN(PciDevice, is_bridge, 1, 0)
 #define TYPE1 WHEN(PciDevice, is_bridge, 1, 1)
 // clang-format off
@@ -244,8 +253,9 @@ static bool pci_device_realize(void *dev, GError **error)
     pd->interrupt_pin = info->interrupt_pin;
     pd->is_bridge = info->is_bridge;
     pd->header_type = info->is_bridge ? 1 : 0;
-    pd->command_mask = (uint16_t)((PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_SERR |
-                                   PCI_COMMAND_INTX_OFF | info->command_rw) & ~info->command_fixed);
+    pd->command_mask = (uint16_t)((PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
+                                   PCI_COMMAND_SERR | PCI_COMMAND_INTX_OFF | info->command_rw) &
+                                  ~info->command_fixed);
     for (unsigned n = 0; n < PCI_BARS; n++) {
         pd->bar_at[n] = PCI_UNMAPPED;
     }
@@ -274,7 +284,8 @@ static void pci_device_update(void *dev)
     PciDevice *pd = dev;
     const PciInfo *info = PCI_INFO(pd->dev.class);
     /* The bits that say what a register is are no state: a snapshot cannot change them. */
-    pd->command = (uint16_t)((pd->command & pd->command_mask) | (info->command_reset & ~pd->command_mask));
+    pd->command =
+        (uint16_t)((pd->command & pd->command_mask) | (info->command_reset & ~pd->command_mask));
     pd->status = (uint16_t)((pd->status & 0xf900) | info->status_reset);
     for (unsigned n = 0; n < PCI_BARS; n++) {
         pd->bar[n] = (pd->bar[n] & pd->bar_mask[n]) | pd->bar_flags[n];

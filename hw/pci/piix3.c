@@ -1,7 +1,7 @@
 /* Intel 82371SB ("PIIX3"), function 0 (data sheet 290550-002, §2.2).
  *
- * Registers of the X-bus and of power management keep what the firmware writes; the chips that they decode for are
- * devices of their own on the ISA bus. */
+ * Registers of the X-bus and of power management keep what the firmware writes; the chips that they
+ * decode for are devices of their own on the ISA bus. */
 #include "hw/pci/piix3.h"
 
 #include "core/runstate.h"
@@ -137,15 +137,16 @@ const DeviceClass piix3_class = {
     .internal = true,
     .size = sizeof(Piix3),
     .rows = piix3_rows,
-    .info = &(const PciInfo){
-        .vendor = 0x8086,
-        .device = 0x7000,
-        .class_code = 0x060100,
-        .command_rw = 1 << 3,
-        .command_fixed = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
-        .command_reset = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
-        .status_reset = 0x0280,
-    },
+    .info =
+        &(const PciInfo){
+            .vendor = 0x8086,
+            .device = 0x7000,
+            .class_code = 0x060100,
+            .command_rw = 1 << 3,
+            .command_fixed = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
+            .command_reset = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
+            .status_reset = 0x0280,
+        },
     .realize = piix3_realize,
     .unrealize = piix3_unrealize,
     .update = piix3_update,

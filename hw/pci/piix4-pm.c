@@ -1,6 +1,7 @@
 /* Intel 82371AB ("PIIX4"), function 3 (data sheet 290562-001, §7; ACPI 1.0b §4.7).
  *
- * The general-purpose events lie at the board's own ports, where its tables say, and not in the chip's GPSTS. */
+ * The general-purpose events lie at the board's own ports, where its tables say, and not in the
+ * chip's GPSTS. */
 #include "hw/pci/piix4-pm.h"
 
 #include "core/runstate.h"
@@ -8,14 +9,25 @@
 
 enum { SPACE_PM, SPACE_SMBUS, SPACE_GPE, SPACE_APM };
 enum { PM_SIZE = 64, SMBUS_SIZE = 16 };
-enum {                                  /* PM1 status and enable */
-    TMR_STS = 1 << 0, GBL_STS = 1 << 5, PWRBTN_STS = 1 << 8, RTC_STS = 1 << 10, WAK_STS = 1 << 15,
-    PM1_EVENTS = TMR_STS | GBL_STS | PWRBTN_STS | RTC_STS
+enum { /* PM1 status and enable */
+       TMR_STS = 1 << 0,
+       GBL_STS = 1 << 5,
+       PWRBTN_STS = 1 << 8,
+       RTC_STS = 1 << 10,
+       WAK_STS = 1 << 15,
+       PM1_EVENTS = TMR_STS | GBL_STS | PWRBTN_STS | RTC_STS
 };
 enum { SCI_EN = 1 << 0, SLP_TYP_SHIFT = 10, SLP_EN = 1 << 13 };
-enum { SLEEP_S5 = 0, SLEEP_S3 = 1 };    /* SLP_TYP as the board's tables have it; S4 is a property */
+enum { SLEEP_S5 = 0, SLEEP_S3 = 1 }; /* SLP_TYP as the board's tables have it; S4 is a property */
 enum { DEVACTB = 5, APMC_EN = 1 << 25 };
-enum { SMB_DEV_ERR = 1 << 2, SMB_EVENTS = 0x1e, SMB_START = 1 << 6, SMB_INTEREN = 1, SMB_ENABLE = 1, SMB_IRQ9 = 4 << 1 };
+enum {
+    SMB_DEV_ERR = 1 << 2,
+    SMB_EVENTS = 0x1e,
+    SMB_START = 1 << 6,
+    SMB_INTEREN = 1,
+    SMB_ENABLE = 1,
+    SMB_IRQ9 = 4 << 1
+};
 
 typedef struct Piix4Pm {
     PciDevice pci;
@@ -27,15 +39,15 @@ typedef struct Piix4Pm {
     uint8_t pmregmisc, smbhstcfg, smbslvc, smbshdw[2];
     /* ACPI */
     uint16_t sts, en, cnt;
-    uint32_t tmr_half;                  /* how often the timer's top bit had turned when TMR_STS was cleared */
+    uint32_t tmr_half; /* how often the timer's top bit had turned when TMR_STS was cleared */
     uint16_t gpsts, gpen;
     uint32_t pcntrl, glben, glbctl, devctl, gporeg;
     uint16_t glbsts;
     uint32_t devsts;
     uint8_t gpe_sts[2], gpe_en[2];
     uint8_t apmc, apms;
-    bool smi_due;                       /* a write to APMC asks for one SMI                                  */
-    bool suspended;                     /* in S3: the next reset is the way out of it                        */
+    bool smi_due;   /* a write to APMC asks for one SMI                                  */
+    bool suspended; /* in S3: the next reset is the way out of it                        */
     Timer overflow;
     /* SMBus */
     uint8_t hststs, slvsts, hstcnt, hstcmd, hstadd, hstdat[2], blkdat, slvcnt;
@@ -43,7 +55,7 @@ typedef struct Piix4Pm {
     /* outputs */
     Irq sci, smi, s3;
     Region *pm_io, *smbus_io;
-    uint32_t pm_at, smbus_at;           /* where they are mapped; 0: nowhere                                 */
+    uint32_t pm_at, smbus_at; /* where they are mapped; 0: nowhere */
 } Piix4Pm;
 
 /* ---- The timer: 3.579545 MHz, 24 bits (ACPI §4.7.3.3) ---- */
@@ -81,9 +93,7 @@ static void sts_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_
     }
 }
 
-static void overflow_fired(void *dev, unsigned i)
-{
-}
+static void overflow_fired(void *dev, unsigned i) {}
 
 static void update_timer(Piix4Pm *s)
 {
@@ -248,7 +258,8 @@ static bool piix4_pm_realize(void *dev, GError **error)
     s->smbus_io = device_region(dev, SPACE_SMBUS, "pm-smbus", SMBUS_SIZE);
     if (s->pci.bus) {
         Region *io = pci_bus_io(s->pci.bus);
-        region_map(io, device_region(dev, SPACE_GPE, "acpi-gpe0", PIIX4_GPE_LEN), PIIX4_GPE_BASE, 0);
+        region_map(io, device_region(dev, SPACE_GPE, "acpi-gpe0", PIIX4_GPE_LEN), PIIX4_GPE_BASE,
+                   0);
         region_map(io, device_region(dev, SPACE_APM, "apm", 2), PIIX4_SMI_CMD, 0);
     }
     the_pm = s;
@@ -298,7 +309,8 @@ static void piix4_pm_update(void *dev)
     update_timer(s);
     bool pm1 = sts_now(s) & s->en & PM1_EVENTS;
     bool gpe = (s->gpe_sts[0] & s->gpe_en[0]) | (s->gpe_sts[1] & s->gpe_en[1]);
-    bool smbus = (s->smbhstcfg & 0x0e) == SMB_IRQ9 && (s->hstcnt & SMB_INTEREN) && (s->hststs & SMB_EVENTS);
+    bool smbus =
+        (s->smbhstcfg & 0x0e) == SMB_IRQ9 && (s->hstcnt & SMB_INTEREN) && (s->hststs & SMB_EVENTS);
     irq_set(&s->sci, ((s->cnt & SCI_EN) && (pm1 || gpe)) || smbus);
     irq_set(&s->s3, s->suspended);
     if (s->smi_due && s->smm_enabled) {
@@ -317,14 +329,15 @@ const DeviceClass piix4_pm_class = {
     .internal = true,
     .size = sizeof(Piix4Pm),
     .rows = piix4_pm_rows,
-    .info = &(const PciInfo){
-        .vendor = 0x8086,
-        .device = 0x7113,
-        .revision = 3,
-        .class_code = 0x068000,
-        .interrupt_pin = 1,
-        .status_reset = 0x0280,
-    },
+    .info =
+        &(const PciInfo){
+            .vendor = 0x8086,
+            .device = 0x7113,
+            .revision = 3,
+            .class_code = 0x068000,
+            .interrupt_pin = 1,
+            .status_reset = 0x0280,
+        },
     .realize = piix4_pm_realize,
     .unrealize = piix4_pm_unrealize,
     .reset = piix4_pm_reset,

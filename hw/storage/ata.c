@@ -1,4 +1,5 @@
-/* The ATA device: task file, data buffer and protocols, for disks and CD drives alike (ATA/ATAPI-6, T13 1410D). */
+/* The ATA device: task file, data buffer and protocols, for disks and CD drives alike (ATA/ATAPI-6,
+ * T13 1410D). */
 #include "hw/storage/ata.h"
 
 #include <errno.h>
@@ -7,14 +8,14 @@
 #include "hw/storage/ide.h"
 
 struct AtaRequest {
-    AtaDevice *dev;                     /* NULL: the device lost interest */
+    AtaDevice *dev; /* NULL: the device lost interest */
     DriveRequest *handle;
     void (*done)(AtaDevice *s, AtaRequest *r, int result);
     void (*then)(AtaDevice *s);
     void (*release)(void *arg, bool ok);
     void *arg;
     uint32_t len;
-    uint8_t *data;                      /* its own copy, so that a late answer cannot touch a new command's buffer */
+    uint8_t *data; /* its own copy, so that a late answer cannot touch a new command's buffer */
 };
 
 /* ---- Requests to the drive ---- */
@@ -37,7 +38,8 @@ static void request_done(void *arg, int result)
     g_free(r);
 }
 
-static AtaRequest *request_new(AtaDevice *s, void (*done)(AtaDevice *s, AtaRequest *r, int result), uint32_t len)
+static AtaRequest *request_new(AtaDevice *s, void (*done)(AtaDevice *s, AtaRequest *r, int result),
+                               uint32_t len)
 {
     AtaRequest *r = g_new0(AtaRequest, 1);
     r->dev = s;
@@ -316,8 +318,9 @@ void ata_dma_disk(AtaDevice *s, const AtaDma *want, const struct iovec *iov, uns
     r->release = release;
     r->arg = arg;
     r->len = want->bytes;
-    r->handle = want->in ? drive_readv(s->drive, (int64_t)want->at, iov, n, request_done, r)
-                         : drive_writev(s->drive, (int64_t)want->at, iov, n, false, request_done, r);
+    r->handle = want->in
+                    ? drive_readv(s->drive, (int64_t)want->at, iov, n, request_done, r)
+                    : drive_writev(s->drive, (int64_t)want->at, iov, n, false, request_done, r);
 }
 
 static void loaded(AtaDevice *s, AtaRequest *r, int result)
@@ -474,9 +477,9 @@ static void control_write(void *dev, unsigned arg, unsigned i, uint64_t old, uin
 }
 
 /* While BSY the task file is the device's; while SRST nothing but the control register listens. */
-#define READY LOCK(AtaDevice, status, ATA_BSY, 0)
-#define PREVIOUS WHEN(AtaDevice, control, ATA_HOB, ATA_HOB)
-#define PAIR(f) .rw = 0xff, .on_write = pair_write, .arg = offsetof(AtaDevice, f), READY
+#define READY       LOCK(AtaDevice, status, ATA_BSY, 0)
+#define PREVIOUS    WHEN(AtaDevice, control, ATA_HOB, ATA_HOB)
+#define PAIR(f)     .rw = 0xff, .on_write = pair_write, .arg = offsetof(AtaDevice, f), READY
 #define STATUS_BITS "ERR - - DRQ DSC DF DRDY BSY"
 // clang-format off
 static const Row ata_rows[] = {
@@ -536,7 +539,8 @@ static const Row ata_rows[] = {
 static bool ata_realize(void *dev, GError **error)
 {
     AtaDevice *s = dev;
-    if (s->drive && !drive_attach(s->drive, ATA_INFO(s)->user, s, s->dev.id ? s->dev.id : s->dev.class->name, error)) {
+    if (s->drive && !drive_attach(s->drive, ATA_INFO(s)->user, s,
+                                  s->dev.id ? s->dev.id : s->dev.class->name, error)) {
         s->drive = NULL;
         return false;
     }
@@ -559,7 +563,7 @@ static void ata_reset(void *dev, bool power_on)
     AtaRequest *r = s->request;
     s->dma_mode = 0x45;
     reset_protocol(s, true);
-    if (r) {                            /* nothing may reach guest memory after a machine's reset */
+    if (r) { /* nothing may reach guest memory after a machine's reset */
         drive_drain(s->drive);
     }
 }
@@ -567,7 +571,8 @@ static void ata_reset(void *dev, bool power_on)
 static void ata_update(void *dev)
 {
     AtaDevice *s = dev;
-    /* A snapshot may say anything: indices keep their order, and what waited for a request ends in an error. */
+    /* A snapshot may say anything: indices keep their order, and what waited for a request ends in
+     * an error. */
     s->at &= ~(uint64_t)(ATA_SECTOR - 1);
     s->left &= ~(ATA_SECTOR - 1u);
     s->block = s->block ? s->block : ATA_BUFFER;

@@ -13,7 +13,7 @@ void atapi_identify(IdeCd *s)
 {
     AtaDevice *a = &s->ata;
     uint8_t *id = ata_reply(a, ATA_SECTOR);
-    put16(id, 0, 0x85c0);               /* packet device, CD, removable, DRQ within 50 us, 12 byte packets */
+    put16(id, 0, 0x85c0); /* packet device, CD, removable, DRQ within 50 us, 12 byte packets */
     ata_text(id + 2 * 10, 20, a->serial);
     put16(id, 20, 3);
     put16(id, 21, 512);
@@ -30,7 +30,7 @@ void atapi_identify(IdeCd *s)
     put16(id, 71, 30);
     put16(id, 72, 30);
     put16(id, 80, 0x001e);
-    put16(id, 82, 1 << 14 | 1 << 9 | 1 << 4);   /* NOP, DEVICE RESET, PACKET */
+    put16(id, 82, 1 << 14 | 1 << 9 | 1 << 4); /* NOP, DEVICE RESET, PACKET */
     put16(id, 83, 1 << 14);
     put16(id, 84, 1 << 14);
     put16(id, 85, 1 << 14 | 1 << 9 | 1 << 4);
@@ -54,9 +54,9 @@ void atapi_inquiry(IdeCd *s)
         return;
     }
     uint8_t *r = ata_reply(&s->ata, 36);
-    r[0] = 0x05;                        /* CD/DVD */
-    r[1] = 0x80;                        /* removable */
-    r[3] = 0x21;                        /* ATAPI-2 */
+    r[0] = 0x05; /* CD/DVD */
+    r[1] = 0x80; /* removable */
+    r[3] = 0x21; /* ATAPI-2 */
     r[4] = 31;
     pad(r + 8, 8, "QEMU");
     pad(r + 16, 16, s->ata.model);
@@ -139,7 +139,7 @@ void atapi_read_toc(IdeCd *s)
 {
     bool msf = s->cdb[1] & 2;
     unsigned format = s->cdb[2] & 0x0f, first = s->cdb[6];
-    format = format ? format : s->cdb[9] >> 6;  /* SFF-8020i kept it in the last byte */
+    format = format ? format : s->cdb[9] >> 6; /* SFF-8020i kept it in the last byte */
     uint8_t *r = ata_reply(&s->ata, 64);
     uint32_t n;
     switch (format) {
@@ -162,8 +162,8 @@ void atapi_read_toc(IdeCd *s)
 
 enum { PROFILE_CD = 0x0008, PROFILE_DVD = 0x0010 };
 
-static uint32_t put_feature(uint8_t *r, unsigned code, unsigned version, bool persistent, bool current,
-                            const uint8_t *data, unsigned len)
+static uint32_t put_feature(uint8_t *r, unsigned code, unsigned version, bool persistent,
+                            bool current, const uint8_t *data, unsigned len)
 {
     store_be16(r, code);
     r[2] = (uint8_t)(version << 2 | (persistent ? 2 : 0) | (current ? 1 : 0));
@@ -176,8 +176,8 @@ void atapi_get_configuration(IdeCd *s)
 {
     bool medium = atapi_has_medium(s), dvd = medium && atapi_is_dvd(s), cd = medium && !dvd;
     const uint8_t profiles[] = {0, PROFILE_DVD, dvd, 0, 0, PROFILE_CD, cd, 0};
-    static const uint8_t core[] = {0, 0, 0, 2, 1, 0, 0, 0};     /* ATAPI */
-    static const uint8_t removable[] = {0x29, 0, 0, 0};         /* tray, ejects, locks */
+    static const uint8_t core[] = {0, 0, 0, 2, 1, 0, 0, 0}; /* ATAPI */
+    static const uint8_t removable[] = {0x29, 0, 0, 0};     /* tray, ejects, locks */
     static const uint8_t random_read[] = {0, 0, 0x08, 0, 0, 1, 0, 0};
     static const uint8_t cd_read[] = {0, 0, 0, 0};
     const struct {
@@ -244,10 +244,10 @@ void atapi_read_disc_information(IdeCd *s)
     }
     uint8_t *r = ata_reply(&s->ata, 34);
     store_be16(r, 32);
-    r[2] = 0x0e;                        /* complete, last session complete */
+    r[2] = 0x0e; /* complete, last session complete */
     r[3] = r[4] = r[5] = r[6] = 1;
-    r[7] = 0x20;                        /* unrestricted use */
-    memset(r + 16, 0xff, 8);            /* no further lead-in or lead-out */
+    r[7] = 0x20;             /* unrestricted use */
+    memset(r + 16, 0xff, 8); /* no further lead-in or lead-out */
     atapi_reply(s, 34, load_be16(s->cdb + 7));
 }
 
@@ -267,10 +267,10 @@ static uint32_t page_capabilities(const IdeCd *s, uint8_t *p, bool changeable)
     p[0] = PAGE_CAPABILITIES;
     p[1] = 18;
     if (!changeable) {
-        p[2] = 0x3b;                    /* reads CD-R, CD-RW, DVD-ROM, DVD-R */
-        p[4] = 0x70;                    /* mode 2 forms, multisession */
-        p[6] = (uint8_t)(0x29 | (s->locked ? 2 : 0));   /* tray, ejects, locks */
-        store_be16(p + 8, 706);         /* 4x */
+        p[2] = 0x3b;                                  /* reads CD-R, CD-RW, DVD-ROM, DVD-R */
+        p[4] = 0x70;                                  /* mode 2 forms, multisession */
+        p[6] = (uint8_t)(0x29 | (s->locked ? 2 : 0)); /* tray, ejects, locks */
+        store_be16(p + 8, 706);                       /* 4x */
         store_be16(p + 10, 2);
         store_be16(p + 12, 512);
         store_be16(p + 14, 706);
@@ -316,7 +316,8 @@ void atapi_mode_select(IdeCd *s)
         atapi_fail(s, SENSE_ILLEGAL, ASC_INVALID_PARAMETER);
     } else {
         s->awaiting = AWAIT_PARAMETERS;
-        ata_receive(&s->ata, len, s->limit && s->limit != 0xffff ? MAX(s->limit & ~1u, 2) : 0, s->use_dma, true);
+        ata_receive(&s->ata, len, s->limit && s->limit != 0xffff ? MAX(s->limit & ~1u, 2) : 0,
+                    s->use_dma, true);
     }
 }
 
@@ -351,13 +352,13 @@ void atapi_read_dvd_structure(IdeCd *s)
             return;
         }
         n = 2052;
-        r[4] = 0x01;                    /* DVD-ROM, version 1 */
-        r[5] = 0x0f;                    /* 120 mm, no maximum rate */
-        r[6] = 0x01;                    /* one layer, embossed */
+        r[4] = 0x01; /* DVD-ROM, version 1 */
+        r[5] = 0x0f; /* 120 mm, no maximum rate */
+        r[6] = 0x01; /* one layer, embossed */
         store_be32(r + 8, START);
         store_be32(r + 12, START + atapi_blocks(s) - 1);
         break;
-    case COPYRIGHT: n = 8; break;       /* none */
+    case COPYRIGHT: n = 8; break; /* none */
     case MANUFACTURER: n = 2052; break;
     default: atapi_invalid_field(s); return;
     }

@@ -1,4 +1,5 @@
-/* ATAPI CD and DVD drives: packet commands of MMC-6 over the ATA packet protocol (ATA/ATAPI-6 §8.27, SFF-8020i). */
+/* ATAPI CD and DVD drives: packet commands of MMC-6 over the ATA packet protocol (ATA/ATAPI-6
+ * §8.27, SFF-8020i). */
 #include <errno.h>
 #include <string.h>
 
@@ -6,7 +7,7 @@
 #include "hw/storage/ide.h"
 
 enum { PACKET = 0xa0, IDENTIFY_PACKET = 0xa1 };
-enum { REASON_CD = 1, REASON_IO = 2 };  /* interrupt reason, in the count register */
+enum { REASON_CD = 1, REASON_IO = 2 }; /* interrupt reason, in the count register */
 
 /* ---- Replies ---- */
 
@@ -76,7 +77,7 @@ bool atapi_has_medium(const IdeCd *s)
 
 bool atapi_is_dvd(const IdeCd *s)
 {
-    enum { CD_BLOCKS = 80 * 60 * 75 };  /* more than 80 minutes is no CD */
+    enum { CD_BLOCKS = 80 * 60 * 75 }; /* more than 80 minutes is no CD */
     return atapi_blocks(s) > CD_BLOCKS;
 }
 
@@ -114,7 +115,8 @@ static void read_blocks(IdeCd *s, uint32_t lba, uint32_t n)
         atapi_invalid_field(s);
     } else {
         uint32_t bytes = n * CD_SECTOR;
-        ata_disk(&s->ata, (uint64_t)lba * CD_SECTOR, bytes, block_size(s, bytes), false, s->use_dma);
+        ata_disk(&s->ata, (uint64_t)lba * CD_SECTOR, bytes, block_size(s, bytes), false,
+                 s->use_dma);
     }
 }
 
@@ -133,8 +135,8 @@ static uint8_t bcd(unsigned n)
     return (uint8_t)(n / 10 << 4 | n % 10);
 }
 
-/* Sync, header and user data of a mode 1 sector (ECMA-130 §14); its error correction is left empty, since nothing reads
- * data that way that has it already. */
+/* Sync, header and user data of a mode 1 sector (ECMA-130 §14); its error correction is left empty,
+ * since nothing reads data that way that has it already. */
 static void frame_sector(uint8_t *raw, const uint8_t *data, uint32_t lba)
 {
     uint32_t frame = lba + 150;
@@ -154,7 +156,7 @@ static void raw_loaded(AtaDevice *a)
     IdeCd *s = (IdeCd *)a;
     uint32_t n = MIN(s->raw_left, RAW_BATCH);
     uint8_t data[CD_SECTOR];
-    for (uint32_t i = n; i-- > 0;) {    /* from the last, since each grows in place */
+    for (uint32_t i = n; i-- > 0;) { /* from the last, since each grows in place */
         memcpy(data, a->buffer + (size_t)i * CD_SECTOR, CD_SECTOR);
         frame_sector(a->buffer + (size_t)i * CD_RAW, data, s->raw_lba + i);
     }
@@ -249,10 +251,10 @@ static void op_prevent_allow(IdeCd *s)
 static const struct Op {
     uint8_t code;
     bool needs_medium;
-    bool despite_attention;             /* runs although a unit attention is due (MMC-6 §4.1.6.1) */
+    bool despite_attention; /* runs although a unit attention is due (MMC-6 §4.1.6.1) */
     void (*run)(IdeCd *s);
 } ops[] = {
-    {0x00, true, false, op_ok},         /* TEST UNIT READY */
+    {0x00, true, false, op_ok}, /* TEST UNIT READY */
     {0x03, false, true, op_request_sense},
     {0x12, false, true, atapi_inquiry},
     {0x1b, false, false, op_start_stop},
@@ -268,7 +270,7 @@ static const struct Op {
     {0x5a, false, false, atapi_mode_sense},
     {0xa8, true, false, op_read12},
     {0xad, true, false, atapi_read_dvd_structure},
-    {0xbb, false, false, op_ok},        /* SET CD SPEED */
+    {0xbb, false, false, op_ok}, /* SET CD SPEED */
     {0xbd, false, false, atapi_mechanism_status},
     {0xbe, true, false, op_read_cd},
 };
@@ -326,7 +328,7 @@ static void cd_transferred(AtaDevice *a)
     IdeCd *s = (IdeCd *)a;
     uint8_t awaited = s->awaiting;
     s->awaiting = AWAIT_NOTHING;
-    if (a->command != PACKET) {         /* IDENTIFY PACKET DEVICE was read */
+    if (a->command != PACKET) { /* IDENTIFY PACKET DEVICE was read */
         ata_stop(a);
         a->status = ATA_DRDY | ATA_DSC;
     } else if (awaited == AWAIT_PACKET) {
@@ -368,12 +370,18 @@ static void cd_command(AtaDevice *a, uint8_t code)
     switch (code) {
     case PACKET: packet((IdeCd *)a); break;
     case IDENTIFY_PACKET: atapi_identify((IdeCd *)a); break;
-    case 0x20: case 0xec:               /* §8.15.5.2: aborted, with the signature of a packet device */
+    case 0x20:
+    case 0xec: /* §8.15.5.2: aborted, with the signature of a packet device */
         ata_signature(a);
         ata_abort(a);
         break;
     case 0xef: cd_set_features(a); break;
-    case 0xe0: case 0xe1: case 0xe2: case 0xe3: case 0xe6: case 0xe7: ata_finish(a); break;
+    case 0xe0:
+    case 0xe1:
+    case 0xe2:
+    case 0xe3:
+    case 0xe6:
+    case 0xe7: ata_finish(a); break;
     case 0xe5:
         a->count = 0xff;
         ata_finish(a);
@@ -382,7 +390,8 @@ static void cd_command(AtaDevice *a, uint8_t code)
     }
 }
 
-/* A hard reset is announced by a unit attention; SRST and DEVICE RESET leave the drive's settings alone. */
+/* A hard reset is announced by a unit attention; SRST and DEVICE RESET leave the drive's settings
+ * alone. */
 static void cd_reset(AtaDevice *a, bool hard)
 {
     IdeCd *s = (IdeCd *)a;
@@ -413,8 +422,14 @@ static void cd_media_changed(void *arg, bool loaded)
     device_settle(&s->ata.dev);
 }
 
-static bool cd_tray_open(void *arg) { return ((IdeCd *)arg)->tray_open; }
-static bool cd_locked(void *arg) { return ((IdeCd *)arg)->locked; }
+static bool cd_tray_open(void *arg)
+{
+    return ((IdeCd *)arg)->tray_open;
+}
+static bool cd_locked(void *arg)
+{
+    return ((IdeCd *)arg)->locked;
+}
 
 /* The eject button: the guest decides while it locks the door. */
 static void cd_eject_request(void *arg, bool force)
@@ -476,13 +491,14 @@ const DeviceClass ide_cd_class = {
     .category = "storage",
     .size = sizeof(IdeCd),
     .rows = cd_rows,
-    .info = &(const AtaInfo){
-        .packet = true,
-        .user = &cd_user,
-        .command = cd_command,
-        .transferred = cd_transferred,
-        .failed = cd_failed,
-        .reset = cd_reset,
-    },
+    .info =
+        &(const AtaInfo){
+            .packet = true,
+            .user = &cd_user,
+            .command = cd_command,
+            .transferred = cd_transferred,
+            .failed = cd_failed,
+            .reset = cd_reset,
+        },
     .realize = cd_realize,
 };

@@ -1,5 +1,6 @@
-/* The bus-master engine of an IDE channel: it walks a table of physical regions and moves a device's data there
- * (Programming Interface for Bus Master IDE Controller 1.0; PIIX3 data sheet §2.6). */
+/* The bus-master engine of an IDE channel: it walks a table of physical regions and moves a
+ * device's data there (Programming Interface for Bus Master IDE Controller 1.0; PIIX3 data sheet
+ * §2.6). */
 #include "hw/storage/ide.h"
 
 #include <string.h>
@@ -7,22 +8,23 @@
 enum { BM_START = 0x01, BM_TO_MEMORY = 0x08 };
 enum { BM_ACTIVE = 0x01, BM_ERROR = 0x02, BM_INTERRUPT = 0x04 };
 enum {
-    CHUNK = 1 << 20,                    /* moved in one request at most                                      */
-    PIECES = 1024,                      /* so many regions, and the chunk ends at the next sector            */
+    CHUNK = 1 << 20, /* moved in one request at most                                      */
+    PIECES = 1024,   /* so many regions, and the chunk ends at the next sector            */
 };
 
 typedef struct Piece {
     uint32_t addr, len;
 } Piece;
 
-/* One chunk: regions of guest memory, and the iovec or the copy that stands for them at the drive. */
+/* One chunk: regions of guest memory, and the iovec or the copy that stands for them at the drive.
+ */
 struct BmTransfer {
     BmDma *bm;
     bool in;
     uint32_t bytes;
-    GArray *pieces;                     /* of Piece */
+    GArray *pieces; /* of Piece */
     DmaVec vec;
-    uint8_t *copy;                      /* when not all of it is RAM */
+    uint8_t *copy; /* when not all of it is RAM */
 };
 
 static Dma *engine_dma(const BmDma *bm)
@@ -177,7 +179,8 @@ void bm_dma_run(BmDma *bm)
 {
     AtaDevice *s = bm->bus ? ide_bus_selected(bm->bus) : NULL;
     AtaDma want;
-    if (bm->transfer || !(bm->command & BM_START) || !(bm->status & BM_ACTIVE) || !s || !ata_dma_wants(s, &want)) {
+    if (bm->transfer || !(bm->command & BM_START) || !(bm->status & BM_ACTIVE) || !s ||
+        !ata_dma_wants(s, &want)) {
         return;
     }
     if (want.in != !!(bm->command & BM_TO_MEMORY)) {

@@ -1,4 +1,5 @@
-/* The IDE cable: which of two devices answers, and how they share the registers (ATA/ATAPI-6 §9.16). */
+/* The IDE cable: which of two devices answers, and how they share the registers (ATA/ATAPI-6
+ * §9.16). */
 #include "hw/storage/ide.h"
 
 #include <string.h>
@@ -59,7 +60,7 @@ static void write_register(IdeBus *bus, unsigned reg, uint8_t value)
         write_both(bus, 0, reg, value);
     } else if (value == DIAGNOSTIC) {
         write_both(bus, 0, reg, value);
-        if (bus->unit[0] && bus->unit[1]) {     /* §8.11: device 0 interrupts for both */
+        if (bus->unit[0] && bus->unit[1]) { /* §8.11: device 0 interrupts for both */
             bus->unit[1]->irq = false;
             device_settle(&bus->unit[1]->dev);
         }
@@ -81,7 +82,8 @@ static uint64_t command_read(void *opaque, uint64_t at, unsigned size)
         return value;
     }
     for (unsigned i = 0; i < size; i++) {
-        value |= (uint64_t)(at + i <= REG_STATUS ? read_register(bus, 0, (unsigned)at + i) : 0xff) << 8 * i;
+        value |= (uint64_t)(at + i <= REG_STATUS ? read_register(bus, 0, (unsigned)at + i) : 0xff)
+                 << 8 * i;
     }
     return value;
 }
@@ -125,8 +127,8 @@ static bool ide_plug(Bus *parent, Device *dev, GError **error)
         s->unit = bus->unit[0] ? 1 : 0;
     }
     if (s->unit > 1) {
-        return error_fail(error, "Can't create IDE unit %d, bus %s supports only units 0 and 1", s->unit,
-                          parent->name);
+        return error_fail(error, "Can't create IDE unit %d, bus %s supports only units 0 and 1",
+                          s->unit, parent->name);
     }
     if (bus->unit[s->unit]) {
         return error_fail(error, "IDE unit %d of bus %s is in use", s->unit, parent->name);
@@ -178,14 +180,16 @@ void ide_bus_free(IdeBus *bus)
     g_free(bus);
 }
 
-Device *ide_drive_new(IdeBus *bus, unsigned unit, Drive *drive, bool cdrom, const char *serial, GError **error)
+Device *ide_drive_new(IdeBus *bus, unsigned unit, Drive *drive, bool cdrom, const char *serial,
+                      GError **error)
 {
     Device *dev = device_new(cdrom ? &ide_cd_class : &ide_hd_class, NULL);
     ((AtaDevice *)dev)->unit = (int32_t)unit;
     if (drive) {
         device_set_pointer(dev, "drive", drive);
     }
-    if ((serial && !device_set(dev, "serial", serial, error)) || !device_realize(dev, bus->bus, error)) {
+    if ((serial && !device_set(dev, "serial", serial, error)) ||
+        !device_realize(dev, bus->bus, error)) {
         device_free(dev);
         return NULL;
     }

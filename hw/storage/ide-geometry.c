@@ -1,4 +1,7 @@
-/* Cylinders, heads and sectors for a disk that has none: what its partition table believes, or what fits. */
+/* Cylinders, heads and sectors for a disk that has none: what its partition table believes, or what
+ * fits. */
+#include <string.h>
+
 #include "hw/storage/ide.h"
 
 enum { MAX_CYLS = 16383, STANDARD_HEADS = 16, STANDARD_SECS = 63 };
@@ -10,8 +13,9 @@ static bool from_partitions(uint64_t sectors, const uint8_t *mbr, IdeGeometry *g
         return false;
     }
     for (const uint8_t *entry = mbr + 446; entry < mbr + 510; entry += 16) {
-        uint32_t heads = entry[5] + 1u, secs = entry[6] & 63;
-        if (!load_le(entry + 12, 4) || heads == 1 || !secs) {
+        uint32_t heads = entry[5] + 1u, secs = entry[6] & 63, length;
+        memcpy(&length, entry + 12, sizeof length);
+        if (!length || heads == 1 || !secs) {
             continue;
         }
         uint64_t cyls = sectors / (heads * secs);
@@ -33,7 +37,7 @@ static IdeGeometry standard(uint64_t sectors)
 
 IdeGeometry ide_guess_geometry(uint64_t sectors, const uint8_t *mbr)
 {
-    enum { LARGE_LIMIT = 131072 };      /* cylinders times heads that bit-shift translation reaches */
+    enum { LARGE_LIMIT = 131072 }; /* cylinders times heads that bit-shift translation reaches */
     IdeGeometry found, g = standard(sectors);
     if (!mbr || !from_partitions(sectors, mbr, &found)) {
         return g;

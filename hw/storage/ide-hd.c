@@ -18,12 +18,12 @@ typedef struct IdeHd {
     IdeGeometry geometry;
     uint64_t sectors;
     /* state */
-    uint16_t now_heads, now_secs;       /* as INITIALIZE DEVICE PARAMETERS set them                          */
-    uint8_t multiple;                   /* sectors for each DRQ of the MULTIPLE commands; 0: disabled        */
+    uint16_t now_heads, now_secs; /* as INITIALIZE DEVICE PARAMETERS set them */
+    uint8_t multiple; /* sectors for each DRQ of the MULTIPLE commands; 0: disabled        */
     bool cache_on, smart_on, standby;
-    bool wide;                          /* the command uses 48-bit addresses                                 */
-    bool through;                       /* data must be on the medium before the command ends                */
-    uint16_t trim_at;                   /* next entry of a TRIM's list                                       */
+    bool wide;        /* the command uses 48-bit addresses                                 */
+    bool through;     /* data must be on the medium before the command ends                */
+    uint16_t trim_at; /* next entry of a TRIM's list                                       */
 } IdeHd;
 
 /* ---- Addresses ---- */
@@ -51,12 +51,14 @@ static uint64_t wanted_lba(const IdeHd *s)
     const AtaDevice *a = &s->ata;
     uint32_t low = (uint32_t)(a->lba_high << 16 | a->lba_mid << 8 | a->lba_low);
     if (s->wide) {
-        return low | (uint64_t)a->hob_low << 24 | (uint64_t)a->hob_mid << 32 | (uint64_t)a->hob_high << 40;
+        return low | (uint64_t)a->hob_low << 24 | (uint64_t)a->hob_mid << 32 |
+               (uint64_t)a->hob_high << 40;
     }
     if (is_lba(s)) {
         return low | (uint32_t)(a->device & 0x0f) << 24;
     }
-    unsigned head = a->device & 0x0f, sector = a->lba_low, cyl = (unsigned)(a->lba_high << 8 | a->lba_mid);
+    unsigned head = a->device & 0x0f, sector = a->lba_low,
+             cyl = (unsigned)(a->lba_high << 8 | a->lba_mid);
     if (!sector || sector > s->now_secs || head >= s->now_heads) {
         return UINT64_MAX;
     }
@@ -86,7 +88,8 @@ static void set_lba(IdeHd *s, uint64_t lba)
     }
 }
 
-/* The wanted range when it lies on the disk; else the command ends with IDNF at the first sector that does not. */
+/* The wanted range when it lies on the disk; else the command ends with IDNF at the first sector
+ * that does not. */
 static bool check_range(IdeHd *s, uint64_t *lba)
 {
     *lba = wanted_lba(s);
@@ -110,10 +113,11 @@ static void read_write(IdeHd *s, unsigned flags)
         return;
     }
     s->through = (flags & RW_FUA) || !s->cache_on;
-    s->standby = false;                 /* the disk spins up */
+    s->standby = false; /* the disk spins up */
     if (check_range(s, &lba)) {
         uint32_t block = (flags & RW_MULTIPLE ? s->multiple : 1u) * ATA_SECTOR;
-        ata_disk(&s->ata, lba * ATA_SECTOR, wanted_sectors(s) * ATA_SECTOR, block, flags & RW_WRITE, flags & RW_DMA);
+        ata_disk(&s->ata, lba * ATA_SECTOR, wanted_sectors(s) * ATA_SECTOR, block, flags & RW_WRITE,
+                 flags & RW_DMA);
     }
 }
 
@@ -154,7 +158,7 @@ static void hd_transferred(AtaDevice *a)
 static void hd_failed(AtaDevice *a, int result)
 {
     IdeHd *s = (IdeHd *)a;
-    if (a->command == DSM && result == -ENOTSUP) {      /* TRIM is advice */
+    if (a->command == DSM && result == -ENOTSUP) { /* TRIM is advice */
         trim_next(a);
         return;
     }
@@ -170,7 +174,8 @@ static void trim_next(AtaDevice *a)
 {
     IdeHd *s = (IdeHd *)a;
     while (s->trim_at < TRIM_BLOCKS * ATA_SECTOR / 8) {
-        uint64_t entry = load_le(a->buffer + 8 * s->trim_at++, 8);
+        uint64_t entry;
+        memcpy(&entry, a->buffer + 8 * s->trim_at++, sizeof entry);
         uint64_t lba = entry & 0xffffffffffff, n = entry >> 48;
         if (lba >= s->sectors || n > s->sectors - lba) {
             ata_abort(a);
@@ -198,9 +203,15 @@ static void trim(IdeHd *s)
 
 /* ---- IDENTIFY DEVICE (§8.15) ---- */
 
+/* Little-endian, aligned or not. */
+static void put(uint8_t *at, unsigned size, uint64_t value)
+{
+    memcpy(at, &value, size);
+}
+
 static void put16(uint8_t *id, unsigned word, unsigned value)
 {
-    store_le(id + 2 * word, 2, value);
+    put(id + 2 * word, 2, value);
 }
 
 static void identify_geometry(const IdeHd *s, uint8_t *id)
@@ -216,9 +227,9 @@ static void identify_geometry(const IdeHd *s, uint8_t *id)
     put16(id, 54, (unsigned)cyls);
     put16(id, 55, s->now_heads);
     put16(id, 56, s->now_secs);
-    store_le(id + 2 * 57, 4, cyls * track);
-    store_le(id + 2 * 60, 4, MIN(s->sectors, LBA28_SECTORS));
-    store_le(id + 2 * 100, 8, s->sectors);
+    put(id + 2 * 57, 4, cyls * track);
+    put(id + 2 * 60, 4, MIN(s->sectors, LBA28_SECTORS));
+    put(id + 2 * 100, 8, s->sectors);
     if (s->physical_block_size > ATA_SECTOR) {
         put16(id, 106, 0x6000u | (unsigned)__builtin_ctz(s->physical_block_size / ATA_SECTOR));
     }
@@ -228,10 +239,14 @@ static void identify_features(const IdeHd *s, uint8_t *id)
 {
     const AtaDevice *a = &s->ata;
     unsigned wwn = a->wwn ? 1u << 8 : 0;
-    put16(id, 82, 1 << 14 | 1 << 13 | 1 << 12 | 1 << 5 | 1 << 3 | 1);   /* NOP, buffers, cache, power, SMART */
-    put16(id, 83, 1 << 14 | 1 << 13 | 1 << 12 | 1 << 10);       /* FLUSH CACHE (EXT), 48-bit */
-    put16(id, 84, 1u << 14 | wwn | 1 << 6);     /* FUA */
-    put16(id, 85, 1u << 14 | 1 << 13 | 1 << 12 | (s->cache_on ? 1u << 5 : 0) | 1 << 3 | (s->smart_on ? 1u : 0));
+    put16(id, 82,
+          1 << 14 | 1 << 13 | 1 << 12 | 1 << 5 | 1 << 3 |
+              1);                                         /* NOP, buffers, cache, power, SMART */
+    put16(id, 83, 1 << 14 | 1 << 13 | 1 << 12 | 1 << 10); /* FLUSH CACHE (EXT), 48-bit */
+    put16(id, 84, 1u << 14 | wwn | 1 << 6);               /* FUA */
+    put16(id, 85,
+          1u << 14 | 1 << 13 | 1 << 12 | (s->cache_on ? 1u << 5 : 0) | 1 << 3 |
+              (s->smart_on ? 1u : 0));
     put16(id, 86, 1 << 13 | 1 << 12 | 1 << 10);
     put16(id, 87, 1u << 14 | wwn | 1 << 6);
     for (unsigned i = 0; wwn && i < 4; i++) {
@@ -258,7 +273,7 @@ static void identify(IdeHd *s)
     ata_text(id + 2 * 27, 40, a->model);
     put16(id, 47, 0x8000 | MAX_MULTIPLE);
     put16(id, 48, 1);
-    put16(id, 49, 1 << 11 | 1 << 9 | 1 << 8);   /* IORDY, LBA, DMA */
+    put16(id, 49, 1 << 11 | 1 << 9 | 1 << 8); /* IORDY, LBA, DMA */
     put16(id, 50, 0x4000);
     put16(id, 51, 0x0200);
     put16(id, 52, 0x0200);
@@ -268,12 +283,12 @@ static void identify(IdeHd *s)
     for (unsigned word = 65; word <= 68; word++) {
         put16(id, word, 120);
     }
-    put16(id, 80, 0x00f0);              /* ATA-4 to ATA/ATAPI-7 */
+    put16(id, 80, 0x00f0); /* ATA-4 to ATA/ATAPI-7 */
     put16(id, 81, 0x0016);
     identify_features(s, id);
     ata_identify_modes(a, id);
-    put16(id, 93, 0x6001);              /* 80-wire cable, device 0's reset result */
-    id[510] = 0xa5;                     /* §8.15.61: the sum of all bytes is 0 */
+    put16(id, 93, 0x6001); /* 80-wire cable, device 0's reset result */
+    id[510] = 0xa5;        /* §8.15.61: the sum of all bytes is 0 */
     uint8_t sum = 0;
     for (unsigned i = 0; i < 511; i++) {
         sum = (uint8_t)(sum + id[i]);
@@ -289,11 +304,11 @@ typedef struct SmartAttribute {
     uint16_t flags;
 } SmartAttribute;
 static const SmartAttribute smart_attributes[] = {
-    {1, 6, 0x0003},                     /* raw read error rate */
-    {5, 36, 0x0003},                    /* reallocated sectors */
-    {9, 0, 0x0003},                     /* power-on hours */
-    {12, 20, 0x0003},                   /* power cycles */
-    {194, 0, 0x0002},                   /* temperature */
+    {1, 6, 0x0003},   /* raw read error rate */
+    {5, 36, 0x0003},  /* reallocated sectors */
+    {9, 0, 0x0003},   /* power-on hours */
+    {12, 20, 0x0003}, /* power cycles */
+    {194, 0, 0x0002}, /* temperature */
 };
 
 static void smart_checksum(uint8_t *page)
@@ -318,15 +333,18 @@ static void smart_page(IdeHd *s, bool thresholds)
             entry[1] = attribute->threshold;
             continue;
         }
-        store_le(entry + 1, 2, attribute->flags);
+        put(entry + 1, 2, attribute->flags);
         entry[3] = entry[4] = attribute->id == TEMPERATURE ? 31 : 100;
         uint64_t hours = (uint64_t)now(&s->ata.dev) / NS_PER_SECOND / 3600;
-        uint64_t raw = attribute->id == HOURS ? hours : attribute->id == CYCLES ? 1 : attribute->id == TEMPERATURE ? 31 : 0;
-        store_le(entry + 5, 4, raw);
+        uint64_t raw = attribute->id == HOURS         ? hours
+                       : attribute->id == CYCLES      ? 1
+                       : attribute->id == TEMPERATURE ? 31
+                                                      : 0;
+        put(entry + 5, 4, raw);
     }
     if (!thresholds) {
-        page[368] = 0x03;               /* saves attributes */
-        page[370] = 0x00;               /* no error log, no self-test */
+        page[368] = 0x03; /* saves attributes */
+        page[370] = 0x00; /* no error log, no self-test */
     }
     smart_checksum(page);
     ata_send(&s->ata, ATA_SECTOR, 0, false);
@@ -334,7 +352,14 @@ static void smart_page(IdeHd *s, bool thresholds)
 
 static void smart(IdeHd *s)
 {
-    enum { READ_DATA = 0xd0, READ_THRESHOLDS = 0xd1, AUTOSAVE = 0xd2, ENABLE = 0xd8, DISABLE = 0xd9, STATUS = 0xda };
+    enum {
+        READ_DATA = 0xd0,
+        READ_THRESHOLDS = 0xd1,
+        AUTOSAVE = 0xd2,
+        ENABLE = 0xd8,
+        DISABLE = 0xd9,
+        STATUS = 0xda
+    };
     AtaDevice *a = &s->ata;
     if (a->lba_mid != 0x4f || a->lba_high != 0xc2 || (!s->smart_on && a->feature != ENABLE)) {
         ata_abort(a);
@@ -346,7 +371,7 @@ static void smart(IdeHd *s)
     case ENABLE: s->smart_on = true; break;
     case DISABLE: s->smart_on = false; break;
     case AUTOSAVE:
-    case STATUS: break;                 /* 4Fh, C2h stay: no threshold was exceeded */
+    case STATUS: break; /* 4Fh, C2h stay: no threshold was exceeded */
     default: ata_abort(a); return;
     }
     ata_finish(a);
@@ -369,11 +394,14 @@ static void set_features(IdeHd *s)
         s->cache_on = false;
         ata_flush(a, ata_finish);
         return;
-    case 0x05: case 0x85:               /* advanced power management */
-    case 0x42: case 0xc2:               /* acoustic management */
-    case 0x55: case 0xaa:               /* read look-ahead */
-    case 0x66: case 0xcc:               /* power-on defaults at reset */
-        break;
+    case 0x05:
+    case 0x85: /* advanced power management */
+    case 0x42:
+    case 0xc2: /* acoustic management */
+    case 0x55:
+    case 0xaa: /* read look-ahead */
+    case 0x66:
+    case 0xcc: /* power-on defaults at reset */ break;
     default: ata_abort(a); return;
     }
     ata_finish(a);
@@ -420,28 +448,38 @@ static void hd_other(IdeHd *s, uint8_t code)
     case 0x91: set_geometry(s); return;
     case 0xb0: smart(s); return;
     case 0xc6: set_multiple(s); return;
-    case 0xe4:                          /* READ BUFFER */
+    case 0xe4: /* READ BUFFER */
         memset(a->buffer, 0, ATA_SECTOR);
         ata_send(a, ATA_SECTOR, 0, false);
         return;
-    case 0xe8: ata_receive(a, ATA_SECTOR, 0, false, false); return;     /* WRITE BUFFER */
-    case 0xe7: case 0xea: ata_flush(a, ata_finish); return;
+    case 0xe8: ata_receive(a, ATA_SECTOR, 0, false, false); return; /* WRITE BUFFER */
+    case 0xe7:
+    case 0xea: ata_flush(a, ata_finish); return;
     case 0xec: identify(s); return;
     case 0xef: set_features(s); return;
-    case 0x94: case 0xe0: case 0x96: case 0xe2: case 0x99: case 0xe6:   /* STANDBY (IMMEDIATE), SLEEP */
+    case 0x94:
+    case 0xe0:
+    case 0x96:
+    case 0xe2:
+    case 0x99:
+    case 0xe6: /* STANDBY (IMMEDIATE), SLEEP */
         s->standby = true;
         ata_flush(a, ata_finish);
         return;
-    case 0x95: case 0xe1: case 0x97: case 0xe3: /* IDLE (IMMEDIATE) */
+    case 0x95:
+    case 0xe1:
+    case 0x97:
+    case 0xe3: /* IDLE (IMMEDIATE) */
         s->standby = false;
         ata_finish(a);
         return;
-    case 0x98: case 0xe5:               /* CHECK POWER MODE */
+    case 0x98:
+    case 0xe5: /* CHECK POWER MODE */
         a->count = s->standby ? 0x00 : 0xff;
         ata_finish(a);
         return;
     default:
-        if ((code & 0xf0) == 0x10 || (code & 0xf0) == 0x70) {   /* RECALIBRATE, SEEK */
+        if ((code & 0xf0) == 0x10 || (code & 0xf0) == 0x70) { /* RECALIBRATE, SEEK */
             ata_finish(a);
         } else {
             ata_abort(a);
@@ -452,20 +490,33 @@ static void hd_other(IdeHd *s, uint8_t code)
 static void hd_command(AtaDevice *a, uint8_t code)
 {
     IdeHd *s = (IdeHd *)a;
-    s->wide = code == 0x24 || code == 0x25 || code == 0x27 || code == 0x29 || code == 0x34 || code == 0x35 ||
-              code == 0x39 || code == 0x3d || code == 0x42 || code == 0xce;
+    s->wide = code == 0x24 || code == 0x25 || code == 0x27 || code == 0x29 || code == 0x34 ||
+              code == 0x35 || code == 0x39 || code == 0x3d || code == 0x42 || code == 0xce;
     switch (code) {
     case DSM: trim(s); break;
-    case 0x20: case 0x21: case 0x24: read_write(s, 0); break;
-    case 0x25: case 0xc8: case 0xc9: read_write(s, RW_DMA); break;
-    case 0x29: case 0xc4: read_write(s, RW_MULTIPLE); break;
-    case 0x30: case 0x31: case 0x34: read_write(s, RW_WRITE); break;
-    case 0x35: case 0xca: case 0xcb: read_write(s, RW_WRITE | RW_DMA); break;
-    case 0x39: case 0xc5: read_write(s, RW_WRITE | RW_MULTIPLE); break;
+    case 0x20:
+    case 0x21:
+    case 0x24: read_write(s, 0); break;
+    case 0x25:
+    case 0xc8:
+    case 0xc9: read_write(s, RW_DMA); break;
+    case 0x29:
+    case 0xc4: read_write(s, RW_MULTIPLE); break;
+    case 0x30:
+    case 0x31:
+    case 0x34: read_write(s, RW_WRITE); break;
+    case 0x35:
+    case 0xca:
+    case 0xcb: read_write(s, RW_WRITE | RW_DMA); break;
+    case 0x39:
+    case 0xc5: read_write(s, RW_WRITE | RW_MULTIPLE); break;
     case 0x3d: read_write(s, RW_WRITE | RW_DMA | RW_FUA); break;
     case 0xce: read_write(s, RW_WRITE | RW_MULTIPLE | RW_FUA); break;
-    case 0x40: case 0x41: case 0x42: verify(s); break;
-    case 0x27: case 0xf8: native_max(s); break;
+    case 0x40:
+    case 0x41:
+    case 0x42: verify(s); break;
+    case 0x27:
+    case 0xf8: native_max(s); break;
     default: hd_other(s, code);
     }
 }
@@ -518,12 +569,16 @@ static bool choose_geometry(IdeHd *s, GError **error)
     bool read = drive_read_sync(s->ata.drive, 0, mbr, sizeof mbr) == 0;
     s->geometry = ide_guess_geometry(s->sectors, read ? mbr : NULL);
     if (s->cyls || s->heads || s->secs) {
-        if (!s->cyls || s->cyls > 65535 || !s->heads || s->heads > 16 || !s->secs || s->secs > 255) {
-            return error_fail(error, "ide-hd: the geometry needs cyls from 1 to 65535, heads from 1 to 16 and secs "
-                              "from 1 to 255");
+        if (!s->cyls || s->cyls > 65535 || !s->heads || s->heads > 16 || !s->secs ||
+            s->secs > 255) {
+            return error_fail(
+                error,
+                "ide-hd: the geometry needs cyls from 1 to 65535, heads from 1 to 16 and secs "
+                "from 1 to 255");
         }
         bool plain = s->cyls <= 1024 && s->secs <= 63;
-        s->geometry = (IdeGeometry){s->cyls, s->heads, s->secs, plain ? IDE_TRANS_NONE : IDE_TRANS_LBA};
+        s->geometry =
+            (IdeGeometry){s->cyls, s->heads, s->secs, plain ? IDE_TRANS_NONE : IDE_TRANS_LBA};
     }
     if (s->translation != IDE_TRANS_AUTO) {
         s->geometry.translation = (IdeTranslation)s->translation;
@@ -577,10 +632,12 @@ static bool hd_realize(void *dev, GError **error)
         return error_fail(error, "Device needs media, but drive is empty");
     }
     if (length < ATA_SECTOR) {
-        return error_fail(error, "ide-hd: drive '%s' is smaller than one sector", drive_id(s->ata.drive));
+        return error_fail(error, "ide-hd: drive '%s' is smaller than one sector",
+                          drive_id(s->ata.drive));
     }
     if (drive_readonly(s->ata.drive)) {
-        return error_fail(error, "Can't use a read-only drive '%s' as a hard disk", drive_id(s->ata.drive));
+        return error_fail(error, "Can't use a read-only drive '%s' as a hard disk",
+                          drive_id(s->ata.drive));
     }
     s->sectors = (uint64_t)length / ATA_SECTOR;
     return choose_geometry(s, error);
@@ -619,13 +676,14 @@ const DeviceClass ide_hd_class = {
     .category = "storage",
     .size = sizeof(IdeHd),
     .rows = hd_rows,
-    .info = &(const AtaInfo){
-        .user = &hd_user,
-        .command = hd_command,
-        .transferred = hd_transferred,
-        .failed = hd_failed,
-        .reset = hd_reset,
-    },
+    .info =
+        &(const AtaInfo){
+            .user = &hd_user,
+            .command = hd_command,
+            .transferred = hd_transferred,
+            .failed = hd_failed,
+            .reset = hd_reset,
+        },
     .realize = hd_realize,
     .update = hd_update,
 };

@@ -1,7 +1,8 @@
-/* Intel 82371SB ("PIIX3"), function 1: two IDE channels at the AT's ports, with bus-master DMA (290550-002 §2.3, §2.6).
+/* Intel 82371SB ("PIIX3"), function 1: two IDE channels at the AT's ports, with bus-master DMA
+ * (290550-002 §2.3, §2.6).
  *
- * The channels answer whether or not IDETIM enables them: programs that drive the ports without a firmware's help exist,
- * and no other device claims these ports. */
+ * The channels answer whether or not IDETIM enables them: programs that drive the ports without a
+ * firmware's help exist, and no other device claims these ports. */
 #include "hw/isa/isa.h"
 #include "hw/pci/internal.h"
 #include "hw/storage/ide.h"
@@ -54,8 +55,10 @@ static bool piix3_ide_realize(void *dev, GError **error)
             continue;
         }
         Region *io = pci_bus_io(s->pci.bus);
-        region_map(io, device_region_io_opaque(dev, "ide-command", 8, &ide_command_ops, s->bus[i]), command_port[i], 0);
-        region_map(io, device_region_io_opaque(dev, "ide-control", 1, &ide_control_ops, s->bus[i]), control_port[i], 0);
+        region_map(io, device_region_io_opaque(dev, "ide-command", 8, &ide_command_ops, s->bus[i]),
+                   command_port[i], 0);
+        region_map(io, device_region_io_opaque(dev, "ide-control", 1, &ide_control_ops, s->bus[i]),
+                   control_port[i], 0);
         if (isa) {
             isa_irq_from(isa, &s->irq[i], 14 + i);
         }
@@ -73,9 +76,7 @@ static void piix3_ide_unrealize(void *dev)
 }
 
 /* INTRQ of a device changed; update() looks at all of them. */
-static void piix3_ide_input(void *dev, unsigned channel, bool level)
-{
-}
+static void piix3_ide_input(void *dev, unsigned channel, bool level) {}
 
 static void piix3_ide_update(void *dev)
 {
@@ -101,12 +102,13 @@ const DeviceClass piix3_ide_class = {
     .category = "storage",
     .size = sizeof(Piix3Ide),
     .rows = piix3_ide_rows,
-    .info = &(const PciInfo){
-        .vendor = 0x8086,
-        .device = 0x7010,
-        .class_code = 0x010180,
-        .status_reset = 0x0280,
-    },
+    .info =
+        &(const PciInfo){
+            .vendor = 0x8086,
+            .device = 0x7010,
+            .class_code = 0x010180,
+            .status_reset = 0x0280,
+        },
     .inputs = CHANNELS,
     .realize = piix3_ide_realize,
     .unrealize = piix3_ide_unrealize,

@@ -300,7 +300,7 @@ START_TEST(geometry)
     uint8_t mbr[512] = {0};
     mbr[510] = 0x55;
     mbr[511] = 0xaa;
-    mbr[446 + 5] = 7;                   /* ends at head 7, sector 32 */
+    mbr[446 + 5] = 7; /* ends at head 7, sector 32 */
     mbr[446 + 6] = 32;
     mbr[446 + 12] = 1;
     g = ide_guess_geometry(81920, mbr);
@@ -324,5 +324,5 @@ START_TEST(random_accesses)
 END_TEST
 
 BENCH_MAIN("ata", CASE(signature), CASE(identify), CASE(pio_read_and_interrupts), CASE(pio_write),
-           CASE(multiple_and_long), CASE(chs_and_lba48), CASE(settings), CASE(nien_and_reset_in_flight), CASE(geometry),
-           CASE(random_accesses))
+           CASE(multiple_and_long), CASE(chs_and_lba48), CASE(settings),
+           CASE(nien_and_reset_in_flight), CASE(geometry), CASE(random_accesses))

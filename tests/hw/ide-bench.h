@@ -85,6 +85,8 @@ static inline void fuzz(unsigned seed, unsigned rounds)
 {
     static const uint8_t commands[] = {0x20, 0x24, 0x25, 0x30, 0x34, 0x35, 0xc4, 0xc5, 0xc6, 0xc8, 0xca, 0xec, 0xa0,
                                        0xa1, 0xef, 0x06, 0xb0, 0x91, 0xe8, 0xe7, 0x08, 0x90, 0xe4, 0x40};
+    static const uint8_t packets[] = {0x00, 0x03, 0x12, 0x1b, 0x1e, 0x25, 0x28, 0x2b, 0x43, 0x46, 0x4a, 0x51, 0x55, 0x5a,
+                                      0xa8, 0xad, 0xbb, 0xbd, 0xbe};
     g_autoptr(GRand) r = g_rand_new_with_seed(seed);
     for (unsigned n = 0; n < rounds; n++) {
         uint32_t v = g_rand_int(r);
@@ -101,7 +103,19 @@ static inline void fuzz(unsigned seed, unsigned rounds)
                 in(COMMAND_BLOCK, 1u << (v >> 16 & 1));
             }
             break;
-        case 8:
+        case 8: {
+            /* a packet, should one be wanted: a known command with small parameters */
+            uint8_t cdb[12] = {packets[v % G_N_ELEMENTS(packets)], v >> 16 & 3, v >> 18 & 3};
+            for (unsigned i = 3; i < 12; i++) {
+                cdb[i] = g_rand_int(r) & (g_rand_boolean(r) ? 3 : 0);
+            }
+            if (v >> 21 & 1) {
+                set_reg(1, v >> 20 & 1);
+                set_reg(7, 0xa0);
+            }
+            write_data(cdb, 12);
+            break;
+        }
         case 9:
             for (unsigned i = 0; i < (v & 0x1ff); i++) {
                 out(COMMAND_BLOCK, 2, v >> 16 & 1 ? 0 : g_rand_int(r));

@@ -1,4 +1,5 @@
-/* PCI functions and buses: header, BARs, capabilities, configuration cycles, interrupt swizzle (PCI 3.0). */
+/* PCI functions and buses: header, BARs, capabilities, configuration cycles, interrupt swizzle
+ * (PCI 3.0). */
 #include "hw/pci/pci.h"
 #include "tests/hw/bench.h"
 
@@ -26,7 +27,8 @@ static bool card_realize(void *dev, GError **error)
     Card *s = dev;
     pci_bar(&s->pci, 0, PCI_BAR_MEM, device_region(dev, 0, "card-mem", 0x1000));
     pci_bar(&s->pci, 1, PCI_BAR_IO, device_region(dev, 0, "card-io", 0x20));
-    pci_bar(&s->pci, 2, PCI_BAR_MEM | PCI_BAR_64 | PCI_BAR_PREFETCH, device_region(dev, 0, "card-64", 0x10000));
+    pci_bar(&s->pci, 2, PCI_BAR_MEM | PCI_BAR_64 | PCI_BAR_PREFETCH,
+            device_region(dev, 0, "card-64", 0x10000));
     pci_pm_init(&s->pci, &s->pm, 0x40);
     pci_msi_init(&s->pci, &s->msi, 0x50, 4, true, true);
     pci_msix_init_bar(&s->pci, &s->msix, 0x70, 5, 4);
@@ -45,7 +47,10 @@ static const DeviceClass card_class = {
     .bus = "PCI",
     .size = sizeof(Card),
     .rows = card_rows,
-    .info = &(const PciInfo){.vendor = 0x1234, .device = 0x5678, .revision = 3, .class_code = 0x020000,
+    .info = &(const PciInfo){.vendor = 0x1234,
+                             .device = 0x5678,
+                             .revision = 3,
+                             .class_code = 0x020000,
                              .interrupt_pin = 1},
     .realize = card_realize,
     .update = card_update,
@@ -60,8 +65,14 @@ static unsigned messages;
 static uint64_t message_address;
 static uint32_t message_data;
 
-static unsigned map_irq(void *opaque, uint8_t devfn, unsigned pin) { return (PCI_SLOT(devfn) + pin) & 3; }
-static void set_irq(void *opaque, unsigned n, bool level) { line[n] = level; }
+static unsigned map_irq(void *opaque, uint8_t devfn, unsigned pin)
+{
+    return (PCI_SLOT(devfn) + pin) & 3;
+}
+static void set_irq(void *opaque, unsigned n, bool level)
+{
+    line[n] = level;
+}
 
 static void record(void *sink, uint64_t address, uint32_t data)
 {
@@ -86,7 +97,8 @@ static Card *card_new(int devfn, bool multifunction)
 {
     PciDevice *pd = pci_new(&card_class, NULL, devfn, multifunction);
     GError *error = NULL;
-    ck_assert_msg(device_realize(&pd->dev, pci_bus_as_bus(bus), &error), "%s", error ? error->message : "");
+    ck_assert_msg(device_realize(&pd->dev, pci_bus_as_bus(bus), &error), "%s",
+                  error ? error->message : "");
     return (Card *)pd;
 }
 
@@ -100,8 +112,14 @@ static void cfg_set(Card *c, unsigned at, unsigned size, uint32_t v)
     pci_config_write(bus, (unsigned)c->pci.devfn, at, size, v);
 }
 
-static uint32_t inp(uint16_t port, unsigned size) { return (uint32_t)space_load(space_io(), port, size); }
-static void outp(uint16_t port, unsigned size, uint32_t v) { space_store(space_io(), port, size, v); }
+static uint32_t inp(uint16_t port, unsigned size)
+{
+    return (uint32_t)space_load(space_io(), port, size);
+}
+static void outp(uint16_t port, unsigned size, uint32_t v)
+{
+    space_store(space_io(), port, size, v);
+}
 
 START_TEST(header)
 {
@@ -212,7 +230,7 @@ START_TEST(msi)
     cfg_set(c, 4, 2, PCI_COMMAND_MASTER);
     cfg_set(c, 0x54, 4, 0xfee01003);
     cfg_set(c, 0x5c, 2, 0x4047);
-    cfg_set(c, 0x52, 2, 0x0021);        /* enabled, 4 vectors granted */
+    cfg_set(c, 0x52, 2, 0x0021); /* enabled, 4 vectors granted */
     device_write(&c->pci.dev, 0, 0, 4, 1);
     ck_assert_uint_eq(messages, 1);
     ck_assert_uint_eq(message_address, 0xfee01000);
@@ -284,7 +302,7 @@ START_TEST(ports_cf8)
     outp(0xcf8, 4, 0x8000103c);
     outp(0xcfc, 1, 11);
     ck_assert_uint_eq(inp(0xcfc, 4), 0x010b);
-    outp(0xcf8, 4, 0x80011000);         /* bus 1: nobody's */
+    outp(0xcf8, 4, 0x80011000); /* bus 1: nobody's */
     ck_assert_uint_eq(inp(0xcfc, 4), UINT32_MAX);
     outp(0xcf8, 4, 0x00001000);
     ck_assert_uint_eq(inp(0xcfc, 4), UINT32_MAX);
@@ -322,15 +340,16 @@ START_TEST(printed)
     cfg_set(c, 4, 2, 3);
     g_autoptr(GString) out = g_string_new(NULL);
     pci_print(bus, out);
-    ck_assert_str_eq(out->str, "  Bus  0, device   2, function 0:\n"
-                               "    Ethernet controller: PCI device 1234:5678\n"
-                               "      PCI subsystem 1af4:1100\n"
-                               "      IRQ 11, pin A\n"
-                               "      BAR0: 32 bit memory at 0xfe000000 [0xfe000fff].\n"
-                               "      BAR1: I/O at 0xc040 [0xc05f].\n"
-                               "      BAR2: 64 bit prefetchable memory at 0xffffffffffffffff [0x0000fffe].\n"
-                               "      BAR4: 32 bit memory at 0xffffffffffffffff [0x00000ffe].\n"
-                               "      id \"\"\n");
+    ck_assert_str_eq(out->str,
+                     "  Bus  0, device   2, function 0:\n"
+                     "    Ethernet controller: PCI device 1234:5678\n"
+                     "      PCI subsystem 1af4:1100\n"
+                     "      IRQ 11, pin A\n"
+                     "      BAR0: 32 bit memory at 0xfe000000 [0xfe000fff].\n"
+                     "      BAR1: I/O at 0xc040 [0xc05f].\n"
+                     "      BAR2: 64 bit prefetchable memory at 0xffffffffffffffff [0x0000fffe].\n"
+                     "      BAR4: 32 bit memory at 0xffffffffffffffff [0x00000ffe].\n"
+                     "      id \"\"\n");
 }
 END_TEST
 
@@ -379,7 +398,9 @@ START_TEST(random_accesses)
     for (unsigned n = 0; n < 200000; n++) {
         unsigned size = 1u << g_rand_int_range(r, 0, 3), at = g_rand_int_range(r, 0, 256);
         unsigned devfn = g_rand_int_range(r, 0, 24);
-        uint32_t v = g_rand_boolean(r) ? g_rand_int(r) : g_rand_boolean(r) ? UINT32_MAX : g_rand_int(r) & 0x1f7;
+        uint32_t v = g_rand_boolean(r)   ? g_rand_int(r)
+                     : g_rand_boolean(r) ? UINT32_MAX
+                                         : g_rand_int(r) & 0x1f7;
         switch (g_rand_int_range(r, 0, 6)) {
         case 0: pci_config_read(bus, devfn, at, size); break;
         case 1: pci_config_write(bus, devfn, at, size, v); break;
@@ -399,5 +420,6 @@ START_TEST(random_accesses)
 }
 END_TEST
 
-BENCH_MAIN("pci", CASE(header), CASE(bars_size_and_map), CASE(interrupt_pin), CASE(capability_list), CASE(msi),
-           CASE(msix), CASE(ports_cf8), CASE(slots), CASE(printed), CASE(rom_file), CASE(random_accesses))
+BENCH_MAIN("pci", CASE(header), CASE(bars_size_and_map), CASE(interrupt_pin), CASE(capability_list),
+           CASE(msi), CASE(msix), CASE(ports_cf8), CASE(slots), CASE(printed), CASE(rom_file),
+           CASE(random_accesses))
