@@ -18,6 +18,7 @@
 #include "core/runstate.h"
 #include "hw/machine.h"
 #include "qapi/cmdline.h"
+#include "qapi/hmp.h"
 #include "qapi/qmp.h"
 #include "ui/display.h"
 
@@ -183,6 +184,15 @@ static bool set_up(int *exit_code)
     return start_display(exit_code);
 }
 
+/* "mon:X": a monitor beside the guest on X. */
+static void want_monitor(Char *c)
+{
+    g_autoptr(GError) error = NULL;
+    if (!hmp_monitor_new(c, true, &error)) {
+        error_report("%s", error->message);
+    }
+}
+
 int main(int argc, char **argv)
 {
     int exit_code = 0;
@@ -194,6 +204,7 @@ int main(int argc, char **argv)
     loop_lock();
     machine_init();
     qmp_init();
+    char_hooks.monitor = want_monitor;
     set_signals();
     if (!cmdline_parse(argc, argv, &exit_code) || !set_up(&exit_code)) {
         char_cleanup();
@@ -203,6 +214,7 @@ int main(int argc, char **argv)
         report(error, &exit_code);
     }
     daemon_ready();
+    char_started();
     qmp_start();
     while (runstate_poll(&exit_code)) {
         loop_iterate(true);
