@@ -86,7 +86,11 @@ Console *console_new(const char *label, const ConsoleSource *source, void *dev)
     if (!consoles) {
         consoles = g_ptr_array_new();
     }
-    g_ptr_array_add(consoles, c);
+    unsigned at = 0;                    /* the machine's own screens come before terminals */
+    while (at < consoles->len && (source->type || !console_takes_text(consoles->pdata[at]))) {
+        at++;
+    }
+    g_ptr_array_insert(consoles, (int)at, c);
     return c;
 }
 

@@ -53,7 +53,7 @@ struct ConsoleListener {
 /* The first update comes with the next round of the main loop.  Idle consoles have no timer. */
 void console_listen(Console *c, ConsoleListener *l);
 void console_unlisten(ConsoleListener *l);
-Console *console_find(unsigned index);  /* in order of creation; NULL */
+Console *console_find(unsigned index);  /* screens of the machine, then terminals, as they were made; NULL */
 const char *console_label(const Console *c);
 void *console_device(const Console *c);
 unsigned console_count(void);

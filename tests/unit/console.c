@@ -309,6 +309,9 @@ START_TEST(virtual_console_types)
 {
     Console *console;
     vc_new(&console);
+    Console *screen = console_new("late", &toy_source, &toy);
+    ck_assert_ptr_eq(console_find(1), screen);  /* the machine's screens come first */
+    ck_assert_ptr_eq(console_find(2), console);
     console_type(console, "abc", 3);
     ck_assert_str_eq(typed->str, "abc");
     room = 0;
