@@ -50,7 +50,10 @@ static void print_value(Hmp *h, char format, unsigned size, int width, uint64_t 
 /* Values of a dump are read by physical address or through the CPU's page tables (c). */
 static bool peek(const Cpu *c, uint64_t at, void *buf, size_t len)
 {
-    return c ? cpu_memory_debug(c, at, buf, len, false) : space_peek(space_memory(), at, buf, len);
+    if (c) {
+        return cpu_memory_debug(c, at, buf, len, false);
+    }
+    return space_read(space_memory(), at, buf, len);    /* device windows too: people look at registers with xp */
 }
 
 static void dump(Hmp *h, const Cpu *c, const HmpFormat *f, uint64_t at)
