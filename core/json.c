@@ -21,8 +21,11 @@ typedef enum ReaderState {
 struct JsonReader {
     json_tokener *tokener;
     ReaderState state;
-    char quote;    /* that the string began with */
-    bool escaped;  /* the last byte of the string was a backslash */
+    char quote;             /* that the string began with */
+    bool escaped;           /* the last byte of the string was a backslash */
+    bool integer, negative; /* the word is one, so far */
+    uint64_t magnitude;     /* its value; too large: */
+    bool overflow;
     unsigned word; /* length of the number or keyword so far */
     unsigned braces, brackets;
     size_t size, tokens;
@@ -134,9 +137,18 @@ static JsonResult reader_fail(JsonReader *r, ReaderState next, GError **error, c
     return JSON_ERROR;
 }
 
+static const char *word_end(const JsonReader *r)
+{
+    bool too_large = r->overflow || (r->negative && r->magnitude > UINT64_C(1) << 63);
+    return r->word && r->integer && too_large ? "integer out of range" : NULL;
+}
+
 static JsonResult reader_finish(JsonReader *r, json_object **value, GError **error)
 {
     bool word = r->state == READ_WORD;
+    if (word && word_end(r)) {
+        return reader_fail(r, READ_IDLE, error, word_end(r));
+    }
     if (word) {
         g_string_append_c(r->feed, ' '); /* ends a number */
     }
@@ -191,6 +203,23 @@ static const char *string_byte(JsonReader *r, char c)
     return NULL;
 }
 
+/* json-c would quietly take the largest integer for one that is larger. */
+static void word_byte(JsonReader *r, char c)
+{
+    if (!r->word) {
+        r->integer = true;
+        r->negative = c == '-';
+        r->overflow = false;
+        r->magnitude = 0;
+    }
+    if (g_ascii_isdigit(c)) {
+        r->overflow |= __builtin_mul_overflow(r->magnitude, 10, &r->magnitude) ||
+                       __builtin_add_overflow(r->magnitude, (uint64_t)(c - '0'), &r->magnitude);
+    } else if (r->word || c != '-') {
+        r->integer = false;
+    }
+}
+
 /* A byte outside strings.  Returns what is wrong with it, or NULL. */
 static const char *body_byte(JsonReader *r, char c)
 {
@@ -203,6 +232,13 @@ static const char *body_byte(JsonReader *r, char c)
     }
     if (!is_space(c) && !(word && r->word) && ++r->tokens > JSON_TOKENS_MAX) {
         return "JSON token count limit exceeded";
+    }
+    const char *wrong = word ? NULL : word_end(r);
+    if (wrong) {
+        return wrong;
+    }
+    if (word) {
+        word_byte(r, c);
     }
     r->word = word ? r->word + 1 : 0;
     if (r->word > JSON_WORD_MAX) {

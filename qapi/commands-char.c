@@ -79,9 +79,9 @@ bool qmp_chardev_add(const ChardevAddArgs *args, QChardevReturn *ret, GError **e
     json_object_put(backend);
     Char *c = char_new(kind, args->id, options, &why);
     if (!c) {
-        return error_fail(error,
-                          char_find(args->id) ? "%s%s%s" : "Failed to add chardev '%s': %s%s",
-                          char_find(args->id) ? "" : args->id, why->message, "");
+        bool named = g_str_has_prefix(why->message, "Chardev "); /* it says already whom it means */
+        return error_fail(error, "%s%s%s%s", named ? "" : "Failed to add chardev '",
+                          named ? "" : args->id, named ? "" : "': ", why->message);
     }
     g_autofree char *name = char_filename(c);
     if (g_str_has_prefix(name, "pty:")) {

@@ -70,6 +70,9 @@ bool qmp_query_cpus_fast(const void *args, QCpuInfoFastList *ret, GError **error
 
 bool qmp_query_hotpluggable_cpus(const void *args, QHotpluggableCPUList *ret, GError **error)
 {
+    if (machine.class && !machine.class->default_cpu) {
+        return error_fail(error, "machine does not support hot-plugging CPUs");
+    }
     const char *type = machine.cpu_model ? machine.cpu_model->type_name : "x86_64-cpu";
     for (unsigned i = MAX(machine.max_cpus, cpu_count()); i-- > 0;) {
         const Cpu *c = cpu_at(i);
