@@ -136,7 +136,7 @@ static void request_hold(DriveRequest *r)
     r->next = NULL;
     r->held = true;
     d->in_flight--;
-    co_yield ();
+    co_yield();
     r->held = false;
     d->in_flight++;
 }

@@ -19,6 +19,7 @@ struct Work { /* on the coroutine's stack */
 };
 typedef struct WorkList {
     Work *first, *last;
+    unsigned count;
 } WorkList;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for all of the following */
@@ -37,6 +38,7 @@ static void list_add(WorkList *list, Work *w)
         list->first = w;
     }
     list->last = w;
+    list->count++;
 }
 
 static Work *list_pop(WorkList *list)
@@ -44,6 +46,7 @@ static Work *list_pop(WorkList *list)
     Work *w = list->first;
     if (w) {
         list->first = w->next;
+        list->count--;
     }
     return w;
 }
@@ -134,12 +137,8 @@ int co_worker_run(int (*fn)(void *arg), void *arg)
         return fn(arg);
     }
     Work w = {.fn = fn, .arg = arg, .co = co_self()};
-    unsigned waiting = 0;
     pthread_mutex_lock(&lock);
-    for (Work *other = todo.first; other; other = other->next) {
-        waiting++;
-    }
-    if (idle <= waiting && threads < WORKERS_MAX) {
+    if (idle <= todo.count && threads < WORKERS_MAX) {
         if (worker_start()) {
             threads++;
         } else if (!threads) { /* the host gives us no thread: block rather than fail */
@@ -151,7 +150,7 @@ int co_worker_run(int (*fn)(void *arg), void *arg)
     under_way++;
     pthread_cond_signal(&work_came);
     pthread_mutex_unlock(&lock);
-    co_yield ();
+    co_yield();
     return w.result;
 }
 

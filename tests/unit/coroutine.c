@@ -16,7 +16,7 @@ static void three_steps(void *arg)
 {
     for (int i = 0; i < 3; i++) {
         note(arg);
-        co_yield ();
+        co_yield();
     }
     note(".");
 }
@@ -36,7 +36,7 @@ END_TEST
 static void inner(void *arg)
 {
     note("(");
-    co_yield ();
+    co_yield();
     note(")");
     *(bool *)arg = true;
 }
@@ -48,7 +48,7 @@ static void outer(void *arg)
     co_enter(co);
     note("-");
     ck_assert_ptr_eq(co_self(), self);
-    co_yield ();
+    co_yield();
     co_enter(co);
     ck_assert(done);
     note("|");
@@ -74,7 +74,7 @@ static void count_up(void *arg)
     fesetround(FE_UPWARD);
     for (int i = 0; i < 1000; i++) {
         a += b, b += c, c += e, e += f, f += g, g += 1, d *= 1.001;
-        co_yield ();
+        co_yield();
         ck_assert_int_eq(fegetround(), FE_UPWARD);
     }
     *(uint64_t *)arg = a ^ b ^ c ^ e ^ f ^ g ^ (uint64_t)d;
@@ -110,7 +110,7 @@ static unsigned deep(unsigned n)
 static void use_stack(void *arg)
 {
     *(unsigned *)arg += deep(100);
-    co_yield ();
+    co_yield();
     *(unsigned *)arg += deep(100);
 }
 
@@ -134,8 +134,8 @@ END_TEST
 
 static void wait_twice(void *arg)
 {
-    co_yield ();
-    co_yield ();
+    co_yield();
+    co_yield();
     *(bool *)arg = true;
 }
 
@@ -195,7 +195,7 @@ static void critical(void *arg)
     ck_assert_int_eq(inside++, 0);
     note(arg);
     holder = co_self();
-    co_yield ();
+    co_yield();
     inside--;
     co_mutex_unlock(&mutex);
     note("-");
