@@ -35,9 +35,23 @@ struct JsonReader {
     char *failure; /* json-c refused; told at the end of the value */
 };
 
+enum { TOKENER_KEEP = 1 << 20 };
+
+static json_tokener *tokener_new(void)
+{
+    json_tokener *t = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
+    json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    return t;
+}
+
 static void reader_reset(JsonReader *r, ReaderState state)
 {
-    json_tokener_reset(r->tokener);
+    if (r->size > TOKENER_KEEP) {       /* json-c keeps the buffer of its longest string */
+        json_tokener_free(r->tokener);
+        r->tokener = tokener_new();
+    } else {
+        json_tokener_reset(r->tokener);
+    }
     json_object_put(r->value);
     g_free(r->failure);
     r->value = NULL;
@@ -53,8 +67,7 @@ static void reader_reset(JsonReader *r, ReaderState state)
 JsonReader *json_reader_new(void)
 {
     JsonReader *r = g_new0(JsonReader, 1);
-    r->tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
-    json_tokener_set_flags(r->tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    r->tokener = tokener_new();
     r->feed = g_string_new(NULL);
     return r;
 }
