@@ -212,7 +212,7 @@ static void help(Mux *m)
     } lines[] = {
         {'h', "this help"},
         {'x', "quit the emulator"},
-        {'s', "write the changes of -snapshot drives back to their images"},
+        {'s', "write -snapshot changes back to the images"},
         {'t', "switch timestamps on the console on or off"},
         {'b', "send a break to the guest's serial line"},
         {'c', "switch between the consoles and the monitor"},
@@ -247,7 +247,7 @@ static bool command(Mux *m, uint8_t c)
         if (char_hooks.save_disks) {
             char_hooks.save_disks();
         } else {
-            say(m, "\r\nNothing to write back.\r\n");
+            say(m, "\r\nThis build does not write -snapshot changes back; images stay as they are.\r\n");
         }
         break;
     case 't':
