@@ -1,16 +1,14 @@
 #include "hw/firmware/tables.h"
 
+#include "hw/firmware/acpi.h"
+#include "hw/machine.h"
+
 bool tables_add(FwCfg *fw, GError **error)
 {
-    return true;
+    return machine.acpi == OFA_OFF || acpi_add(fw, error);
 }
 
 bool smbios_option(const char *text, GError **error)
 {
     return error_fail(error, "-smbios: this build has no SMBIOS tables of its own");
-}
-
-bool acpi_table_option(const char *text, GError **error)
-{
-    return error_fail(error, "-acpitable: this build has no ACPI tables of its own");
 }

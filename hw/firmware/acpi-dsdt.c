@@ -1,0 +1,427 @@
+/* The DSDT of the PC: PCI root with its windows and interrupt links, the devices behind the ISA
+ * bridge that this machine has, sleep states, processors. */
+#include <string.h>
+
+#include "hw/firmware/acpi.h"
+#include "hw/firmware/aml.h"
+#include "hw/machine.h"
+#include "hw/pci/pci.h"
+#include "hw/pci/piix4-pm.h"
+
+enum { PRESENT = 0xb, PRESENT_SHOWN = 0xf, DISABLED = 0x9 }; /* _STA, §6.3.7 */
+enum { LINKS = 4 };
+
+static unsigned property(const Device *d, const char *name)
+{
+    g_autofree char *text = device_get(d, name);
+    return text ? (unsigned)g_ascii_strtoull(text, NULL, 0) : 0;
+}
+
+static void method_returning(Aml *a, const char *name, uint64_t value)
+{
+    aml_method(a, name, 0, AML_NOT_SERIALIZED);
+    aml_op(a, AML_RETURN);
+    aml_int(a, value);
+    aml_end(a);
+}
+
+/* ---- PCI root: what it decodes (§6.4.3.5) ---- */
+
+static void highest_bar(void *arg, PciDevice *pd)
+{
+    uint64_t *end = arg;
+    PciBarInfo info[PCI_BARS + 1];
+    unsigned n = pci_bars(pd, info);
+    for (unsigned i = 0; i < n; i++) {
+        if (info[i].memory && info[i].address != PCI_UNMAPPED) {
+            *end = MAX(*end, info[i].address + info[i].size);
+        }
+    }
+}
+
+/* Above 4 GiB and all RAM, when the firmware put something there. */
+static void high_window(Aml *a)
+{
+    const uint64_t gib = UINT64_C(1) << 30;
+    uint64_t first = (4 * gib + machine.ram_above_4g + gib - 1) & ~(gib - 1), end = 0;
+    if (pci_root()) {
+        pci_foreach(pci_root(), highest_bar, &end);
+    }
+    if (end > first) {
+        end = MAX((end + gib - 1) & ~(gib - 1), first + 2 * gib);
+        aml_qword_memory(a, AML_CACHEABLE, first, end - 1);
+    }
+}
+
+static void root_windows(Aml *a)
+{
+    enum {
+        CONFIG = 0xcf8,
+        CONFIG_PORTS = 8,
+        VGA = 0xa0000,
+        VGA_LAST = 0xbffff,
+        HOLE_LAST = 0xfebfffff
+    };
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_word_bus(a, 0, 0xff);
+    aml_io(a, CONFIG, CONFIG, 1, CONFIG_PORTS);
+    aml_word_io(a, 0, CONFIG - 1);
+    aml_word_io(a, CONFIG + CONFIG_PORTS, 0xffff);
+    aml_dword_memory(a, AML_CACHEABLE, VGA, VGA_LAST);
+    aml_dword_memory(a, AML_NOT_CACHEABLE, (uint32_t)MAX(machine.ram_below_4g, 1 << 20), HOLE_LAST);
+    high_window(a);
+    aml_resources_end(a);
+}
+
+/* Pin p of slot s is wired to PIRQ s - 1 + p; the power management function of slot 1 has the SCI.
+ */
+static void routing(Aml *a)
+{
+    enum { SLOTS = 32, PINS = 4, ANY_FUNCTION = 0xffff };
+    static const char *const link[LINKS] = {"LNKA", "LNKB", "LNKC", "LNKD"};
+    aml_name(a, "_PRT");
+    aml_package(a, SLOTS * PINS);
+    for (unsigned slot = 0; slot < SLOTS; slot++) {
+        for (unsigned pin = 0; pin < PINS; pin++) {
+            aml_package(a, 4);
+            aml_int(a, slot << 16 | ANY_FUNCTION);
+            aml_int(a, pin);
+            aml_path(a, slot == 1 && pin == 0 ? "LNKS" : link[(slot + LINKS - 1 + pin) % LINKS]);
+            aml_int(a, 0);
+            aml_end(a);
+        }
+    }
+    aml_end(a);
+}
+
+/* ---- Interrupt links (§6.2.13, PNP0C0F) over PIIX3's PIRQ routing registers ---- */
+
+static void interrupts(Aml *a, const uint32_t *lines, uint8_t n)
+{
+    aml_resources(a);
+    aml_interrupts(a, AML_LEVEL | AML_ACTIVE_HIGH | AML_SHARED, lines, n);
+    aml_resources_end(a);
+}
+
+static void interrupt_link(Aml *a, unsigned n)
+{
+    enum {
+        NOT_ROUTED = 0x80,
+        LINE_OFFSET = 5
+    }; /* in the register; of the number in the resource */
+    static const uint32_t possible[] = {5, 10, 11}, none = 0;
+    char name[] = "LNKA", reg[] = "PRQ0";
+    name[3] = (char)('A' + n);
+    reg[3] = (char)('0' + n);
+    aml_device(a, name);
+    aml_name_eisa_id(a, "_HID", "PNP0C0F");
+    aml_name_int(a, "_UID", n);
+    aml_name(a, "_PRS");
+    interrupts(a, possible, G_N_ELEMENTS(possible));
+
+    aml_method(a, "_STA", 0, AML_NOT_SERIALIZED);
+    aml_if(a), aml_op(a, AML_AND), aml_path(a, reg), aml_int(a, NOT_ROUTED), aml_no_target(a);
+    aml_op(a, AML_RETURN), aml_int(a, DISABLED);
+    aml_end(a);
+    aml_op(a, AML_RETURN), aml_int(a, PRESENT);
+    aml_end(a);
+
+    aml_method(a, "_DIS", 0, AML_NOT_SERIALIZED);
+    aml_op(a, AML_OR), aml_path(a, reg), aml_int(a, NOT_ROUTED), aml_path(a, reg);
+    aml_end(a);
+
+    aml_method(a, "_CRS", 0, AML_SERIALIZED);
+    aml_op(a, AML_STORE), interrupts(a, &none, 1), aml_local(a, 0);
+    aml_op(a, AML_CREATE_DWORD), aml_local(a, 0), aml_int(a, LINE_OFFSET), aml_path(a, "PRRI");
+    aml_if(a), aml_op(a, AML_LLESS), aml_path(a, reg), aml_int(a, NOT_ROUTED);
+    aml_op(a, AML_STORE), aml_path(a, reg), aml_path(a, "PRRI");
+    aml_end(a);
+    aml_op(a, AML_RETURN), aml_local(a, 0);
+    aml_end(a);
+
+    aml_method(a, "_SRS", 1, AML_SERIALIZED);
+    aml_op(a, AML_CREATE_DWORD), aml_arg(a, 0), aml_int(a, LINE_OFFSET), aml_path(a, "PRRI");
+    aml_op(a, AML_STORE), aml_path(a, "PRRI"), aml_path(a, reg);
+    aml_end(a);
+    aml_end(a);
+}
+
+/* The SCI's, which cannot be moved. */
+static void sci_link(Aml *a)
+{
+    static const uint32_t sci = 9;
+    aml_device(a, "LNKS");
+    aml_name_eisa_id(a, "_HID", "PNP0C0F");
+    aml_name_int(a, "_UID", LINKS);
+    aml_name(a, "_PRS");
+    interrupts(a, &sci, 1);
+    method_returning(a, "_STA", PRESENT);
+    aml_method(a, "_DIS", 0, AML_NOT_SERIALIZED);
+    aml_end(a);
+    aml_name(a, "_CRS");
+    interrupts(a, &sci, 1);
+    aml_method(a, "_SRS", 1, AML_NOT_SERIALIZED);
+    aml_end(a);
+    aml_end(a);
+}
+
+/* ---- Devices behind the ISA bridge, by class ---- */
+
+static void begin_isa(Aml *a, const char *name, const char *hid)
+{
+    aml_device(a, name);
+    aml_name_eisa_id(a, "_HID", hid);
+}
+
+static void clock_chip(Aml *a, const Device *d)
+{
+    begin_isa(a, "RTC", "PNP0B00");
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_io(a, 0x70, 0x70, 1, 8);
+    aml_irq(a, 8);
+    aml_resources_end(a);
+    aml_end(a);
+}
+
+static void keyboard_and_mouse(Aml *a, const Device *d)
+{
+    begin_isa(a, "KBD", "PNP0303");
+    method_returning(a, "_STA", PRESENT_SHOWN);
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_io(a, 0x60, 0x60, 1, 1);
+    aml_io(a, 0x64, 0x64, 1, 1);
+    aml_irq(a, 1);
+    aml_resources_end(a);
+    aml_end(a);
+    begin_isa(a, "MOU", "PNP0F13");
+    method_returning(a, "_STA", PRESENT_SHOWN);
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_irq(a, 12);
+    aml_resources_end(a);
+    aml_end(a);
+}
+
+static void floppy_controller(Aml *a, const Device *d)
+{
+    uint16_t port = (uint16_t)property(d, "iobase");
+    begin_isa(a, "FDC0", "PNP0700");
+    method_returning(a, "_STA", PRESENT_SHOWN);
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_io(a, port + 2, port + 2, 0, 4); /* port + 6 is the ATA channel's */
+    aml_io(a, port + 7, port + 7, 0, 1);
+    aml_irq(a, property(d, "irq") & 15);
+    aml_dma(a, property(d, "dma") & 7);
+    aml_resources_end(a);
+    aml_end(a);
+}
+
+static void port_device(Aml *a, const Device *d, const char *prefix, const char *hid)
+{
+    unsigned n = property(d, "index") + 1;
+    uint16_t port = (uint16_t)property(d, "iobase");
+    g_autofree char *name = g_strdup_printf("%s%u", prefix, n & 7);
+    begin_isa(a, name, hid);
+    aml_name_int(a, "_UID", n);
+    method_returning(a, "_STA", PRESENT_SHOWN);
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_io(a, port, port, 0, 8);
+    aml_irq(a, property(d, "irq") & 15);
+    aml_resources_end(a);
+    aml_end(a);
+}
+
+static void serial_port(Aml *a, const Device *d)
+{
+    port_device(a, d, "COM", "PNP0501");
+}
+
+static void parallel_port(Aml *a, const Device *d)
+{
+    port_device(a, d, "LPT", "PNP0400");
+}
+
+/* Reads what is supported, writes what happened. */
+static void panic_port(Aml *a, const Device *d)
+{
+    uint16_t port = (uint16_t)property(d, "ioport");
+    aml_device(a, "PEVT");
+    aml_name_string(a, "_HID", "QEMU0001");
+    method_returning(a, "_STA", PRESENT_SHOWN);
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_io(a, port, port, 1, 1);
+    aml_resources_end(a);
+    aml_region(a, "PEOR", AML_SYSTEM_IO, port, 1);
+    aml_field(a, "PEOR", AML_BYTE_ACC, AML_NO_LOCK | AML_PRESERVE);
+    aml_unit(a, "PEPT", 8);
+    aml_end(a);
+    aml_method(a, "RDPT", 0, AML_NOT_SERIALIZED);
+    aml_op(a, AML_RETURN), aml_path(a, "PEPT");
+    aml_end(a);
+    aml_method(a, "WRPT", 1, AML_NOT_SERIALIZED);
+    aml_op(a, AML_STORE), aml_arg(a, 0), aml_path(a, "PEPT");
+    aml_end(a);
+    aml_end(a);
+}
+
+static void isa_device(void *arg, Device *d)
+{
+    static const struct {
+        const char *class;
+        void (*describe)(Aml *a, const Device *d);
+    } known[] = {
+        {"mc146818rtc", clock_chip},     {"i8042", keyboard_and_mouse},
+        {"isa-fdc", floppy_controller},  {"isa-serial", serial_port},
+        {"isa-parallel", parallel_port}, {"pvpanic", panic_port},
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(known); i++) {
+        if (!strcmp(d->class->name, known[i].class)) {
+            known[i].describe(arg, d);
+        }
+    }
+}
+
+static void isa_bridge(Aml *a)
+{
+    enum { PIIX3_ADDRESS = 1 << 16, PIRQRC = 0x60 };
+    aml_device(a, "ISA");
+    aml_name_int(a, "_ADR", PIIX3_ADDRESS);
+    aml_region(a, "P40C", AML_PCI_CONFIG, PIRQRC, LINKS);
+    device_foreach(isa_device, a);
+    aml_end(a);
+}
+
+/* ---- The rest of the board ---- */
+
+static void fw_cfg_ports(Aml *a)
+{
+    enum { PORTS = 12 };
+    aml_device(a, "FWCF");
+    aml_name_string(a, "_HID", "QEMU0002");
+    method_returning(a, "_STA", PRESENT);
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_io(a, FW_CFG_PORT, FW_CFG_PORT, 1, PORTS);
+    aml_resources_end(a);
+    aml_end(a);
+}
+
+/* Ports that no register of a PCI function tells of. */
+static void event_ports(Aml *a)
+{
+    aml_device(a, "GPE0");
+    aml_name_eisa_id(a, "_HID", "PNP0A06");
+    aml_name_string(a, "_UID", "GPE0 resources");
+    method_returning(a, "_STA", PRESENT);
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_io(a, PIIX4_GPE_BASE, PIIX4_GPE_BASE, 1, PIIX4_GPE_LEN);
+    aml_resources_end(a);
+    aml_end(a);
+}
+
+static void event_timer(Aml *a)
+{
+    aml_device(a, "HPET");
+    aml_name_eisa_id(a, "_HID", "PNP0103");
+    aml_name_int(a, "_UID", 0);
+    method_returning(a, "_STA", PRESENT_SHOWN);
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_memory32(a, false, 0xfed00000, 0x400);
+    aml_resources_end(a);
+    aml_end(a);
+}
+
+/* The numbers are those of the MADT.  Processor() is older than processor devices, and older
+ * systems know only that; it has 8 bits for the number. */
+static void processors(Aml *a)
+{
+    for (unsigned i = 0; i < machine.cpus; i++) {
+        g_autofree char *name = g_strdup_printf("C%03X", i);
+        if (i < UINT8_MAX) {
+            aml_processor(a, name, (uint8_t)i, 0, 0);
+        } else {
+            aml_device(a, name);
+            aml_name_string(a, "_HID", "ACPI0007");
+            aml_name_int(a, "_UID", i);
+        }
+        aml_end(a);
+    }
+}
+
+/* §7.4.2: what goes into SLP_TYP, as PIIX4 takes it. */
+static void sleep_state(Aml *a, const char *name, unsigned type)
+{
+    aml_name(a, name);
+    aml_package(a, 4);
+    aml_int(a, type);
+    aml_int(a, type);
+    aml_int(a, 0);
+    aml_int(a, 0);
+    aml_end(a);
+}
+
+static void sleep_states(void *arg, Device *d)
+{
+    if (strcmp(d->class->name, "PIIX4_PM")) {
+        return;
+    }
+    if (!property(d, "disable_s3")) {
+        sleep_state(arg, "\\_S3", 1);
+    }
+    if (!property(d, "disable_s4")) {
+        sleep_state(arg, "\\_S4", property(d, "s4_val"));
+    }
+}
+
+static void pci_root_device(Aml *a)
+{
+    aml_device(a, "PCI0");
+    aml_name_eisa_id(a, "_HID", "PNP0A03");
+    aml_name_int(a, "_UID", 0);
+    root_windows(a);
+    isa_bridge(a);
+    fw_cfg_ports(a);
+    event_ports(a);
+    aml_end(a);
+}
+
+static void links(Aml *a)
+{
+    aml_field(a, "PCI0.ISA.P40C", AML_BYTE_ACC, AML_NO_LOCK | AML_PRESERVE);
+    for (unsigned i = 0; i < LINKS; i++) {
+        char reg[] = {'P', 'R', 'Q', (char)('0' + i), 0};
+        aml_unit(a, reg, 8);
+    }
+    aml_end(a);
+    for (unsigned i = 0; i < LINKS; i++) {
+        interrupt_link(a, i);
+    }
+    sci_link(a);
+}
+
+GByteArray *acpi_dsdt(void)
+{
+    Aml *a = aml_new();
+    aml_scope(a, "\\_SB");
+    pci_root_device(a);
+    links(a);
+    aml_scope(a, "PCI0");
+    routing(a);
+    aml_end(a);
+    if (machine.hpet) {
+        event_timer(a);
+    }
+    processors(a);
+    aml_end(a);
+    device_foreach(sleep_states, a);
+    sleep_state(a, "\\_S5", 0);
+    return aml_finish(a);
+}
