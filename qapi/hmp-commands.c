@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/options.h"
+#include "hw/machine.h"
 #include "hw/qom.h"
 #include "qapi/dispatch.h"
 #include "qapi/hmp-internal.h"
@@ -67,6 +68,21 @@ static void cmd_cpu(Hmp *h, const HmpArgs *a)
     } else {
         hmp_print(h, "invalid CPU index\n");
     }
+}
+
+/* The firmware reads the order at every start, so it counts from the next reset on. */
+static void cmd_boot_set(Hmp *h, const HmpArgs *a)
+{
+    const char *order = hmp_text(a, "bootdevice");
+    for (const char *p = order; *p; p++) {
+        if (!strchr("abcdn", *p) || strchr(p + 1, *p)) {
+            hmp_print(h, "Error: Invalid boot device for PC: '%c'\n", *p);
+            return;
+        }
+    }
+    g_free(machine.boot_order);
+    machine.boot_order = g_strdup(order);
+    hmp_print(h, "boot device list now set to %s\n", order);
 }
 
 static void cmd_watchdog(Hmp *h, const HmpArgs *a)
@@ -359,6 +375,7 @@ static void cmd_trace_event(Hmp *h, const HmpArgs *a)
 }
 
 const HmpCommand hmp_commands[] = {
+    {"boot_set", "bootdevice:s", "bootdevice", "define new values for the boot device list", cmd_boot_set},
     {"change", "-f device:s target:s format:s? read-only-mode:s?",
      "[-f] device filename [format [read-only-mode]]",
      "put another medium into a drive (-f: even when the guest locked it)", cmd_change},

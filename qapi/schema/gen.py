@@ -2,6 +2,7 @@
 """Turn the schema into C: structs, descriptor tables, event functions and prototypes of handlers.
 
     gen.py OUTPUT-DIRECTORY SCHEMA.json...
+    gen.py MANUAL.md SCHEMA.json...             the reference of commands, events and types
 
 The schema files are JSON with single-quoted strings and comment lines that begin with '#'.  The comment in front of a
 definition documents it; "@name: text" lines there document its members.  Definitions:
@@ -458,9 +459,53 @@ def commands_source(schema):
     return out + ["    {NULL},", "};", f"const size_t qapi_command_count = {len(rows)};"]
 
 
+def manual_type(kind):
+    return f"list of {manual_type(kind[0])}" if isinstance(kind, list) else f"`{kind}`"
+
+
+def manual_members(schema, name, out):
+    for m in schema.types[name]["members"] if name else []:
+        out.append(f"- `{m.name}`{' (optional)' if m.optional else ''}: {manual_type(m.kind)}"
+                   f"{', ' + m.doc if m.doc else ''}")
+
+
+def manual(schema):
+    """The reference of the wire, in Markdown."""
+    out = ["# QMP reference", "", "Generated from `qapi/schema/`.", "", "## Commands", ""]
+    for command in sorted(schema.commands, key=lambda c: c["name"]):
+        out += [f"### {command['name']}", "", command["doc"], ""]
+        manual_members(schema, command.get("data"), out)
+        if "returns" in command:
+            out += ["", f"Returns {manual_type(command['returns'])}."]
+        out.append("")
+    out += ["## Events", ""]
+    for event in sorted(schema.events, key=lambda e: e["name"]):
+        out += [f"### {event['name']}", "", event["doc"], ""]
+        manual_members(schema, event.get("data"), out)
+        out.append("")
+    out += ["## Types", ""]
+    for name, definition in sorted(schema.types.items()):
+        if definition.get("implicit"):
+            continue
+        out += [f"### {name}", "", definition["doc"], ""]
+        if definition["meta"] == "enum":
+            out += [f"- `{v}`{': ' + definition['docs'][v] if v in definition['docs'] else ''}"
+                    for v in definition["data"]]
+        else:
+            manual_members(schema, name, out)
+        for value, kind in definition.get("variants", {}).items():
+            out.append(f"- with `{definition['discriminator']}` = `{value}`: the members of `{kind}`")
+        out.append("")
+    return out
+
+
 def main():
     directory, paths = sys.argv[1], sys.argv[2:]
     schema = Schema(paths)
+    if directory.endswith(".md"):
+        with open(directory, "w", encoding="utf-8") as out:
+            out.write("\n".join(manual(schema)))
+        return
     for name, make in {"qapi-types.h": types_header, "qapi-types.c": types_source, "qapi-events.h": events_header,
                        "qapi-events.c": events_source, "qapi-commands.h": commands_header,
                        "qapi-commands.c": commands_source}.items():

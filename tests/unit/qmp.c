@@ -480,6 +480,9 @@ START_TEST(human_commands)
     hmp("screendump",
         "screendump: filename expected\r\nTry \"help screendump\" for more information\r\n");
     hmp("sendkey foo", "invalid parameter: foo\r\n");
+    hmp("boot_set nc", "boot device list now set to nc\r\n");
+    ck_assert_str_eq(machine.boot_order, "nc");
+    hmp("boot_set cc", "Error: Invalid boot device for PC: 'c'\r\n");
     hmp("device_del zz", "Error: Device 'zz' not found\r\n");
     hmp("device_add zz", "Error: 'zz' is not a valid device model name\r\n");
     hmp("qom-get /machine hpet", "true\r\n");
