@@ -46,7 +46,7 @@ static json_tokener *tokener_new(void)
 
 static void reader_reset(JsonReader *r, ReaderState state)
 {
-    if (r->size > TOKENER_KEEP) {       /* json-c keeps the buffer of its longest string */
+    if (r->size > TOKENER_KEEP) { /* json-c keeps the buffer of its longest string */
         json_tokener_free(r->tokener);
         r->tokener = tokener_new();
     } else {

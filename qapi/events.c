@@ -1,6 +1,7 @@
 #include "qapi/events.h"
 
 #include "core/runstate.h"
+#include "hw/timer/mc146818.h"
 #include "qapi/schema/qapi-events.h"
 
 /* core declares these in the schema's order, so that a value is a value in both. */
@@ -40,4 +41,22 @@ void qapi_run_events_init(void)
         .wakeup = event_wakeup,
         .guest_panicked = run_panicked,
     };
+}
+
+static void rtc_changed(void *arg, int64_t offset)
+{
+    const Device *rtc = arg;
+    event_rtc_change(offset, rtc->path);
+}
+
+static void watch_rtc(void *arg, Device *d)
+{
+    if (device_class_is(d->class, "mc146818rtc")) {
+        mc146818_on_change(d, rtc_changed, d);
+    }
+}
+
+void qapi_machine_events_init(void)
+{
+    device_foreach(watch_rtc, NULL);
 }

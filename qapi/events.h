@@ -3,6 +3,7 @@
 #define QAPI_EVENTS_RUN_H
 
 void qapi_run_events_init(void);
+void qapi_machine_events_init(void);    /* once the machine is complete */
 void qapi_block_events_init(void);      /* commands-block.c */
 
 #endif

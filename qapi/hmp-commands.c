@@ -375,7 +375,8 @@ static void cmd_trace_event(Hmp *h, const HmpArgs *a)
 }
 
 const HmpCommand hmp_commands[] = {
-    {"boot_set", "bootdevice:s", "bootdevice", "define new values for the boot device list", cmd_boot_set},
+    {"boot_set", "bootdevice:s", "bootdevice", "define new values for the boot device list",
+     cmd_boot_set},
     {"change", "-f device:s target:s format:s? read-only-mode:s?",
      "[-f] device filename [format [read-only-mode]]",
      "put another medium into a drive (-f: even when the guest locked it)", cmd_change},

@@ -149,6 +149,7 @@ void qmp_monitors_free(void)
 void qmp_start(void)
 {
     monitors_started = true;
+    qapi_machine_events_init();
     for (GSList *l = monitors; l; l = l->next) {
         char_accept(((Monitor *)l->data)->session.chr);
     }

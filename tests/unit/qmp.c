@@ -453,6 +453,36 @@ START_TEST(chardevs)
 }
 END_TEST
 
+/* Options of the command line go through the same tables. */
+START_TEST(options)
+{
+    QInetSocketAddress a;
+    bool help;
+    g_autoptr(GError) error = NULL;
+    ck_assert(
+        qmp_parse_option(&qtype_InetSocketAddress, "h,port=1,to=5", "host", &a, &help, &error));
+    ck_assert(!help && a.has_to && a.to == 5 && !a.has_ipv4);
+    ck_assert_str_eq(a.host, "h");
+    qtype_free(&qtype_InetSocketAddress, &a);
+    ck_assert(qmp_parse_option(&qtype_InetSocketAddress, "help", "host", &a, &help, &error) &&
+              help);
+    ck_assert(!qmp_parse_option(&qtype_InetSocketAddress, "h,to=5", "host", &a, &help, &error));
+    ck_assert_str_eq(error->message, "Parameter 'port' is missing");
+    g_clear_error(&error);
+    g_autofree char *text = qmp_type_help(&qtype_InetSocketAddress);
+    ck_assert_ptr_nonnull(strstr(text, "  host=<string> "));
+    ck_assert_ptr_nonnull(strstr(text, "name or address"));
+
+    g_autoptr(KeyVal) kv = keyval_parse("zz,id=a,iobase=1", "driver", NULL);
+    ck_assert(!qmp_call_keyval("device_add", kv, &error));
+    ck_assert_str_eq(error->message, "'zz' is not a valid device model name");
+    g_clear_error(&error);
+    g_autoptr(KeyVal) action = keyval_parse("reboot=shutdown,panic=none", NULL, NULL);
+    ck_assert(qmp_call_keyval("set-action", action, &error));
+    ck_assert(run_actions.reboot == REBOOT_SHUTDOWN && run_actions.panic == PANIC_NONE);
+}
+END_TEST
+
 /* ---- The human monitor ---- */
 
 static void hmp(const char *line, const char *output)
@@ -555,6 +585,7 @@ int main(void)
     tcase_add_test(tc, types);
     tcase_add_test(tc, tree);
     tcase_add_test(tc, chardevs);
+    tcase_add_test(tc, options);
     tcase_add_test(tc, human_commands);
     tcase_add_test(tc, registers);
     tcase_add_test(tc, human_editing);
