@@ -219,6 +219,7 @@ int main(int argc, char **argv)
     while (runstate_poll(&exit_code)) {
         loop_iterate(true);
     }
+    run_events.stop = NULL;             /* SHUTDOWN has said it */
     machine_stop(RUN_SHUTDOWN);
     accel_stop_cpus();
     drive_cleanup();
