@@ -13,8 +13,10 @@
 /* The names that people type for the software CPU. */
 static bool soft_start(GError **error)
 {
-    return error_fail(error, "the software CPU (\"soft\", \"tcg\") is not part of this version; use -accel kvm, or "
-                             "-accel qtest for a machine whose CPUs do not run");
+    return error_fail(
+        error,
+        "the software CPU (\"soft\", \"tcg\") is not part of this version; use -accel kvm, or "
+        "-accel qtest for a machine whose CPUs do not run");
 }
 
 /* Options of the software CPU; checked, so that a misspelt one is found. */
@@ -22,8 +24,10 @@ static bool soft_option(const char *key, const char *value, GError **error)
 {
     static const char *const keys[] = {"thread", "tb-size", "one-insn-per-tb", "split-wx", NULL};
     if (!g_strv_contains(keys, key)) {
-        return error_fail(error, "-accel soft: no option \"%s\"; it has thread, tb-size, "
-                                 "one-insn-per-tb, split-wx", key);
+        return error_fail(error,
+                          "-accel soft: no option \"%s\"; it has thread, tb-size, "
+                          "one-insn-per-tb, split-wx",
+                          key);
     }
     return true;
 }
@@ -53,8 +57,9 @@ char *accel_help(void)
 {
     GString *s = g_string_new("Accelerators supported:\n");
     for (const Accel *const *a = accels; *a; a++) {
-        g_string_append_printf(s, "%-8s %s%s%s%s\n", (*a)->name, (*a)->doc, (*a)->alias ? "; also \"" : "",
-                               (*a)->alias ? (*a)->alias : "", (*a)->alias ? "\"" : "");
+        g_string_append_printf(s, "%-8s %s%s%s%s\n", (*a)->name, (*a)->doc,
+                               (*a)->alias ? "; also \"" : "", (*a)->alias ? (*a)->alias : "",
+                               (*a)->alias ? "\"" : "");
     }
     return g_string_free(s, FALSE);
 }
@@ -139,7 +144,8 @@ bool accel_start(GPtrArray *choices, GError **error)
                 error_report("falling back to %s", a->alias ? a->alias : a->name);
             }
             accel = a;
-            platform.model_env = (ModelEnv){.supported = a->supported_cpuid, .kvm = a == &kvm_accel,
+            platform.model_env = (ModelEnv){.supported = a->supported_cpuid,
+                                            .kvm = a == &kvm_accel,
                                             .phys_bits = host_phys_bits()};
             run_init();
             return true;

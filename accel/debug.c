@@ -9,13 +9,22 @@
 enum { MAX_HARDWARE = 4, INT3 = 0xcc };
 
 DebugStop debug_stop;
-static GArray *points;                  /* of DebugPoint */
+static GArray *points; /* of DebugPoint */
 static bool stepping[256];
 
-bool debug_wanted(void) { return points && points->len; }
-bool debug_stepping(const Cpu *c) { return c->index < G_N_ELEMENTS(stepping) && stepping[c->index]; }
+bool debug_wanted(void)
+{
+    return points && points->len;
+}
+bool debug_stepping(const Cpu *c)
+{
+    return c->index < G_N_ELEMENTS(stepping) && stepping[c->index];
+}
 
-static DebugPoint *point_at(unsigned i) { return &g_array_index(points, DebugPoint, i); }
+static DebugPoint *point_at(unsigned i)
+{
+    return &g_array_index(points, DebugPoint, i);
+}
 
 bool debug_software_at(uint64_t linear)
 {
@@ -89,7 +98,8 @@ static bool debug_copy(Cpu *c, uint64_t linear, uint8_t *buf, size_t len, bool w
         size_t part = MIN(len, RAM_PAGE - (linear & (RAM_PAGE - 1)));
         uint64_t physical;
         if (!debug_translate(c, linear, &physical) ||
-            !(write ? space_write_rom(c->memory, physical, buf, part) : space_peek(c->memory, physical, buf, part))) {
+            !(write ? space_write_rom(c->memory, physical, buf, part)
+                    : space_peek(c->memory, physical, buf, part))) {
             return false;
         }
         linear += part;
@@ -99,7 +109,10 @@ static bool debug_copy(Cpu *c, uint64_t linear, uint8_t *buf, size_t len, bool w
     return true;
 }
 
-bool debug_read(Cpu *c, uint64_t linear, void *buf, size_t len) { return debug_copy(c, linear, buf, len, false); }
+bool debug_read(Cpu *c, uint64_t linear, void *buf, size_t len)
+{
+    return debug_copy(c, linear, buf, len, false);
+}
 bool debug_write(Cpu *c, uint64_t linear, const void *buf, size_t len)
 {
     return debug_copy(c, linear, (void *)buf, len, true);
@@ -110,7 +123,8 @@ bool debug_write(Cpu *c, uint64_t linear, const void *buf, size_t len)
 static bool plant(Cpu *c, DebugPoint *p, GError **error)
 {
     const uint8_t int3 = INT3;
-    if (!debug_translate(c, p->at, &p->physical) || !space_peek(c->memory, p->physical, &p->saved, 1) ||
+    if (!debug_translate(c, p->at, &p->physical) ||
+        !space_peek(c->memory, p->physical, &p->saved, 1) ||
         !space_write_rom(c->memory, p->physical, &int3, 1)) {
         return error_fail(error, "no memory at %#" PRIx64 " for a breakpoint", p->at);
     }
@@ -160,7 +174,8 @@ bool debug_remove(Cpu *c, DebugKind kind, uint64_t at, unsigned len, GError **er
 {
     for (unsigned i = 0; points && i < points->len; i++) {
         const DebugPoint *p = point_at(i);
-        if (p->kind == kind && p->at == at && (kind == DEBUG_SOFTWARE || p->len == (len ? len : 1))) {
+        if (p->kind == kind && p->at == at &&
+            (kind == DEBUG_SOFTWARE || p->len == (len ? len : 1))) {
             unplant(c, p);
             g_array_remove_index(points, i);
             return apply(error);

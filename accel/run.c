@@ -1,10 +1,12 @@
 /* The vCPU threads: one body for every accelerator.
  *
- * A thread runs its CPU until someone kicks it.  A kick sets c->kicked first; whoever sleeps or is about to enter the
- * guest looks at that flag last, so no kick is lost.  The thread then serves, in this order: the end of the program,
- * work from cpu_run_on, the wish to stop, reset and start-up events.  NMI, SMI and interrupts are the accelerator's.
+ * A thread runs its CPU until someone kicks it.  A kick sets c->kicked first; whoever sleeps or is
+ * about to enter the guest looks at that flag last, so no kick is lost.  The thread then serves, in
+ * this order: the end of the program, work from cpu_run_on, the wish to stop, reset and start-up
+ * events.  NMI, SMI and interrupts are the accelerator's.
  *
- * Whoever waits for a vCPU thread gives up the main lock meanwhile, because the vCPU may be waiting for it in turn. */
+ * Whoever waits for a vCPU thread gives up the main lock meanwhile, because the vCPU may be waiting
+ * for it in turn. */
 #include <assert.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,10 +23,11 @@ typedef struct Work {
     bool done;
 } Work;
 
-/* Guards ready, quit, stopped, work and both conditions; held for moments only, and never while taking the main lock. */
+/* Guards ready, quit, stopped, work and both conditions; held for moments only, and never while
+ * taking the main lock. */
 static GMutex run_mutex;
-static GCond run_changed;               /* a CPU is ready, has stopped, or has done a work */
-static GError *init_error;              /* why the CPU that was started last could not be made */
+static GCond run_changed;  /* a CPU is ready, has stopped, or has done a work */
+static GError *init_error; /* why the CPU that was started last could not be made */
 static bool threads_started;
 
 unsigned run_unlock_main(void)
@@ -48,7 +51,7 @@ void run_lock_main(unsigned depth)
 static void run_kick(Cpu *c)
 {
     if (atomic_exchange(&c->kicked, true) || c == cpu_current()) {
-        return;                         /* it has not looked yet; or it will, before it enters the guest */
+        return; /* it has not looked yet; or it will, before it enters the guest */
     }
     if (atomic_load(&c->asleep)) {
         g_mutex_lock(&run_mutex);
@@ -128,7 +131,7 @@ static void run_sync(Cpu *c)
     bool stopped = c->stopped;
     g_mutex_unlock(&run_mutex);
     if (stopped) {
-        fetch_now(c, NULL);             /* nobody can continue it while we hold the main lock */
+        fetch_now(c, NULL); /* nobody can continue it while we hold the main lock */
     } else {
         run_on(c, fetch_now, NULL);
     }
@@ -141,7 +144,7 @@ static bool run_stop(Cpu *c)
         return false;
     }
     g_mutex_lock(&run_mutex);
-    bool stop = atomic_load(&c->stop_request);          /* continue_all clears both under the lock */
+    bool stop = atomic_load(&c->stop_request); /* continue_all clears both under the lock */
     if (stop && !c->stopped) {
         c->stopped = true;
         g_cond_broadcast(&run_changed);
@@ -153,7 +156,8 @@ static bool run_stop(Cpu *c)
     return stop;
 }
 
-/* INIT and SIPI (SDM vol 3 §9.4.4): the first processor goes on from its reset vector, others wait for SIPI. */
+/* INIT and SIPI (SDM vol 3 §9.4.4): the first processor goes on from its reset vector, others wait
+ * for SIPI. */
 static void run_start_up(Cpu *c)
 {
     unsigned events = atomic_load(&c->events) & (CPU_EVENT_RESET | CPU_EVENT_INIT | CPU_EVENT_SIPI);

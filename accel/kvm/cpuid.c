@@ -9,7 +9,7 @@
 
 enum { MAX_ENTRIES = 1024 };
 
-static struct kvm_cpuid2 *supported;    /* KVM_GET_SUPPORTED_CPUID, asked once */
+static struct kvm_cpuid2 *supported; /* KVM_GET_SUPPORTED_CPUID, asked once */
 
 static const struct kvm_cpuid2 *host_list(void)
 {
@@ -34,7 +34,8 @@ static uint32_t host_register(uint32_t leaf, uint32_t subleaf, int reg)
     const struct kvm_cpuid2 *list = host_list();
     for (unsigned i = 0; list && i < list->nent; i++) {
         const struct kvm_cpuid_entry2 *e = &list->entries[i];
-        if (e->function == leaf && (!(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) || e->index == subleaf)) {
+        if (e->function == leaf &&
+            (!(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) || e->index == subleaf)) {
             const uint32_t regs[] = {e->eax, e->ebx, e->ecx, e->edx};
             return regs[reg & 3];
         }
@@ -49,7 +50,8 @@ static uint32_t feature_msr(uint32_t index, int reg)
         struct kvm_msrs head;
         struct kvm_msr_entry entry;
     } m = {.head.nmsrs = 1, .entry.index = index};
-    if (!kvm_extension(KVM_CAP_GET_MSR_FEATURES) || kvm_dev_ioctl(KVM_GET_MSRS, (uintptr_t)&m) != 1) {
+    if (!kvm_extension(KVM_CAP_GET_MSR_FEATURES) ||
+        kvm_dev_ioctl(KVM_GET_MSRS, (uintptr_t)&m) != 1) {
         return 0;
     }
     return (uint32_t)(m.entry.data >> (reg == 3 ? 32 : 0));
@@ -61,21 +63,22 @@ static const struct {
     int reg;
     uint32_t bits;
     enum { ALWAYS, NEVER, KERNEL_APIC } when;
-    unsigned cap;                       /* and only with this capability */
+    unsigned cap; /* and only with this capability */
 } fixups[] = {
     {0x1, 2, 1u << 31, ALWAYS, 0},      /* hypervisor: it is one */
     {0x1, 2, 1u << 21, KERNEL_APIC, 0}, /* x2APIC is the kernel's local APIC's */
     {0x1, 2, 1u << 24, KERNEL_APIC, KVM_CAP_TSC_DEADLINE_TIMER},
-    {0x1, 2, 1u << 3, NEVER, 0},        /* MONITOR: MWAIT exits, so offering it would only burn power */
-    {0x1, 3, 1u << 28, ALWAYS, 0},      /* HTT says how leaf 1 EBX is to be read: the model's business */
-    {0x6, 0, 1u << 2, ALWAYS, 0},       /* ARAT: the virtual APIC timer runs in every power state */
-    {0x80000001, 2, 1u << 1, ALWAYS, 0},        /* CMP_LEGACY, TOPOEXT: topology is the model's too */
+    {0x1, 2, 1u << 3, NEVER, 0},   /* MONITOR: MWAIT exits, so offering it would only burn power */
+    {0x1, 3, 1u << 28, ALWAYS, 0}, /* HTT says how leaf 1 EBX is to be read: the model's business */
+    {0x6, 0, 1u << 2, ALWAYS, 0},  /* ARAT: the virtual APIC timer runs in every power state */
+    {0x80000001, 2, 1u << 1, ALWAYS, 0}, /* CMP_LEGACY, TOPOEXT: topology is the model's too */
     {0x80000001, 2, 1u << 22, ALWAYS, 0},
-    {0x40000001, 0, 1u << 7, KERNEL_APIC, 0},   /* PV_UNHALT, PV_SEND_IPI, PV_SCHED_YIELD, PV_EOI kick via the APIC */
+    {0x40000001, 0, 1u << 7, KERNEL_APIC,
+     0}, /* PV_UNHALT, PV_SEND_IPI, PV_SCHED_YIELD, PV_EOI kick via the APIC */
     {0x40000001, 0, 1u << 11, KERNEL_APIC, 0},
     {0x40000001, 0, 1u << 13, KERNEL_APIC, 0},
     {0x40000001, 0, 1u << 6, KERNEL_APIC, 0},
-    {0x40000001, 3, 1u << 0, ALWAYS, 0},        /* hint: "dedicated"; granted by the user only */
+    {0x40000001, 3, 1u << 0, ALWAYS, 0}, /* hint: "dedicated"; granted by the user only */
 };
 
 uint64_t kvm_supported_cpuid(uint32_t leaf, uint32_t subleaf, int reg)
@@ -91,7 +94,8 @@ uint64_t kvm_supported_cpuid(uint32_t leaf, uint32_t subleaf, int reg)
         bool apic = kvm.irqchip != IRQCHIP_OFF;
         if (fixups[i].when == NEVER || (fixups[i].when == KERNEL_APIC && !apic)) {
             value &= ~fixups[i].bits;
-        } else if ((fixups[i].when == ALWAYS || fixups[i].cap) && (!fixups[i].cap || kvm_extension(fixups[i].cap))) {
+        } else if ((fixups[i].when == ALWAYS || fixups[i].cap) &&
+                   (!fixups[i].cap || kvm_extension(fixups[i].cap))) {
             value |= fixups[i].bits;
         }
     }
@@ -130,7 +134,8 @@ bool kvm_cpuid_set(Cpu *c, GError **error)
     if (c->model && c->model->tsc_frequency && kvm.tsc_control) {
         r = kvm_cpu_ioctl(c, KVM_SET_TSC_KHZ, (uintptr_t)(c->model->tsc_frequency / 1000));
         if (r < 0) {
-            return error_fail_errno(error, r, "KVM cannot run a TSC of %" PRId64 " Hz", c->model->tsc_frequency);
+            return error_fail_errno(error, r, "KVM cannot run a TSC of %" PRId64 " Hz",
+                                    c->model->tsc_frequency);
         }
     }
     return true;

@@ -7,17 +7,17 @@
 #include "core/loop.h"
 
 enum {
-    PINS = 24,                          /* of the I/O APIC: GSIs 0-23 */
-    FIRST_IRQFD = PINS,                 /* GSIs above belong to descriptors */
+    PINS = 24,          /* of the I/O APIC: GSIs 0-23 */
+    FIRST_IRQFD = PINS, /* GSIs above belong to descriptors */
     MAX_ROUTES = 4096,
 };
 
 typedef struct Irqfd {
-    int fd;                             /* -1: free */
+    int fd; /* -1: free */
 } Irqfd;
 
-static GArray *routes;                  /* of struct kvm_irq_routing_entry */
-static GArray *irqfds;                  /* of Irqfd, index: GSI - FIRST_IRQFD */
+static GArray *routes; /* of struct kvm_irq_routing_entry */
+static GArray *irqfds; /* of Irqfd, index: GSI - FIRST_IRQFD */
 
 /* ---- The routing table ---- */
 
@@ -30,7 +30,8 @@ static bool routes_commit(void)
     int r = kvm_vm_ioctl(KVM_SET_GSI_ROUTING, (uintptr_t)table);
     g_free(table);
     if (r < 0) {
-        error_report("KVM refuses an interrupt routing table of %u entries: %s", routes->len, g_strerror(-r));
+        error_report("KVM refuses an interrupt routing table of %u entries: %s", routes->len,
+                     g_strerror(-r));
     }
     return r >= 0;
 }
@@ -59,13 +60,16 @@ static void route_message(unsigned gsi, uint64_t address, uint32_t data)
     struct kvm_irq_routing_entry e = {
         .gsi = gsi,
         .type = KVM_IRQ_ROUTING_MSI,
-        .u.msi = {.address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .data = data},
+        .u.msi = {.address_lo = (uint32_t)address,
+                  .address_hi = (uint32_t)(address >> 32),
+                  .data = data},
     };
     route_remove(gsi);
     g_array_append_val(routes, e);
 }
 
-/* ISA interrupts reach both the PIC and the I/O APIC; the timer's is pin 2 of the latter (MP specification §3.6.2.3). */
+/* ISA interrupts reach both the PIC and the I/O APIC; the timer's is pin 2 of the latter (MP
+ * specification §3.6.2.3). */
 static void route_pc(void)
 {
     for (unsigned gsi = 0; gsi < PINS; gsi++) {
@@ -88,20 +92,23 @@ static void set_gsi(unsigned gsi, bool level)
 
 static void send_msi(uint64_t address, uint32_t data)
 {
-    struct kvm_msi m = {.address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .data = data};
+    struct kvm_msi m = {
+        .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .data = data};
     kvm_vm_ioctl(KVM_SIGNAL_MSI, (uintptr_t)&m);
 }
 
-/* The kernel needs the I/O APIC's routes to know which vectors' EOIs to tell of.  A masked pin has none. */
+/* The kernel needs the I/O APIC's routes to know which vectors' EOIs to tell of.  A masked pin has
+ * none. */
 static void set_route(unsigned pin, uint64_t address, uint32_t data, bool masked)
 {
     if (pin >= PINS) {
         return;
     }
-    for (unsigned i = 0; i < routes->len; i++) {        /* most writes change nothing that matters */
-        const struct kvm_irq_routing_entry *e = &g_array_index(routes, struct kvm_irq_routing_entry, i);
-        if (e->gsi == pin && !masked && e->u.msi.data == data && e->u.msi.address_lo == (uint32_t)address &&
-            e->u.msi.address_hi == address >> 32) {
+    for (unsigned i = 0; i < routes->len; i++) { /* most writes change nothing that matters */
+        const struct kvm_irq_routing_entry *e =
+            &g_array_index(routes, struct kvm_irq_routing_entry, i);
+        if (e->gsi == pin && !masked && e->u.msi.data == data &&
+            e->u.msi.address_lo == (uint32_t)address && e->u.msi.address_hi == address >> 32) {
             return;
         }
     }
@@ -171,7 +178,8 @@ static bool start_full(GError **error)
 {
     int r = kvm_vm_ioctl(KVM_CREATE_IRQCHIP, 0);
     if (r < 0) {
-        return error_fail_errno(error, r, "KVM cannot make its interrupt chips (kernel-irqchip=on)");
+        return error_fail_errno(error, r,
+                                "KVM cannot make its interrupt chips (kernel-irqchip=on)");
     }
     /* The board that wants its own timer says so before the accelerator starts. */
     if (!platform.no_kernel_pit && kvm_extension(KVM_CAP_PIT2)) {
@@ -198,16 +206,19 @@ bool kvm_irqchip_start(GError **error)
     if (kvm.irqchip == IRQCHIP_SPLIT) {
         int r = kvm_enable_cap(KVM_CAP_SPLIT_IRQCHIP, PINS, 0);
         if (r < 0) {
-            return error_fail_errno(error, r, "KVM cannot make local APICs alone (kernel-irqchip=split)");
+            return error_fail_errno(error, r,
+                                    "KVM cannot make local APICs alone (kernel-irqchip=split)");
         }
         platform.set_route = set_route;
     }
     if (kvm.irqchip != IRQCHIP_OFF) {
         if (!kvm_extension(KVM_CAP_IRQ_ROUTING) || !kvm_extension(KVM_CAP_SIGNAL_MSI)) {
-            return error_fail(error, "this kernel's KVM cannot route interrupts; use kernel-irqchip=off");
+            return error_fail(error,
+                              "this kernel's KVM cannot route interrupts; use kernel-irqchip=off");
         }
         if (!routes_commit()) {
-            return error_fail(error, "KVM cannot set up its interrupt routes; use kernel-irqchip=off");
+            return error_fail(error,
+                              "KVM cannot set up its interrupt routes; use kernel-irqchip=off");
         }
         platform.send_msi = send_msi;
         if (kvm.irqfd) {

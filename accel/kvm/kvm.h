@@ -1,10 +1,10 @@
 /* Inside the KVM accelerator: the VM, its CPUs, and who does what.
  *
- *   vm.c      opening /dev/kvm, options, starting          memory.c  slots, dirty pages, coalesced writes, ioeventfds
- *   irq.c     interrupt chips, routes, messages, irqfds    chips.c   state of the kernel's chips <-> our devices' rows
- *   vcpu.c    running a CPU: exits and injection           regs.c    CpuState <-> KVM
- *   debug.c   breakpoints and single steps
- *   cpuid.c   what CPUID can offer and does offer          report.c  telling people about exits that end a run
+ *   vm.c      opening /dev/kvm, options, starting          memory.c  slots, dirty pages, coalesced
+ * writes, ioeventfds irq.c     interrupt chips, routes, messages, irqfds    chips.c   state of the
+ * kernel's chips <-> our devices' rows vcpu.c    running a CPU: exits and injection regs.c CpuState
+ * <-> KVM debug.c   breakpoints and single steps cpuid.c   what CPUID can offer and does offer
+ * report.c  telling people about exits that end a run
  */
 #ifndef ACCEL_KVM_KVM_H
 #define ACCEL_KVM_KVM_H
@@ -16,13 +16,13 @@
 #include "hw/platform.h"
 
 typedef struct KvmVm {
-    int dev, fd;                        /* /dev/kvm and the VM */
-    size_t run_size;                    /* of a vCPU's mapping */
-    unsigned slots;                     /* memory slots that the kernel has */
-    bool readonly_mem, coalesced_pio, smm, irqfd, ioeventfd, sregs2, x2apic_api, xcrs, debugregs, triple_fault_event,
-        exception_payload, user_msr, tsc_control;
-    size_t xsave_size;                  /* 0: only KVM_GET_FPU */
-    uint32_t dirty_ring;                /* bytes of a vCPU's ring; 0: bitmaps */
+    int dev, fd;     /* /dev/kvm and the VM */
+    size_t run_size; /* of a vCPU's mapping */
+    unsigned slots;  /* memory slots that the kernel has */
+    bool readonly_mem, coalesced_pio, smm, irqfd, ioeventfd, sregs2, x2apic_api, xcrs, debugregs,
+        triple_fault_event, exception_payload, user_msr, tsc_control;
+    size_t xsave_size;   /* 0: only KVM_GET_FPU */
+    uint32_t dirty_ring; /* bytes of a vCPU's ring; 0: bitmaps */
     IrqchipMode irqchip;
     bool pit;
 } KvmVm;
@@ -31,22 +31,25 @@ extern KvmVm kvm;
 typedef struct KvmCpu {
     int fd;
     struct kvm_run *run;
-    bool unfinished;                    /* an exit was answered; KVM_RUN still has to hand the answer over */
-    atomic_bool in_guest;               /* between the last look at kvm_held() and the return of KVM_RUN */
-    struct kvm_dirty_gfn *dirty;        /* ring, or NULL */
+    bool unfinished;      /* an exit was answered; KVM_RUN still has to hand the answer over */
+    atomic_bool in_guest; /* between the last look at kvm_held() and the return of KVM_RUN */
+    struct kvm_dirty_gfn *dirty; /* ring, or NULL */
     uint32_t dirty_next;
-    bool msrs_known;                    /* msrs[] is what the kernel has: it has not run since */
-    uint64_t *msrs;                     /* values as last copied, in the order of regs.c's list */
-    uint64_t cr8, apic_base;            /* as last seen by our own APIC */
+    bool msrs_known;         /* msrs[] is what the kernel has: it has not run since */
+    uint64_t *msrs;          /* values as last copied, in the order of regs.c's list */
+    uint64_t cr8, apic_base; /* as last seen by our own APIC */
     pthread_t thread;
 } KvmCpu;
-static inline KvmCpu *kvm_cpu(const Cpu *c) { return c->accel; }
+static inline KvmCpu *kvm_cpu(const Cpu *c)
+{
+    return c->accel;
+}
 
 /* ioctls that give -errno instead of -1, and go on when a signal comes. */
 int kvm_dev_ioctl(unsigned long request, uintptr_t arg);
 int kvm_vm_ioctl(unsigned long request, uintptr_t arg);
 int kvm_cpu_ioctl(const Cpu *c, unsigned long request, uintptr_t arg);
-int kvm_extension(unsigned cap);        /* of the VM once there is one */
+int kvm_extension(unsigned cap); /* of the VM once there is one */
 int kvm_enable_cap(unsigned cap, uint64_t arg0, uint64_t arg1);
 
 /* memory.c */
@@ -57,14 +60,14 @@ void kvm_memory_stopped(bool stopped);
 void kvm_coalesced_map(void *run_page); /* the ring's page, from the first vCPU's mapping */
 void kvm_coalesced_unmap(void *run_page);
 void kvm_dirty_ring_map(Cpu *c);
-void kvm_dirty_ring_collect(Cpu *c);    /* NULL: of all CPUs */
+void kvm_dirty_ring_collect(Cpu *c); /* NULL: of all CPUs */
 /* While memory slots move no CPU may be in the guest: the change must look atomic to it. */
-bool kvm_enter(Cpu *c);                 /* false: wait and look at requests first */
+bool kvm_enter(Cpu *c); /* false: wait and look at requests first */
 void kvm_leave(Cpu *c);
 
 /* irq.c */
 bool kvm_irqchip_start(GError **error);
-void kvm_eoi(uint8_t vector);           /* split: the guest's EOI of a level-triggered vector */
+void kvm_eoi(uint8_t vector); /* split: the guest's EOI of a level-triggered vector */
 
 /* chips.c */
 void kvm_chips_start(void);

@@ -1,7 +1,8 @@
 /* Guest memory as KVM sees it: slots from the flat view, dirty pages, buffered writes, eventfds.
  *
- * The core tells which ranges went and which came; nothing is done before commit, which makes the whole change while no
- * CPU is in the guest, so that a processor never meets the hole between a slot's removal and its successor. */
+ * The core tells which ranges went and which came; nothing is done before commit, which makes the
+ * whole change while no CPU is in the guest, so that a processor never meets the hole between a
+ * slot's removal and its successor. */
 #include "accel/kvm/kvm.h"
 
 #include <assert.h>
@@ -18,24 +19,25 @@
 
 /* sizeof(struct kvm_coalesced_mmio_ring) is followed by as many entries as fit in its page. */
 enum {
-    COALESCED_ENTRIES = (RAM_PAGE - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio),
+    COALESCED_ENTRIES =
+        (RAM_PAGE - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio),
     COALESCED_PERIOD_MS = 100,
     DIRTY_RING_FULL_SLOT = 0xffff,
 };
 
 typedef struct Slot {
-    uint64_t at, size;                  /* guest physical; whole pages */
+    uint64_t at, size; /* guest physical; whole pages */
     uint8_t *host;
     RamBlock *block;
-    uint64_t offset;                    /* of `host` in the block */
+    uint64_t offset; /* of `host` in the block */
     uint32_t flags;
     bool used;
-    uint64_t *bitmap;                   /* for KVM_GET_DIRTY_LOG; made at its first use */
+    uint64_t *bitmap; /* for KVM_GET_DIRTY_LOG; made at its first use */
 } Slot;
 
-static GArray *slots;                   /* of Slot, index: number for the kernel */
-static GArray *gone, *came;             /* of FlatRange, between begin and commit */
-static unsigned zones;                  /* coalesced ones */
+static GArray *slots;       /* of Slot, index: number for the kernel */
+static GArray *gone, *came; /* of FlatRange, between begin and commit */
+static unsigned zones;      /* coalesced ones */
 static Timer coalesced_timer;
 static struct kvm_coalesced_mmio_ring *ring;
 static bool machine_stopped = true;
@@ -115,7 +117,8 @@ static bool range_pages(const FlatRange *fr, uint64_t *at, uint64_t *size)
 
 static uint32_t range_flags(const FlatRange *fr)
 {
-    return (fr->readonly || fr->romd ? KVM_MEM_READONLY : 0) | (fr->logged ? KVM_MEM_LOG_DIRTY_PAGES : 0);
+    return (fr->readonly || fr->romd ? KVM_MEM_READONLY : 0) |
+           (fr->logged ? KVM_MEM_LOG_DIRTY_PAGES : 0);
 }
 
 /* The slot that a range has; its region may be gone already. */
@@ -146,8 +149,8 @@ static int slot_set(const Slot *s, uint64_t size)
 /* The kernel refused what it has to accept: the guest cannot go on with a wrong map. */
 static void slot_failed(const Slot *s, int code, const char *what)
 {
-    error_report("KVM cannot %s the memory slot of \"%s\" at %#" PRIx64 ", %#" PRIx64 " bytes: %s", what,
-                 ram_name(s->block), s->at, s->size, g_strerror(-code));
+    error_report("KVM cannot %s the memory slot of \"%s\" at %#" PRIx64 ", %#" PRIx64 " bytes: %s",
+                 what, ram_name(s->block), s->at, s->size, g_strerror(-code));
     machine_request_stop(RUN_INTERNAL_ERROR);
 }
 
@@ -185,7 +188,7 @@ static void slot_sync_dirty(Slot *s)
         .dirty_bitmap = s->bitmap,
     };
     int r = kvm_vm_ioctl(KVM_GET_DIRTY_LOG, (uintptr_t)&log);
-    if (r < 0) {                        /* better too many than too few */
+    if (r < 0) { /* better too many than too few */
         ram_dirty_set(s->block, s->offset, s->size);
     } else {
         mark_dirty(s, s->bitmap);
@@ -229,17 +232,19 @@ static void slot_add(const FlatRange *fr)
     }
     uint32_t flags = range_flags(fr);
     if (flags & KVM_MEM_READONLY && !kvm.readonly_mem) {
-        return;                         /* its reads and writes exit and are answered here */
+        return; /* its reads and writes exit and are answered here */
     }
     Slot *s = slot_free();
     if (!s) {
-        error_report("this KVM has no more than %u memory slots; the guest's memory map needs more", kvm.slots);
+        error_report("this KVM has no more than %u memory slots; the guest's memory map needs more",
+                     kvm.slots);
         machine_request_stop(RUN_INTERNAL_ERROR);
         return;
     }
     RamBlock *block = region_ram_block(fr->region);
     uint8_t *host = (uint8_t *)range_host(fr) + (at - fr->at);
-    *s = (Slot){at, size, host, block, (uint64_t)(host - (uint8_t *)ram_host(block)), flags, true, NULL};
+    *s = (Slot){at,    size, host, block, (uint64_t)(host - (uint8_t *)ram_host(block)),
+                flags, true, NULL};
     int r = slot_set(s, size);
     if (r < 0) {
         slot_failed(s, r, "add");
@@ -315,7 +320,8 @@ void kvm_coalesced_unmap(void *run_page)
 
 void kvm_coalesced_flush(void)
 {
-    static bool flushing;               /* main lock; a device may ask for a flush while it takes one of the writes */
+    static bool
+        flushing; /* main lock; a device may ask for a flush while it takes one of the writes */
     if (G_LIKELY(!ring || ring->first == __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE))) {
         return;
     }
@@ -325,14 +331,16 @@ void kvm_coalesced_flush(void)
         while (ring->first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
             struct kvm_coalesced_mmio e = ring->coalesced_mmio[ring->first];
             __atomic_store_n(&ring->first, (ring->first + 1) % COALESCED_ENTRIES, __ATOMIC_RELEASE);
-            space_write(e.pio ? space_io() : space_memory(), e.phys_addr, e.data, MIN(e.len, sizeof(e.data)));
+            space_write(e.pio ? space_io() : space_memory(), e.phys_addr, e.data,
+                        MIN(e.len, sizeof(e.data)));
         }
         flushing = false;
     }
     loop_unlock();
 }
 
-/* A guest that wrote and then halts in the kernel does not exit: what it drew must appear all the same. */
+/* A guest that wrote and then halts in the kernel does not exit: what it drew must appear all the
+ * same. */
 static void coalesced_tick(void *arg)
 {
     kvm_coalesced_flush();
@@ -364,16 +372,19 @@ static void zone_set(const FlatRange *fr, bool pio, bool add)
     if (!fr->coalesced || !kvm_extension(KVM_CAP_COALESCED_MMIO) || (pio && !kvm.coalesced_pio)) {
         return;
     }
-    while (!add && ring && ring->first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE) && loop_locked()) {
+    while (!add && ring && ring->first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE) &&
+           loop_locked()) {
         unsigned before = ring->first;
         kvm_coalesced_flush();
         if (ring->first == before) {
-            break;                      /* we are inside the flush: it goes on after us */
+            break; /* we are inside the flush: it goes on after us */
         }
     }
     /* The kernel counts a zone in 32 bits; none of ours is that large. */
-    struct kvm_coalesced_mmio_zone z = {.addr = fr->at, .size = (uint32_t)MIN(fr->size, UINT32_MAX), .pio = pio};
-    int r = kvm_vm_ioctl(add ? KVM_REGISTER_COALESCED_MMIO : KVM_UNREGISTER_COALESCED_MMIO, (uintptr_t)&z);
+    struct kvm_coalesced_mmio_zone z = {
+        .addr = fr->at, .size = (uint32_t)MIN(fr->size, UINT32_MAX), .pio = pio};
+    int r = kvm_vm_ioctl(add ? KVM_REGISTER_COALESCED_MMIO : KVM_UNREGISTER_COALESCED_MMIO,
+                         (uintptr_t)&z);
     if (r >= 0) {
         zones += add ? 1 : -1u;
         coalesced_arm();
@@ -407,7 +418,7 @@ static void memory_commit(MemListener *l)
         hold_cpus();
     }
     if (gone->len && kvm.dirty_ring) {
-        kvm_dirty_ring_collect(NULL);   /* its entries name slots by number */
+        kvm_dirty_ring_collect(NULL); /* its entries name slots by number */
     }
     for (unsigned i = 0; i < gone->len; i++) {
         slot_remove(&g_array_index(gone, FlatRange, i));
@@ -440,7 +451,7 @@ static void memory_log_sync(MemListener *l, const FlatRange *fr)
 {
     Slot *s = range_slot(fr);
     if (s && kvm.dirty_ring && s->flags & KVM_MEM_LOG_DIRTY_PAGES) {
-        hold_cpus();                    /* processors buffer, and give what they have when they leave the guest */
+        hold_cpus(); /* processors buffer, and give what they have when they leave the guest */
         kvm_dirty_ring_collect(NULL);
         release_cpus();
     } else if (s) {
@@ -448,7 +459,8 @@ static void memory_log_sync(MemListener *l, const FlatRange *fr)
     }
 }
 
-static void set_ioeventfd(bool pio, uint64_t at, unsigned size, bool match, uint64_t data, int fd, bool add)
+static void set_ioeventfd(bool pio, uint64_t at, unsigned size, bool match, uint64_t data, int fd,
+                          bool add)
 {
     struct kvm_ioeventfd e = {
         .datamatch = data,
@@ -464,24 +476,37 @@ static void set_ioeventfd(bool pio, uint64_t at, unsigned size, bool match, uint
     }
 }
 
-static void memory_eventfd(MemListener *l, uint64_t at, unsigned size, bool match, uint64_t data, int fd, bool add)
+static void memory_eventfd(MemListener *l, uint64_t at, unsigned size, bool match, uint64_t data,
+                           int fd, bool add)
 {
     set_ioeventfd(false, at, size, match, data, fd, add);
 }
 
-static void io_eventfd(MemListener *l, uint64_t at, unsigned size, bool match, uint64_t data, int fd, bool add)
+static void io_eventfd(MemListener *l, uint64_t at, unsigned size, bool match, uint64_t data,
+                       int fd, bool add)
 {
     set_ioeventfd(true, at, size, match, data, fd, add);
 }
 
-static void io_del(MemListener *l, const FlatRange *fr) { zone_set(fr, true, false); }
-static void io_add(MemListener *l, const FlatRange *fr) { zone_set(fr, true, true); }
+static void io_del(MemListener *l, const FlatRange *fr)
+{
+    zone_set(fr, true, false);
+}
+static void io_add(MemListener *l, const FlatRange *fr)
+{
+    zone_set(fr, true, true);
+}
 
 bool kvm_memory_start(GError **error)
 {
     static MemListener memory_listener = {
-        .begin = memory_begin, .del = memory_del,           .add = memory_add,        .log = memory_log,
-        .commit = memory_commit, .log_sync = memory_log_sync, .eventfd = memory_eventfd,
+        .begin = memory_begin,
+        .del = memory_del,
+        .add = memory_add,
+        .log = memory_log,
+        .commit = memory_commit,
+        .log_sync = memory_log_sync,
+        .eventfd = memory_eventfd,
     };
     static MemListener io_listener = {.del = io_del, .add = io_add, .eventfd = io_eventfd};
     slots = g_array_new(FALSE, TRUE, sizeof(Slot));

@@ -9,7 +9,7 @@
 #include "core/log.h"
 #include "cpu/msr.h"
 
-static XsaveLayout layout;              /* of this host */
+static XsaveLayout layout; /* of this host */
 
 /* ---- General registers ---- */
 
@@ -48,20 +48,22 @@ static int flush_regs(Cpu *c)
 /* ---- Segments, control registers ---- */
 
 static const uint16_t seg_place[CPU_SEGS] = {
-    [SEG_ES] = offsetof(struct kvm_sregs, es), [SEG_CS] = offsetof(struct kvm_sregs, cs),
-    [SEG_SS] = offsetof(struct kvm_sregs, ss), [SEG_DS] = offsetof(struct kvm_sregs, ds),
-    [SEG_FS] = offsetof(struct kvm_sregs, fs), [SEG_GS] = offsetof(struct kvm_sregs, gs),
+    [SEG_ES] = offsetof(struct kvm_sregs, es),    [SEG_CS] = offsetof(struct kvm_sregs, cs),
+    [SEG_SS] = offsetof(struct kvm_sregs, ss),    [SEG_DS] = offsetof(struct kvm_sregs, ds),
+    [SEG_FS] = offsetof(struct kvm_sregs, fs),    [SEG_GS] = offsetof(struct kvm_sregs, gs),
     [SEG_LDTR] = offsetof(struct kvm_sregs, ldt), [SEG_TR] = offsetof(struct kvm_sregs, tr),
 };
 /* The two generations of the structure begin alike. */
-_Static_assert(offsetof(struct kvm_sregs, apic_base) == offsetof(struct kvm_sregs2, apic_base), "sregs");
+_Static_assert(offsetof(struct kvm_sregs, apic_base) == offsetof(struct kvm_sregs2, apic_base),
+               "sregs");
 
 static void segment_from(Segment *s, const struct kvm_segment *k)
 {
     s->base = k->base;
     s->limit = k->limit;
     s->selector = k->selector;
-    s->attr = segment_attr(k->type, k->s, k->dpl, k->present, k->avl, k->l, k->db, k->g, k->unusable);
+    s->attr =
+        segment_attr(k->type, k->s, k->dpl, k->present, k->avl, k->l, k->db, k->g, k->unusable);
 }
 
 static void segment_to(const Segment *s, struct kvm_segment *k)
@@ -146,7 +148,7 @@ static int flush_sregs(Cpu *c)
         struct kvm_sregs2 two;
     } k = {0};
     sregs_to(&c->state, &k.one);
-    k.two.flags = 0;                    /* the interrupt bitmap of the older structure begins here */
+    k.two.flags = 0; /* the interrupt bitmap of the older structure begins here */
     if (c->state.pdpte_valid) {
         k.two.flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
         memcpy(k.two.pdptrs, c->state.pdpte, sizeof(k.two.pdptrs));
@@ -242,7 +244,8 @@ static int fetch_events(Cpu *c)
         .smm_inside_nmi = k.smi.smm_inside_nmi,
         .smi_pending = k.smi.pending,
         .init_latched = k.smi.latched_init,
-        .triple_fault_pending = k.flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT && k.triple_fault.pending,
+        .triple_fault_pending =
+            k.flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT && k.triple_fault.pending,
     };
     if (kvm.irqchip != IRQCHIP_OFF) {
         c->sipi_vector = (uint8_t)k.sipi_vector;
@@ -256,7 +259,8 @@ static int flush_events(Cpu *c)
     struct kvm_vcpu_events k = {
         .flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
                  (kvm.irqchip != IRQCHIP_OFF ? KVM_VCPUEVENT_VALID_SIPI_VECTOR : 0) |
-                 (kvm.smm ? KVM_VCPUEVENT_VALID_SMM : 0) | (kvm.exception_payload ? KVM_VCPUEVENT_VALID_PAYLOAD : 0) |
+                 (kvm.smm ? KVM_VCPUEVENT_VALID_SMM : 0) |
+                 (kvm.exception_payload ? KVM_VCPUEVENT_VALID_PAYLOAD : 0) |
                  (kvm.triple_fault_event ? KVM_VCPUEVENT_VALID_TRIPLE_FAULT : 0),
         .exception = {.injected = e->exception_injected,
                       .nr = e->exception_vector,
@@ -285,7 +289,8 @@ static int fetch_mp_state(Cpu *c)
 {
     struct kvm_mp_state m = {0};
     int r = kvm_cpu_ioctl(c, KVM_GET_MP_STATE, (uintptr_t)&m);
-    c->wait_sipi = m.mp_state == KVM_MP_STATE_UNINITIALIZED || m.mp_state == KVM_MP_STATE_INIT_RECEIVED;
+    c->wait_sipi =
+        m.mp_state == KVM_MP_STATE_UNINITIALIZED || m.mp_state == KVM_MP_STATE_INIT_RECEIVED;
     c->halted = c->wait_sipi || m.mp_state == KVM_MP_STATE_HALTED;
     return r;
 }
@@ -305,8 +310,8 @@ typedef struct MsrPlace {
     const Msr *msr;
     unsigned element;
 } MsrPlace;
-static GArray *msr_places;              /* of MsrPlace */
-static GMutex msr_mutex;                /* guards the making of the list */
+static GArray *msr_places; /* of MsrPlace */
+static GMutex msr_mutex;   /* guards the making of the list */
 
 static struct kvm_msr_list *kernel_msrs(void)
 {
@@ -331,7 +336,8 @@ static struct kvm_msrs *msr_buffer(void)
     return m;
 }
 
-/* The kernel lists what some CPU may have; a register that this one's CPUID does not grant cannot be read. */
+/* The kernel lists what some CPU may have; a register that this one's CPUID does not grant cannot
+ * be read. */
 static void drop_unreadable(Cpu *c)
 {
     for (;;) {
@@ -403,7 +409,8 @@ static int set_msrs(Cpu *c, const struct kvm_msr_entry *entries, unsigned n)
     return 0;
 }
 
-/* Only what differs from the kernel's copy: a write to the TSC, say, is not without effect even if it is the same. */
+/* Only what differs from the kernel's copy: a write to the TSC, say, is not without effect even if
+ * it is the same. */
 static int flush_msrs(Cpu *c)
 {
     make_msr_list(c);
@@ -427,12 +434,13 @@ typedef struct Group {
     const char *name;
     int (*fetch)(Cpu *c);
     int (*flush)(Cpu *c);
-    const bool *when;                   /* NULL: always */
+    const bool *when; /* NULL: always */
 } Group;
 
 static bool have_xsave, kernel_apic;
 
-/* In the order in which they are set: control registers decide what the others may hold, events come last. */
+/* In the order in which they are set: control registers decide what the others may hold, events
+ * come last. */
 static const Group groups[] = {
     {"segments and control registers", fetch_sregs, flush_sregs, NULL},
     {"general registers", fetch_regs, flush_regs, NULL},
@@ -449,7 +457,8 @@ static void group_failed(const Cpu *c, const Group *g, bool flush, int code)
     static bool told[2][G_N_ELEMENTS(groups)];
     if (!told[flush][g - groups]) {
         told[flush][g - groups] = true;
-        error_report("KVM does not %s CPU %u's %s: %s", flush ? "take" : "give", c->index, g->name, g_strerror(-code));
+        error_report("KVM does not %s CPU %u's %s: %s", flush ? "take" : "give", c->index, g->name,
+                     g_strerror(-code));
     }
 }
 

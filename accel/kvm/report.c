@@ -53,7 +53,8 @@ void kvm_report_internal_error(Cpu *c)
     g_string_append_printf(s, "KVM internal error. Suberror: %u\n", sub);
     unsigned n = MIN(run->internal.ndata, G_N_ELEMENTS(run->internal.data));
     for (unsigned i = 0; i < n && sub != KVM_INTERNAL_ERROR_EMULATION; i++) {
-        g_string_append_printf(s, "extra data[%u]: 0x%016" PRIx64 "\n", i, (uint64_t)run->internal.data[i]);
+        g_string_append_printf(s, "extra data[%u]: 0x%016" PRIx64 "\n", i,
+                               (uint64_t)run->internal.data[i]);
     }
     if (sub < G_N_ELEMENTS(causes) && causes[sub]) {
         g_string_append_printf(s, "%s\n", causes[sub]);

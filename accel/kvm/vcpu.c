@@ -1,8 +1,9 @@
 /* A CPU in KVM: entering the guest, answering its exits, giving it interrupts.
  *
- * Entry is race-free by KVM's immediate_exit: whoever wants this CPU sets c->kicked, then immediate_exit, then sends the
- * signal (kvm_interrupt); the thread clears immediate_exit, then looks at c->kicked.  Either it sees the kick, or KVM_RUN
- * sees immediate_exit, or the signal ends KVM_RUN. */
+ * Entry is race-free by KVM's immediate_exit: whoever wants this CPU sets c->kicked, then
+ * immediate_exit, then sends the signal (kvm_interrupt); the thread clears immediate_exit, then
+ * looks at c->kicked.  Either it sees the kick, or KVM_RUN sees immediate_exit, or the signal ends
+ * KVM_RUN. */
 #include "accel/kvm/kvm.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@ static void on_kick_signal(int unused) {}
 
 static void install_signal(void)
 {
-    struct sigaction action = {.sa_handler = on_kick_signal};  /* no SA_RESTART: KVM_RUN must end */
+    struct sigaction action = {.sa_handler = on_kick_signal}; /* no SA_RESTART: KVM_RUN must end */
     sigset_t set;
     sigaction(KICK_SIGNAL, &action, NULL);
     sigemptyset(&set);
@@ -40,8 +41,10 @@ static bool create(Cpu *c, KvmCpu *k, GError **error)
     k->fd = kvm_vm_ioctl(KVM_CREATE_VCPU, c->apic_id);
     if (k->fd < 0) {
         int max = kvm_extension(KVM_CAP_MAX_VCPUS);
-        return error_fail(error, "KVM cannot make CPU %u (APIC id %u): %s; it has at most %d CPUs and APIC ids up to %d",
-                          c->index, c->apic_id, g_strerror(-k->fd), max, kvm_extension(KVM_CAP_MAX_VCPU_ID) - 1);
+        return error_fail(
+            error,
+            "KVM cannot make CPU %u (APIC id %u): %s; it has at most %d CPUs and APIC ids up to %d",
+            c->index, c->apic_id, g_strerror(-k->fd), max, kvm_extension(KVM_CAP_MAX_VCPU_ID) - 1);
     }
     void *p = mmap(NULL, kvm.run_size, PROT_READ | PROT_WRITE, MAP_SHARED, k->fd, 0);
     if (p == MAP_FAILED) {
@@ -70,7 +73,7 @@ bool kvm_cpu_init(Cpu *c, GError **error)
 void kvm_cpu_free(Cpu *c)
 {
     KvmCpu *k = kvm_cpu(c);
-    loop_lock();                        /* others look at c->accel with it */
+    loop_lock(); /* others look at c->accel with it */
     c->accel = NULL;
     if (k->run) {
         kvm_coalesced_unmap(k->run);
@@ -100,7 +103,8 @@ void kvm_interrupt(Cpu *c)
 
 /* ---- Interrupts ---- */
 
-/* OFF: every interrupt comes from here.  SPLIT: those of the PIC.  c->events has CPU_EVENT_INTR while one waits. */
+/* OFF: every interrupt comes from here.  SPLIT: those of the PIC.  c->events has CPU_EVENT_INTR
+ * while one waits. */
 static void inject_interrupt(Cpu *c, KvmCpu *k)
 {
     struct kvm_run *run = k->run;
@@ -124,13 +128,15 @@ static void inject_interrupt(Cpu *c, KvmCpu *k)
     run->request_interrupt_window = 1;
 }
 
-/* False: it halts and nothing wakes it (only where the local APIC is not the kernel's, which otherwise does this). */
+/* False: it halts and nothing wakes it (only where the local APIC is not the kernel's, which
+ * otherwise does this). */
 static bool before_entry(Cpu *c, KvmCpu *k)
 {
     unsigned events = atomic_load(&c->events);
     if (G_UNLIKELY(c->halted) && kvm.irqchip == IRQCHIP_OFF) {
         bool iflag = c->state_valid ? c->state.rflags & FLAG_IF : k->run->if_flag;
-        if (!(events & (CPU_EVENT_NMI | CPU_EVENT_SMI | CPU_EVENT_MCE)) && !(events & CPU_EVENT_INTR && iflag)) {
+        if (!(events & (CPU_EVENT_NMI | CPU_EVENT_SMI | CPU_EVENT_MCE)) &&
+            !(events & CPU_EVENT_INTR && iflag)) {
             return false;
         }
         c->halted = false;
@@ -163,7 +169,8 @@ static bool before_entry(Cpu *c, KvmCpu *k)
 /* The guest may have moved CR8 and APIC_BASE of an APIC that is ours. */
 static void after_exit(Cpu *c, KvmCpu *k)
 {
-    if (kvm.irqchip != IRQCHIP_OFF || !c->apic || (k->run->cr8 == k->cr8 && k->run->apic_base == k->apic_base)) {
+    if (kvm.irqchip != IRQCHIP_OFF || !c->apic ||
+        (k->run->cr8 == k->cr8 && k->run->apic_base == k->apic_base)) {
         return;
     }
     loop_lock();
@@ -186,7 +193,7 @@ static void exit_io(KvmCpu *k)
     unsigned port = run->io.port, size = run->io.size, count = run->io.count;
     bool many = count > 1;
     if (many) {
-        loop_lock();                    /* once for all of a string instruction */
+        loop_lock(); /* once for all of a string instruction */
     }
     for (; count--; p += size) {
         if (run->io.direction == KVM_EXIT_IO_OUT) {
@@ -206,7 +213,7 @@ static void exit_mmio(Cpu *c, KvmCpu *k)
     struct kvm_run *run = k->run;
     uint64_t at = run->mmio.phys_addr;
     unsigned len = run->mmio.len;
-    if (len & (len - 1)) {              /* an access across a page's end comes in odd pieces */
+    if (len & (len - 1)) { /* an access across a page's end comes in odd pieces */
         space_rw(c->memory, at, run->mmio.data, len, run->mmio.is_write);
     } else if (run->mmio.is_write) {
         space_store(c->memory, at, len, load_le(run->mmio.data, len));
@@ -241,7 +248,9 @@ static void panicked(void *unused)
 static RunResult exit_system_event(KvmCpu *k)
 {
     switch (k->run->system_event.type) {
-    case KVM_SYSTEM_EVENT_SHUTDOWN: machine_request_shutdown(CAUSE_GUEST_SHUTDOWN); return RUN_STOPPED;
+    case KVM_SYSTEM_EVENT_SHUTDOWN:
+        machine_request_shutdown(CAUSE_GUEST_SHUTDOWN);
+        return RUN_STOPPED;
     case KVM_SYSTEM_EVENT_RESET: machine_request_reset(CAUSE_GUEST_RESET); return RUN_STOPPED;
     case KVM_SYSTEM_EVENT_CRASH: loop_post(loop_main(), panicked, NULL); return RUN_AGAIN;
     default: return RUN_AGAIN;
@@ -285,14 +294,13 @@ static RunResult handle_exit(Cpu *c, KvmCpu *k)
     case KVM_EXIT_NOTIFY: return RUN_AGAIN;
     case KVM_EXIT_INTERNAL_ERROR: kvm_report_internal_error(c); return stop_internal_error();
     case KVM_EXIT_FAIL_ENTRY:
-        kvm_report_exit(c, "entry failed, hardware reason", run->fail_entry.hardware_entry_failure_reason);
+        kvm_report_exit(c, "entry failed, hardware reason",
+                        run->fail_entry.hardware_entry_failure_reason);
         return stop_internal_error();
     case KVM_EXIT_UNKNOWN:
         kvm_report_exit(c, "unknown hardware exit", run->hw.hardware_exit_reason);
         return stop_internal_error();
-    default:
-        kvm_report_exit(c, "unknown exit", run->exit_reason);
-        return stop_internal_error();
+    default: kvm_report_exit(c, "unknown exit", run->exit_reason); return stop_internal_error();
     }
 }
 
@@ -312,7 +320,7 @@ static int enter(Cpu *c, KvmCpu *k)
     kvm_leave(c);
     k->unfinished = false;
     after_exit(c, k);
-    kvm_coalesced_flush();              /* what was written before the exit comes before it */
+    kvm_coalesced_flush(); /* what was written before the exit comes before it */
     return r;
 }
 
@@ -353,7 +361,8 @@ RunResult kvm_run(Cpu *c)
 void kvm_stopped(bool stopped)
 {
     kvm_memory_stopped(stopped);
-    /* A guest that reads kvmclock is told that it was stopped, so that its watchdogs are lenient. */
+    /* A guest that reads kvmclock is told that it was stopped, so that its watchdogs are lenient.
+     */
     for (unsigned i = 0; !stopped && i < cpu_count(); i++) {
         if (cpu_at(i)->accel) {
             kvm_cpu_ioctl(cpu_at(i), KVM_KVMCLOCK_CTRL, 0);

@@ -16,8 +16,8 @@ static struct {
     char *device;
     bool irqchip_given;
     IrqchipMode irqchip;
-    uint64_t shadow_mem;                /* bytes; 0: the kernel's choice */
-    uint64_t dirty_ring;                /* entries */
+    uint64_t shadow_mem; /* bytes; 0: the kernel's choice */
+    uint64_t dirty_ring; /* entries */
 } options;
 
 /* ---- ioctls ---- */
@@ -31,8 +31,14 @@ static int do_ioctl(int fd, unsigned long request, uintptr_t arg)
     return r < 0 ? -errno : r;
 }
 
-int kvm_dev_ioctl(unsigned long request, uintptr_t arg) { return do_ioctl(kvm.dev, request, arg); }
-int kvm_vm_ioctl(unsigned long request, uintptr_t arg) { return do_ioctl(kvm.fd, request, arg); }
+int kvm_dev_ioctl(unsigned long request, uintptr_t arg)
+{
+    return do_ioctl(kvm.dev, request, arg);
+}
+int kvm_vm_ioctl(unsigned long request, uintptr_t arg)
+{
+    return do_ioctl(kvm.fd, request, arg);
+}
 int kvm_cpu_ioctl(const Cpu *c, unsigned long request, uintptr_t arg)
 {
     return do_ioctl(kvm_cpu(c)->fd, request, arg);
@@ -68,13 +74,15 @@ static bool option_irqchip(const char *value, GError **error)
     return error_fail(error, "-accel kvm: kernel-irqchip=%s is not one of on, off, split", value);
 }
 
-static bool option_number(const char *key, const char *value, uint64_t max, uint64_t *out, GError **error)
+static bool option_number(const char *key, const char *value, uint64_t max, uint64_t *out,
+                          GError **error)
 {
     char *end;
     errno = 0;
     uint64_t v = strtoull(value, &end, 0);
     if (!g_ascii_isdigit(*value) || *end || errno || v > max) {
-        return error_fail(error, "-accel kvm: %s=%s is not a number from 0 to %" PRIu64, key, value, max);
+        return error_fail(error, "-accel kvm: %s=%s is not a number from 0 to %" PRIu64, key, value,
+                          max);
     }
     *out = v;
     return true;
@@ -87,7 +95,8 @@ static bool kvm_option(const char *key, const char *value, GError **error)
     }
     if (!strcmp(key, "kvm-shadow-mem")) {
         uint64_t bytes = 0;
-        Row row = {.name = "kvm-shadow-mem", .type = TYPE_SIZE, .size = 8, .count = 1, .stored = true};
+        Row row = {
+            .name = "kvm-shadow-mem", .type = TYPE_SIZE, .size = 8, .count = 1, .stored = true};
         if (!row_parse(&row, &bytes, value, "-accel kvm", error)) {
             return false;
         }
@@ -100,8 +109,10 @@ static bool kvm_option(const char *key, const char *value, GError **error)
             return false;
         }
         if (n & (n - 1) || (n && n < 1024)) {
-            return error_fail(error, "-accel kvm: dirty-ring-size=%s is not a power of two from 1024 to 65536, or 0",
-                              value);
+            return error_fail(
+                error,
+                "-accel kvm: dirty-ring-size=%s is not a power of two from 1024 to 65536, or 0",
+                value);
         }
         options.dirty_ring = n;
         return true;
@@ -111,8 +122,11 @@ static bool kvm_option(const char *key, const char *value, GError **error)
         options.device = g_strdup(value);
         return true;
     }
-    return error_fail(error, "-accel kvm: no option \"%s\"; it has kernel-irqchip, kvm-shadow-mem, dirty-ring-size, "
-                             "device", key);
+    return error_fail(
+        error,
+        "-accel kvm: no option \"%s\"; it has kernel-irqchip, kvm-shadow-mem, dirty-ring-size, "
+        "device",
+        key);
 }
 
 /* ---- Opening ---- */
@@ -127,7 +141,8 @@ static bool open_device(GError **error)
     const char *hint = "";
     switch (errno) {
     case ENOENT:
-        hint = "; load the module kvm_intel or kvm_amd, or turn on virtualization in the firmware's setup; "
+        hint = "; load the module kvm_intel or kvm_amd, or turn on virtualization in the "
+               "firmware's setup; "
                "in a container or a VM it must be passed in";
         break;
     case EACCES:
@@ -136,11 +151,10 @@ static bool open_device(GError **error)
         break;
     case ENODEV:
     case ENXIO:
-        hint = "; the kernel's KVM found no virtualization in this CPU, or the firmware has turned it off";
+        hint = "; the kernel's KVM found no virtualization in this CPU, or the firmware has turned "
+               "it off";
         break;
-    case EBUSY:
-        hint = "; another hypervisor has the CPU's virtualization";
-        break;
+    case EBUSY: hint = "; another hypervisor has the CPU's virtualization"; break;
     }
     return error_fail(error, "could not open %s: %s%s", path, g_strerror(errno), hint);
 }
@@ -165,12 +179,13 @@ static bool check_version(GError **error)
                           g_strerror(-version));
     }
     if (version != KVM_API_VERSION) {
-        return error_fail(error, "this kernel's KVM has interface version %d; version %d is needed", version,
-                          KVM_API_VERSION);
+        return error_fail(error, "this kernel's KVM has interface version %d; version %d is needed",
+                          version, KVM_API_VERSION);
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(needed); i++) {
         if (!kvm_extension(needed[i].cap)) {
-            return error_fail(error, "this kernel's KVM lacks %s; Linux 4.13 or newer has it", needed[i].name);
+            return error_fail(error, "this kernel's KVM lacks %s; Linux 4.13 or newer has it",
+                              needed[i].name);
         }
     }
     return true;
@@ -192,14 +207,17 @@ static bool create_vm(GError **error)
 
 static bool choose_irqchip(GError **error)
 {
-    kvm.irqchip = options.irqchip_given ? options.irqchip
+    kvm.irqchip = options.irqchip_given            ? options.irqchip
                   : kvm_extension(KVM_CAP_IRQCHIP) ? IRQCHIP_ON
                                                    : IRQCHIP_OFF;
     if (kvm.irqchip == IRQCHIP_ON && !kvm_extension(KVM_CAP_IRQCHIP)) {
-        return error_fail(error, "-accel kvm: kernel-irqchip=on: this KVM has no interrupt chips; use split or off");
+        return error_fail(
+            error,
+            "-accel kvm: kernel-irqchip=on: this KVM has no interrupt chips; use split or off");
     }
     if (kvm.irqchip == IRQCHIP_SPLIT && !kvm_extension(KVM_CAP_SPLIT_IRQCHIP)) {
-        return error_fail(error, "-accel kvm: kernel-irqchip=split: this KVM cannot do that; use on or off");
+        return error_fail(
+            error, "-accel kvm: kernel-irqchip=split: this KVM cannot do that; use on or off");
     }
     return true;
 }
@@ -232,8 +250,9 @@ static void read_capabilities(void)
     }
 }
 
-/* What the kernel needs before the first vCPU: three pages for a TSS and one for an identity map, in a hole of the
- * guest's address space just below the firmware (Intel hosts without unrestricted guests run real mode with them). */
+/* What the kernel needs before the first vCPU: three pages for a TSS and one for an identity map,
+ * in a hole of the guest's address space just below the firmware (Intel hosts without unrestricted
+ * guests run real mode with them). */
 static bool reserve_pages(GError **error)
 {
     uint64_t identity = 0xfeffc000;
@@ -252,7 +271,8 @@ static bool apply_options(GError **error)
     if (options.shadow_mem) {
         int r = kvm_vm_ioctl(KVM_SET_NR_MMU_PAGES, options.shadow_mem / 4096);
         if (r < 0) {
-            return error_fail_errno(error, r, "-accel kvm: kvm-shadow-mem=%" PRIu64, options.shadow_mem);
+            return error_fail_errno(error, r, "-accel kvm: kvm-shadow-mem=%" PRIu64,
+                                    options.shadow_mem);
         }
     }
     kvm.dirty_ring = 0;
@@ -260,12 +280,15 @@ static bool apply_options(GError **error)
         uint64_t bytes = options.dirty_ring * sizeof(struct kvm_dirty_gfn);
         uint64_t max = (uint64_t)kvm_extension(KVM_CAP_DIRTY_LOG_RING_ACQ_REL);
         if (bytes > max) {
-            return error_fail(error, "-accel kvm: dirty-ring-size=%" PRIu64 ": this KVM has at most %" PRIu64 " entries",
+            return error_fail(error,
+                              "-accel kvm: dirty-ring-size=%" PRIu64
+                              ": this KVM has at most %" PRIu64 " entries",
                               options.dirty_ring, max / sizeof(struct kvm_dirty_gfn));
         }
         int r = kvm_enable_cap(KVM_CAP_DIRTY_LOG_RING_ACQ_REL, bytes, 0);
         if (r < 0) {
-            return error_fail_errno(error, r, "-accel kvm: dirty-ring-size=%" PRIu64, options.dirty_ring);
+            return error_fail_errno(error, r, "-accel kvm: dirty-ring-size=%" PRIu64,
+                                    options.dirty_ring);
         }
         kvm.dirty_ring = (uint32_t)bytes;
     }
@@ -279,14 +302,16 @@ static bool start_parts(GError **error)
     }
     int run_size = kvm_dev_ioctl(KVM_GET_VCPU_MMAP_SIZE, 0);
     if (run_size < (int)sizeof(struct kvm_run)) {
-        return error_fail(error, "this kernel's KVM gives a vCPU area of %d bytes, which is too small", run_size);
+        return error_fail(
+            error, "this kernel's KVM gives a vCPU area of %d bytes, which is too small", run_size);
     }
     kvm.run_size = (size_t)run_size;
     if (!choose_irqchip(error)) {
         return false;
     }
     read_capabilities();
-    return reserve_pages(error) && apply_options(error) && kvm_irqchip_start(error) && kvm_memory_start(error);
+    return reserve_pages(error) && apply_options(error) && kvm_irqchip_start(error) &&
+           kvm_memory_start(error);
 }
 
 static bool kvm_start(GError **error)

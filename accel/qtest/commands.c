@@ -10,16 +10,17 @@
 enum { MAX_WORDS = 5 };
 
 typedef struct Word {
-    char *text;                         /* ends with NUL */
+    char *text; /* ends with NUL */
     size_t len;
 } Word;
 
 typedef struct Request {
     const char *name;
-    bool (*run)(Wire *w, const struct Request *r, Word *words, unsigned n);     /* false: data follows */
-    uint8_t min;                        /* words that it needs, its name included */
-    uint8_t size;                       /* of an access */
-    bool flag;                          /* base64; inputs */
+    bool (*run)(Wire *w, const struct Request *r, Word *words,
+                unsigned n); /* false: data follows */
+    uint8_t min;             /* words that it needs, its name included */
+    uint8_t size;            /* of an access */
+    bool flag;               /* base64; inputs */
 } Request;
 
 /* ---- Replies and arguments ---- */
@@ -87,7 +88,8 @@ static bool number(const Word *word, uint64_t *out)
         if (c < '0' || (c > '9' && (c | 0x20) < 'a') || d >= base) {
             return false;
         }
-        if (__builtin_mul_overflow(v, (uint64_t)base, &v) || __builtin_add_overflow(v, (uint64_t)d, &v)) {
+        if (__builtin_mul_overflow(v, (uint64_t)base, &v) ||
+            __builtin_add_overflow(v, (uint64_t)d, &v)) {
             return false;
         }
     }
@@ -95,7 +97,10 @@ static bool number(const Word *word, uint64_t *out)
     return true;
 }
 
-static Space *memory(void) { return cpu_count() ? cpu_at(0)->memory : space_memory(); }
+static Space *memory(void)
+{
+    return cpu_count() ? cpu_at(0)->memory : space_memory();
+}
 
 /* ---- Ports and memory ---- */
 
@@ -170,7 +175,8 @@ static void put_base64(Wire *w, const uint8_t *buf, size_t n)
     size_t o = 0;
     for (size_t i = 0; i < n; i += 3) {
         size_t have = MIN(n - i, 3);
-        uint32_t v = (uint32_t)buf[i] << 16 | (have > 1 ? buf[i + 1] << 8 : 0) | (have > 2 ? buf[i + 2] : 0);
+        uint32_t v =
+            (uint32_t)buf[i] << 16 | (have > 1 ? buf[i + 1] << 8 : 0) | (have > 2 ? buf[i + 2] : 0);
         text[o++] = digits[v >> 18];
         text[o++] = digits[v >> 12 & 63];
         text[o++] = have > 1 ? digits[v >> 6 & 63] : '=';
@@ -250,7 +256,8 @@ static bool do_clock_step(Wire *w, const Request *r, Word *words, unsigned n)
     int64_t from = clock_now(CLOCK_VIRTUAL), to = clock_next_deadline(CLOCK_VIRTUAL);
     uint64_t ns;
     if (n > 1) {
-        if (!number(&words[1], &ns) || __builtin_add_overflow(from, (int64_t)ns, &to) || to == TIMER_OFF) {
+        if (!number(&words[1], &ns) || __builtin_add_overflow(from, (int64_t)ns, &to) ||
+            to == TIMER_OFF) {
             return fail(w, "Invalid number");
         }
     } else if (to == TIMER_OFF) {
@@ -279,7 +286,8 @@ static void search(void *arg, Device *dev)
 {
     Search *s = arg;
     size_t n = strlen(s->name), len = dev->path ? strlen(dev->path) : 0;
-    if (!s->by_path && len > n && dev->path[len - n - 1] == '/' && !strcmp(dev->path + len - n, s->name)) {
+    if (!s->by_path && len > n && dev->path[len - n - 1] == '/' &&
+        !strcmp(dev->path + len - n, s->name)) {
         s->by_path = dev;
     }
     if (!s->by_class && !strcmp(dev->class->name, s->name)) {
@@ -302,7 +310,8 @@ static Device *device_at(const char *name)
 static void tell(Wire *w, unsigned line, bool level)
 {
     char buf[40];
-    wire_put(w, buf, (size_t)snprintf(buf, sizeof(buf), "IRQ %s %u", level ? "raise" : "lower", line));
+    wire_put(w, buf,
+             (size_t)snprintf(buf, sizeof(buf), "IRQ %s %u", level ? "raise" : "lower", line));
     wire_end(w);
 }
 
@@ -314,7 +323,7 @@ static void input_changed(void *arg, unsigned line, bool level)
         w->level[line] = level;
         tell(w, line, level);
     }
-    dev->intercept = NULL;              /* and on to the device itself */
+    dev->intercept = NULL; /* and on to the device itself */
     device_input(dev, line, level);
     if (w->intercepted == dev) {
         dev->intercept = input_changed;
@@ -349,7 +358,8 @@ static void tap_output(void *arg, const Row *row, const char *name, void *base, 
 static void give_back(void *arg, Device *dev)
 {
     Wire *w = arg;
-    if (dev != w->intercepted) {        /* it may have been unplugged meanwhile: look for it among those that are */
+    if (dev != w->intercepted) { /* it may have been unplugged meanwhile: look for it among those
+                                    that are */
         return;
     }
     dev->intercept = NULL;
@@ -448,7 +458,10 @@ static const Request requests[] = {
 };
 
 /* Whether the request's last word is data, which may not all be here. */
-static bool has_data(const char *name) { return !strcmp(name, "write") || !strcmp(name, "b64write"); }
+static bool has_data(const char *name)
+{
+    return !strcmp(name, "write") || !strcmp(name, "b64write");
+}
 
 static bool unknown(Wire *w, const char *name)
 {

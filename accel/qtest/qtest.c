@@ -15,20 +15,29 @@ static struct {
     Wire wire;
     Char *back;
     FILE *log;
-    int64_t opened;                     /* CLOCK_RT ns, for the log */
+    int64_t opened; /* CLOCK_RT ns, for the log */
 } qtest;
 
 static void log_line(void *arg, bool reply, const char *line, size_t len)
 {
     int64_t us = (clock_now(CLOCK_RT) - qtest.opened) / NS_PER_US;
-    fprintf(qtest.log, "[%c +%" PRId64 ".%06" PRId64 "] %.*s\n", reply ? 'S' : 'R', us / 1000000, us % 1000000,
-            (int)len, line);
+    fprintf(qtest.log, "[%c +%" PRId64 ".%06" PRId64 "] %.*s\n", reply ? 'S' : 'R', us / 1000000,
+            us % 1000000, (int)len, line);
     fflush(qtest.log);
 }
 
-static void send_replies(void *arg, const char *buf, size_t len) { char_write_all(qtest.back, buf, len); }
-static size_t can_receive(void *arg) { return RECEIVE; }
-static void receive(void *arg, const uint8_t *buf, size_t len) { wire_feed(&qtest.wire, (const char *)buf, len); }
+static void send_replies(void *arg, const char *buf, size_t len)
+{
+    char_write_all(qtest.back, buf, len);
+}
+static size_t can_receive(void *arg)
+{
+    return RECEIVE;
+}
+static void receive(void *arg, const uint8_t *buf, size_t len)
+{
+    wire_feed(&qtest.wire, (const char *)buf, len);
+}
 
 static void event(void *arg, CharEvent event)
 {

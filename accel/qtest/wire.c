@@ -29,11 +29,14 @@ void wire_put(Wire *w, const char *buf, size_t len)
     }
 }
 
-void wire_text(Wire *w, const char *text) { wire_put(w, text, strlen(text)); }
+void wire_text(Wire *w, const char *text)
+{
+    wire_put(w, text, strlen(text));
+}
 
 void wire_end(Wire *w)
 {
-    if (w->log) {                       /* of a reply that filled the buffer, its last part */
+    if (w->log) { /* of a reply that filled the buffer, its last part */
         w->log(w->arg, true, w->out + w->line_start, w->out_len - w->line_start);
     }
     wire_put(w, "\n", 1);
@@ -45,7 +48,10 @@ void wire_end(Wire *w)
 
 /* ---- The data of a write ---- */
 
-static Space *memory(void) { return cpu_count() ? cpu_at(0)->memory : space_memory(); }
+static Space *memory(void)
+{
+    return cpu_count() ? cpu_at(0)->memory : space_memory();
+}
 
 static void data_store(Wire *w)
 {
@@ -125,7 +131,7 @@ static void data_done(Wire *w)
 {
     data_store(w);
     memset(w->data.chunk, 0, sizeof(w->data.chunk));
-    while (w->data.left) {              /* short data is filled up with zeroes */
+    while (w->data.left) { /* short data is filled up with zeroes */
         w->data.n = WIRE_CHUNK;
         data_store(w);
     }

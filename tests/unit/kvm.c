@@ -1,4 +1,5 @@
-/* KVM on a small machine: memory, a few windows and ports, and guests from kvm-guest.asm.  Skipped where there is no KVM. */
+/* KVM on a small machine: memory, a few windows and ports, and guests from kvm-guest.asm.  Skipped
+ * where there is no KVM. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,13 +17,18 @@
 #include "mem/ram.h"
 
 #define GUEST(name) extern const uint8_t guest_##name[], guest_##name##_end[];
-GUEST(ports) GUEST(strings) GUEST(mmio) GUEST(interrupts) GUEST(triple) GUEST(coalesced) GUEST(dirty) GUEST(spin)
-GUEST(spin_out) GUEST(halt) GUEST(smp) GUEST(ap) GUEST(pam) GUEST(doorbell) GUEST(steps) GUEST(bad)
+GUEST(ports)
+GUEST(strings) GUEST(mmio) GUEST(interrupts) GUEST(triple) GUEST(coalesced) GUEST(dirty) GUEST(spin)
+    GUEST(spin_out) GUEST(halt) GUEST(smp) GUEST(ap) GUEST(pam) GUEST(doorbell) GUEST(steps)
+        GUEST(bad)
 #define LOAD(name, at) ram_write(ram, at, guest_##name, (size_t)(guest_##name##_end - guest_##name))
 
-/* ---- The machine ---- */
+    /* ---- The machine ---- */
 
-enum { RAM_SIZE = 0xd0000, LOG = 4096 };
+    enum {
+        RAM_SIZE = 0xd0000,
+        LOG = 4096
+    };
 static RamBlock *ram, *bios, *segment;
 static Region *ram_region, *window, *coalesced, *bell, *pam, *ports;
 static struct Access {
@@ -47,7 +53,7 @@ static void set_pam(unsigned mode)
 
 static uint64_t port_read(void *opaque, uint64_t at, unsigned size)
 {
-    if (at == 8) {                      /* 0x18: each read is one more */
+    if (at == 8) { /* 0x18: each read is one more */
         return counter++;
     }
     return (UINT64_C(0xa3a2a1a0) + (at - 4) * 0x01010101) & size_mask(size);
@@ -55,12 +61,12 @@ static uint64_t port_read(void *opaque, uint64_t at, unsigned size)
 
 static void port_write(void *opaque, uint64_t at, unsigned size, uint64_t value)
 {
-    if (at == 0xe) {                    /* 0x1e */
+    if (at == 0xe) { /* 0x1e */
         done = (unsigned)value;
         loop_wake();
-    } else if (at == 0xc) {             /* 0x1c */
+    } else if (at == 0xc) { /* 0x1c */
         set_pam((unsigned)value);
-    } else if (at != 2) {               /* 0x12 is not recorded */
+    } else if (at != 2) { /* 0x12 is not recorded */
         log_access((unsigned)at + 0x10, size, value);
     }
 }
@@ -84,7 +90,8 @@ static void on_reset(void *arg, ShutdownCause cause)
     resets++;
 }
 
-static const IoOps port_ops = {port_read, port_write, 1, 4}, window_ops = {window_read, window_write, 1, 8};
+static const IoOps port_ops = {port_read, port_write, 1, 4},
+                   window_ops = {window_read, window_write, 1, 8};
 
 static Region *add(Region *r, uint64_t at, int priority)
 {
@@ -94,8 +101,8 @@ static Region *add(Region *r, uint64_t at, int priority)
 
 static void make_memory(void)
 {
-    static const uint8_t start[] = {0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0, 0xbc, 0x00, 0x80,
-                                    0xea, 0x00, 0x10, 0x00, 0x00},
+    static const uint8_t start[] = {0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0,
+                                    0xbc, 0x00, 0x80, 0xea, 0x00, 0x10, 0x00, 0x00},
                          vector[] = {0xe9, 0x0d, 0xf0}; /* jmp from fff0 to f000 */
     uint8_t rom[4096];
     ram = ram_new("ram", RAM_SIZE, NULL, NULL);
@@ -130,7 +137,8 @@ static void start_machine(const char *options, unsigned cpus)
     ck_assert_msg(accel_start(choices, &error), "%s", error ? error->message : "");
     runstate_listen(&listener);
     make_memory();
-    const ModelEnv env = {.supported = accel->supported_cpuid, .kvm = true, .topology = {cpus, 1, 1, 1}};
+    const ModelEnv env = {
+        .supported = accel->supported_cpuid, .kvm = true, .topology = {cpus, 1, 1, 1}};
     CpuModel *model = model_new("qemu64", &env, &error);
     ck_assert_msg(model, "%s", error ? error->message : "");
     for (unsigned i = 0; i < cpus; i++) {
@@ -202,17 +210,18 @@ static uint64_t peek(uint64_t at, unsigned size)
     return v;
 }
 
-#define CHECK_LOG(i, at_, size_, value_)                                                                               \
-    do {                                                                                                               \
-        ck_assert_uint_lt(i, logged);                                                                                  \
-        ck_assert_uint_eq(access_log[i].at, at_);                                                                      \
-        ck_assert_uint_eq(access_log[i].size, size_);                                                                  \
-        ck_assert_uint_eq(access_log[i].value, value_);                                                                \
+#define CHECK_LOG(i, at_, size_, value_)                                                           \
+    do {                                                                                           \
+        ck_assert_uint_lt(i, logged);                                                              \
+        ck_assert_uint_eq(access_log[i].at, at_);                                                  \
+        ck_assert_uint_eq(access_log[i].size, size_);                                              \
+        ck_assert_uint_eq(access_log[i].value, value_);                                            \
     } while (0)
 
 /* Every mode of the interrupt chips: loop tests run once in each. */
 enum { MODES = 3 };
-static const char *const modes[MODES] = {"kvm,kernel-irqchip=off", "kvm,kernel-irqchip=split", "kvm,kernel-irqchip=on"};
+static const char *const modes[MODES] = {"kvm,kernel-irqchip=off", "kvm,kernel-irqchip=split",
+                                         "kvm,kernel-irqchip=on"};
 
 /* ---- Ports and memory ---- */
 
@@ -291,7 +300,7 @@ END_TEST
 /* A guest that wrote and sleeps in the kernel: the write arrives by itself. */
 START_TEST(coalesced_writes_arrive)
 {
-    static const uint8_t code[] = {0xb8, 0x00, 0xd1, 0x8e, 0xc0,       /* mov ax, d100; mov es, ax */
+    static const uint8_t code[] = {0xb8, 0x00, 0xd1, 0x8e, 0xc0, /* mov ax, d100; mov es, ax */
                                    0x26, 0xc6, 0x06, 0x00, 0x00, 0x5a, /* mov byte [es:0], 5a */
                                    0xfa, 0xf4};                        /* cli; hlt */
     start_machine("kvm,kernel-irqchip=on", 1);
@@ -409,7 +418,7 @@ static int take_interrupt(Cpu *c)
 
 static void raise_interrupt(void)
 {
-    if (platform.irqchip == IRQCHIP_ON) {       /* by message to APIC 0, vector 0x21 */
+    if (platform.irqchip == IRQCHIP_ON) { /* by message to APIC 0, vector 0x21 */
         platform.send_msi(0xfee00000, 0x21);
     } else {
         line = true;
@@ -417,7 +426,8 @@ static void raise_interrupt(void)
     }
 }
 
-/* The kernel's local APIC starts off: enable it in its spurious-interrupt register, and let ExtINT pass. */
+/* The kernel's local APIC starts off: enable it in its spurious-interrupt register, and let ExtINT
+ * pass. */
 static void enable_apic(Cpu *c, void *unused)
 {
     struct kvm_lapic_state s;
@@ -448,7 +458,7 @@ START_TEST(interrupts_wake_a_halted_cpu)
     ck_assert(wait_for(&logged));
     CHECK_LOG(0, 0x10, 1, 1);
     for (unsigned i = 1; i <= 3; i++) {
-        wait_ms(i == 2 ? 0 : 10);       /* once while it is not asleep yet */
+        wait_ms(i == 2 ? 0 : 10); /* once while it is not asleep yet */
         unsigned before = logged;
         raise_interrupt();
         for (unsigned tries = 0; logged == before && tries < 1000; tries++) {
@@ -559,7 +569,8 @@ START_TEST(triple_fault_resets)
     ck_assert(machine_continue(NULL));
     ck_assert(wait_for(&resets));
     CHECK_LOG(0, 0x10, 1, 5);
-    for (unsigned tries = 0; resets < 5 && tries < 5000; tries++) {     /* and it runs from its reset vector again */
+    for (unsigned tries = 0; resets < 5 && tries < 5000;
+         tries++) { /* and it runs from its reset vector again */
         wait_ms(1);
     }
     ck_assert_uint_ge(resets, 5);
@@ -802,11 +813,16 @@ END_TEST
 START_TEST(bad_options)
 {
     static const char *const bad[][2] = {
-        {"kvm,kernel-irqchip=maybe", "on, off, split"}, {"kvm,dirty-ring-size=1000", "power of two"},
-        {"kvm,dirty-ring-size=x", "number"},            {"kvm,thread=single", "thread"},
-        {"kvm,kvm-shadow-mem=much", "kvm-shadow-mem"},  {"hax", "invalid accelerator"},
-        {"kvm,device=/nowhere/kvm", "/nowhere/kvm"},    {"kvm,device=/dev/null", "not KVM"},
-        {"tcg", "software CPU"},                        {"tcg,colour=red", "colour"},
+        {"kvm,kernel-irqchip=maybe", "on, off, split"},
+        {"kvm,dirty-ring-size=1000", "power of two"},
+        {"kvm,dirty-ring-size=x", "number"},
+        {"kvm,thread=single", "thread"},
+        {"kvm,kvm-shadow-mem=much", "kvm-shadow-mem"},
+        {"hax", "invalid accelerator"},
+        {"kvm,device=/nowhere/kvm", "/nowhere/kvm"},
+        {"kvm,device=/dev/null", "not KVM"},
+        {"tcg", "software CPU"},
+        {"tcg,colour=red", "colour"},
     };
     loop_main();
     loop_lock();
@@ -835,7 +851,10 @@ START_TEST(falls_back)
 }
 END_TEST
 
-#define CASE(name, loops) {#name, name, loops}
+#define CASE(name, loops)                                                                          \
+    {                                                                                              \
+#name, name, loops                                                                         \
+    }
 
 int main(void)
 {

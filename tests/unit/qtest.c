@@ -1,4 +1,5 @@
-/* The qtest wire: replies letter by letter, data of any length and in any pieces, pins, time, and the socket itself. */
+/* The qtest wire: replies letter by letter, data of any length and in any pieces, pins, time, and
+ * the socket itself. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +53,10 @@ static const DeviceClass toy_class = {
 };
 
 static uint32_t port_value;
-static uint64_t port_read(void *opaque, uint64_t at, unsigned size) { return port_value & size_mask(size); }
+static uint64_t port_read(void *opaque, uint64_t at, unsigned size)
+{
+    return port_value & size_mask(size);
+}
 static void port_write(void *opaque, uint64_t at, unsigned size, uint64_t value)
 {
     port_value = (uint32_t)value | size << 28;
@@ -65,7 +69,10 @@ static GString *got;
 static Wire *wire;
 static Toy *toy;
 
-static void send_got(void *arg, const char *buf, size_t len) { g_string_append_len(got, buf, (gssize)len); }
+static void send_got(void *arg, const char *buf, size_t len)
+{
+    g_string_append_len(got, buf, (gssize)len);
+}
 
 static void setup(void)
 {
@@ -138,7 +145,7 @@ START_TEST(memory)
     ASK("read 010000 1", "OK 0x11");
     ASK("write 0x2000 4 0xDEADbeef", "OK");
     ASK("read 0x2000 4", "OK 0xdeadbeef");
-    ASK("write 0x2000 4 0x01", "OK");   /* short: the rest is zeroes */
+    ASK("write 0x2000 4 0x01", "OK"); /* short: the rest is zeroes */
     ASK("read 0x2000 4", "OK 0x01000000");
     ASK("write 0x2000 1 0x0203", "OK"); /* long: the rest is ignored */
     ASK("read 0x2000 4", "OK 0x02000000");
@@ -224,7 +231,10 @@ START_TEST(several_requests_at_once)
 END_TEST
 
 static unsigned fired;
-static void fire(void *arg) { fired++; }
+static void fire(void *arg)
+{
+    fired++;
+}
 
 START_TEST(time_moves_on_request)
 {
@@ -253,12 +263,12 @@ START_TEST(input_pins)
     ASK("irq_intercept_out ioapic", "FAIL IRQ intercept already enabled");
     ask("set_irq_in ioapic unnamed-gpio-in 4 1\n");
     ck_assert_str_eq(got->str, "IRQ raise 4\nOK\n");
-    ck_assert_uint_eq(toy->lines, 0x10);        /* and the device has it too */
+    ck_assert_uint_eq(toy->lines, 0x10); /* and the device has it too */
     ASK("set_irq_in ioapic unnamed-gpio-in 4 1", "OK");
     ask("set_irq_in ioapic unnamed-gpio-in 4 0\n");
     ck_assert_str_eq(got->str, "IRQ lower 4\nOK\n");
     g_string_truncate(got, 0);
-    device_input(&toy->dev, 7, true);   /* outside of any request */
+    device_input(&toy->dev, 7, true); /* outside of any request */
     ck_assert_str_eq(got->str, "IRQ raise 7\n");
     ASK("set_irq_in ioapic x 9999 0", "FAIL Invalid number");
     wire_reset(wire);
@@ -290,8 +300,10 @@ END_TEST
 /* Any bytes at all. */
 START_TEST(noise)
 {
-    static const char *const pieces[] = {"read", "write ", "b64write 0 9 ", "\n", " ", "0x", "\0", "=", "irq_intercept_in ", "ioapic",
-                                         "set_irq_in ", "9", "-", "memset ", "clock_step", "zz", "\xff\xfe", "\r\n"};
+    static const char *const pieces[] = {
+        "read", "write ",  "b64write 0 9 ",     "\n",     " ",           "0x",
+        "\0",   "=",       "irq_intercept_in ", "ioapic", "set_irq_in ", "9",
+        "-",    "memset ", "clock_step",        "zz",     "\xff\xfe",    "\r\n"};
     GRand *r = g_rand_new_with_seed(1);
     wire->max_size = 10000;
     for (unsigned i = 0; i < 200000; i++) {
@@ -358,8 +370,17 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {ports, memory, nonsense, data_of_any_length, several_requests_at_once,
-                                  time_moves_on_request, input_pins, output_pins, modules, noise, socket_and_log};
+    const TTest *const tests[] = {ports,
+                                  memory,
+                                  nonsense,
+                                  data_of_any_length,
+                                  several_requests_at_once,
+                                  time_moves_on_request,
+                                  input_pins,
+                                  output_pins,
+                                  modules,
+                                  noise,
+                                  socket_and_log};
     Suite *s = suite_create("qtest");
     TCase *t = tcase_create("wire");
     tcase_add_checked_fixture(t, setup, teardown);
