@@ -33,6 +33,7 @@ typedef struct KvmCpu {
     struct kvm_run *run;
     bool unfinished;      /* an exit was answered; KVM_RUN still has to hand the answer over */
     atomic_bool in_guest; /* between the last look at kvm_held() and the return of KVM_RUN */
+    atomic_bool was_stopped; /* the machine was stopped and goes on: tell the guest's clock */
     struct kvm_dirty_gfn *dirty; /* ring, or NULL */
     uint32_t dirty_next;
     bool msrs_known;         /* msrs[] is what the kernel has: it has not run since */

@@ -145,6 +145,11 @@ static bool before_entry(Cpu *c, KvmCpu *k)
         kvm_flush(c);
         c->state_dirty = false;
     }
+    /* A guest that reads kvmclock is told that it was stopped, so that its watchdogs are lenient. */
+    if (G_UNLIKELY(atomic_load_explicit(&k->was_stopped, memory_order_relaxed))) {
+        atomic_store(&k->was_stopped, false);
+        kvm_cpu_ioctl(c, KVM_KVMCLOCK_CTRL, 0);
+    }
     if (G_UNLIKELY(events & CPU_EVENT_NMI)) {
         cpu_lower(c, CPU_EVENT_NMI);
         kvm_cpu_ioctl(c, KVM_NMI, 0);
@@ -361,11 +366,9 @@ RunResult kvm_run(Cpu *c)
 void kvm_stopped(bool stopped)
 {
     kvm_memory_stopped(stopped);
-    /* A guest that reads kvmclock is told that it was stopped, so that its watchdogs are lenient.
-     */
     for (unsigned i = 0; !stopped && i < cpu_count(); i++) {
         if (cpu_at(i)->accel) {
-            kvm_cpu_ioctl(cpu_at(i), KVM_KVMCLOCK_CTRL, 0);
+            atomic_store(&kvm_cpu(cpu_at(i))->was_stopped, true);
         }
     }
 }
