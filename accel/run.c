@@ -28,7 +28,6 @@ typedef struct Work {
 static GMutex run_mutex;
 static GCond run_changed;  /* a CPU is ready, has stopped, or has done a work */
 static GError *init_error; /* why the CPU that was started last could not be made */
-static bool threads_started;
 
 unsigned run_unlock_main(void)
 {
@@ -315,42 +314,28 @@ static void on_changed(void *arg, bool running, RunState state)
     }
 }
 
-/* A machine's reset begins with CPUs that stand still ... */
-static void on_reset_begin(void *arg, ShutdownCause cause)
-{
-    if (threads_started) {
-        stop_all();
-    }
-}
-
-/* ... and ends, after the board's chips, with the CPUs' own. */
-static void on_reset_end(void *arg, ShutdownCause cause)
+/* The run state has stopped us before, and continues us after the reset. */
+static void on_reset(void *arg, ShutdownCause cause)
 {
     for (unsigned i = 0; i < cpu_count(); i++) {
         cpu_reset(cpu_at(i));
-    }
-    if (runstate_running()) {
-        continue_all();
     }
 }
 
 void run_init(void)
 {
-    static const RunListener listener = {.reset = on_reset_begin};
-    runstate_listen(&listener);
     cpu_ops = (CpuOps){.kick = run_kick, .sync = run_sync, .run_on = run_on};
 }
 
 bool accel_start_cpus(GError **error)
 {
-    static const RunListener listener = {.changed = on_changed, .reset = on_reset_end};
+    static const RunListener listener = {.changed = on_changed, .reset = on_reset};
     for (unsigned i = 0; i < cpu_count(); i++) {
         if (!accel_start_cpu(cpu_at(i), error)) {
             accel_stop_cpus();
             return false;
         }
     }
-    threads_started = true;
     runstate_listen(&listener);
     return true;
 }
