@@ -1,10 +1,13 @@
 /* Inside the KVM accelerator: the VM, its CPUs, and who does what.
  *
- *   vm.c      opening /dev/kvm, options, starting          memory.c  slots, dirty pages, coalesced
- * writes, ioeventfds irq.c     interrupt chips, routes, messages, irqfds    chips.c   state of the
- * kernel's chips <-> our devices' rows vcpu.c    running a CPU: exits and injection regs.c CpuState
- * <-> KVM debug.c   breakpoints and single steps cpuid.c   what CPUID can offer and does offer
- * report.c  telling people about exits that end a run
+ * - vm.c: opening /dev/kvm, options, starting
+ * - memory.c: slots, dirty pages, coalesced writes, ioeventfds
+ * - irq.c: interrupt chips, routes, messages, irqfds
+ * - vcpu.c: running a CPU: exits and injection
+ * - regs.c: CpuState <-> KVM
+ * - cpuid.c: what CPUID can offer and does offer
+ * - debug.c: breakpoints and single steps
+ * - report.c: telling people about exits that end a run
  */
 #ifndef ACCEL_KVM_KVM_H
 #define ACCEL_KVM_KVM_H
@@ -69,9 +72,6 @@ void kvm_leave(Cpu *c);
 /* irq.c */
 bool kvm_irqchip_start(GError **error);
 void kvm_eoi(uint8_t vector); /* split: the guest's EOI of a level-triggered vector */
-
-/* chips.c */
-void kvm_chips_start(void);
 
 /* regs.c */
 void kvm_regs_start(void);

@@ -318,7 +318,7 @@ static bool kvm_start(GError **error)
 {
     if (start_parts(error)) {
         kvm_regs_start();
-        kvm_chips_start();
+        platform.flush_coalesced = kvm_coalesced_flush;
         platform.kernel_accel = true;
         return true;
     }
