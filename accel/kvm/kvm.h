@@ -7,6 +7,7 @@
  * - regs.c: CpuState <-> KVM
  * - cpuid.c: what CPUID can offer and does offer
  * - debug.c: breakpoints and single steps
+ * - window.c: taking interrupts where KVM only emulates
  * - report.c: telling people about exits that end a run
  */
 #ifndef ACCEL_KVM_KVM_H
@@ -14,6 +15,8 @@
 
 #include <linux/kvm.h>
 #include <pthread.h>
+#include <signal.h>
+#include <time.h>
 
 #include "accel/accel.h"
 #include "hw/platform.h"
@@ -28,7 +31,9 @@ typedef struct KvmVm {
     uint32_t dirty_ring; /* bytes of a vCPU's ring; 0: bitmaps */
     IrqchipMode irqchip;
     bool pit;
+    bool emulates;                      /* no hardware behind it: see window.c */
 } KvmVm;
+enum { KVM_KICK_SIGNAL = SIGUSR1 };
 extern KvmVm kvm;
 
 typedef struct KvmCpu {
@@ -43,6 +48,10 @@ typedef struct KvmCpu {
     uint64_t *msrs;          /* values as last copied, in the order of regs.c's list */
     uint64_t cr8, apic_base; /* as last seen by our own APIC */
     pthread_t thread;
+    bool window_waiting, window_timer_made;     /* window.c */
+    timer_t window_timer;
+    unsigned steps_left;
+    long patience;                      /* ns until the next search */
 } KvmCpu;
 static inline KvmCpu *kvm_cpu(const Cpu *c)
 {
@@ -88,6 +97,13 @@ void kvm_cpu_free(Cpu *c);
 RunResult kvm_run(Cpu *c);
 void kvm_interrupt(Cpu *c);
 void kvm_stopped(bool stopped);
+
+/* window.c */
+bool kvm_emulates(void);
+void kvm_window_wait(Cpu *c, bool waiting);     /* an interrupt that cannot be taken now waits, or no longer */
+void kvm_window_interrupted(Cpu *c);    /* a signal ended KVM_RUN */
+bool kvm_window_stepped(Cpu *c);        /* KVM_EXIT_DEBUG: was it a step of the search? */
+void kvm_window_free(KvmCpu *k);
 
 /* debug.c */
 bool kvm_guest_debug(Cpu *c, GError **error);

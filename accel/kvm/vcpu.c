@@ -20,8 +20,6 @@
 #include "core/runstate.h"
 #include "cpu/msr.h"
 
-enum { KICK_SIGNAL = SIGUSR1 };
-
 static void on_kick_signal(int unused) {}
 
 /* ---- Life ---- */
@@ -30,9 +28,9 @@ static void install_signal(void)
 {
     struct sigaction action = {.sa_handler = on_kick_signal}; /* no SA_RESTART: KVM_RUN must end */
     sigset_t set;
-    sigaction(KICK_SIGNAL, &action, NULL);
+    sigaction(KVM_KICK_SIGNAL, &action, NULL);
     sigemptyset(&set);
-    sigaddset(&set, KICK_SIGNAL);
+    sigaddset(&set, KVM_KICK_SIGNAL);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -79,6 +77,7 @@ void kvm_cpu_free(Cpu *c)
         kvm_coalesced_unmap(k->run);
     }
     loop_unlock();
+    kvm_window_free(k);
     if (k->dirty) {
         munmap(k->dirty, kvm.dirty_ring);
     }
@@ -97,7 +96,7 @@ void kvm_interrupt(Cpu *c)
     KvmCpu *k = kvm_cpu(c);
     if (k && k->run) {
         __atomic_store_n(&k->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-        pthread_kill(k->thread, KICK_SIGNAL);
+        pthread_kill(k->thread, KVM_KICK_SIGNAL);
     }
 }
 
@@ -110,6 +109,7 @@ static void inject_interrupt(Cpu *c, KvmCpu *k)
     struct kvm_run *run = k->run;
     run->request_interrupt_window = 0;
     if (!(atomic_load(&c->events) & CPU_EVENT_INTR)) {
+        kvm_window_wait(c, false);
         return;
     }
     if (!c->state_valid && run->ready_for_interrupt_injection) {
@@ -122,10 +122,27 @@ static void inject_interrupt(Cpu *c, KvmCpu *k)
             run->ready_for_interrupt_injection = 0;
         }
         if (!(atomic_load(&c->events) & CPU_EVENT_INTR)) {
+            kvm_window_wait(c, false);
             return;
         }
     }
     run->request_interrupt_window = 1;
+    kvm_window_wait(c, true);
+}
+
+/* HLT ends the shadow of the STI before it (SDM vol 3 §6.8.3), but a KVM that emulates instructions keeps it beyond: the
+ * CLI behind "STI; HLT" would then run before the interrupt that ended the halt, for ever. */
+static void end_shadow(Cpu *c, KvmCpu *k)
+{
+    struct kvm_vcpu_events e;
+    if (k->run->ready_for_interrupt_injection || c->state_valid || kvm_cpu_ioctl(c, KVM_GET_VCPU_EVENTS, (uintptr_t)&e)) {
+        return;
+    }
+    if (e.interrupt.shadow && !e.interrupt.injected && !e.exception.injected) {
+        e.flags = KVM_VCPUEVENT_VALID_SHADOW;
+        e.interrupt.shadow = 0;
+        k->run->ready_for_interrupt_injection = !kvm_cpu_ioctl(c, KVM_SET_VCPU_EVENTS, (uintptr_t)&e);
+    }
 }
 
 /* False: it halts and nothing wakes it (only where the local APIC is not the kernel's, which
@@ -140,6 +157,7 @@ static bool before_entry(Cpu *c, KvmCpu *k)
             return false;
         }
         c->halted = false;
+        end_shadow(c, k);
     }
     if (c->state_dirty) {
         kvm_flush(c);
@@ -290,7 +308,7 @@ static RunResult handle_exit(Cpu *c, KvmCpu *k)
     case KVM_EXIT_DIRTY_RING_FULL: kvm_dirty_ring_collect(c); return RUN_AGAIN;
     case KVM_EXIT_SHUTDOWN: return exit_shutdown(c);
     case KVM_EXIT_SYSTEM_EVENT: return exit_system_event(k);
-    case KVM_EXIT_DEBUG: return kvm_exit_debug(c);
+    case KVM_EXIT_DEBUG: return kvm_window_stepped(c) ? RUN_AGAIN : kvm_exit_debug(c);
     case KVM_EXIT_IRQ_WINDOW_OPEN:
     case KVM_EXIT_SET_TPR:
     case KVM_EXIT_TPR_ACCESS:
@@ -347,6 +365,8 @@ RunResult kvm_run(Cpu *c)
                 return result;
             }
             k->run->immediate_exit = 1;
+        } else if (k->unfinished && atomic_load(&c->events)) {
+            k->run->immediate_exit = 1; /* an event that its own access caused: give it before the guest goes on */
         }
         if (!kvm_enter(c)) {
             continue;
@@ -355,7 +375,9 @@ RunResult kvm_run(Cpu *c)
         if (r == 0) {
             RunResult now = handle_exit(c, k);
             result = now != RUN_AGAIN ? now : result;
-        } else if (r != -EINTR && r != -EAGAIN) {
+        } else if (r == -EINTR) {
+            kvm_window_interrupted(c);
+        } else if (r != -EAGAIN) {
             kvm_report_exit(c, "KVM_RUN failed, errno", (uint64_t)-r);
             return stop_internal_error();
         }

@@ -207,9 +207,11 @@ static bool create_vm(GError **error)
 
 static bool choose_irqchip(GError **error)
 {
-    kvm.irqchip = options.irqchip_given            ? options.irqchip
-                  : kvm_extension(KVM_CAP_IRQCHIP) ? IRQCHIP_ON
-                                                   : IRQCHIP_OFF;
+    kvm.emulates = kvm_emulates();
+    /* Interrupts of the kernel's own chips are out of window.c's reach: where it is needed, ours are the safer choice. */
+    kvm.irqchip = options.irqchip_given                              ? options.irqchip
+                  : kvm_extension(KVM_CAP_IRQCHIP) && !kvm.emulates ? IRQCHIP_ON
+                                                                    : IRQCHIP_OFF;
     if (kvm.irqchip == IRQCHIP_ON && !kvm_extension(KVM_CAP_IRQCHIP)) {
         return error_fail(
             error,
