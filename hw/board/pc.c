@@ -40,6 +40,16 @@ bool pc_load_bios(GError **error)
     g_autofree char *path = fw_find_file(name), *data = NULL;
     g_autoptr(GError) local = NULL;
     gsize len;
+    bool in_flash;
+    if (!pc_make_flash(&in_flash, error)) {
+        return false;
+    }
+    if (in_flash) {
+        if (machine.firmware) {
+            warn_report("-bios %s is not used: the firmware is in pflash0", machine.firmware);
+        }
+        return true;
+    }
     if (!path) {
         g_autofree char *folders = fw_dirs_text();
         g_strdelimit(g_strchomp(folders), "\n", ' ');

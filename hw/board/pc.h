@@ -26,12 +26,14 @@ extern PcBoard pc;
 
 /* pc.c */
 bool pc_make_ram(GError **error);
-bool pc_load_bios(GError **error);
+bool pc_load_bios(GError **error);      /* or, in its place, the flash */
 void pc_gsi(void *unused, unsigned gsi, bool level);    /* an Irq sink */
 bool pc_make_interrupts(GError **error);/* 8259s, I/O APIC, local APICs, as far as the kernel does not have them */
 bool pc_make_isa_chips(GError **error); /* timer, clock, DMA, keyboard, ports 61h and 92h, serial, parallel, floppy */
 bool pc_make_hpet(GError **error);
 bool pc_make_ide_drives(GError **error);/* for -drive if=ide on buses ide.0 and ide.1 */
+/* pc-flash.c: chips for the pflash drives, if there are any (*made) */
+bool pc_make_flash(bool *made, GError **error);
 /* pc-firmware.c: CMOS and fw_cfg, when every device is there */
 bool pc_make_fw_cfg(GError **error);
 bool pc_describe(GError **error);
