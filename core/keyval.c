@@ -258,51 +258,6 @@ GHashTable *keyval_table(const KeyVal *kv)
     return out;
 }
 
-/* ---- Leaves ---- */
-
-bool keyval_size(const char *text, uint64_t unit, uint64_t *bytes)
-{
-    while (g_ascii_isspace(*text)) {
-        text++;
-    }
-    if (!g_ascii_isdigit(*text)) {
-        return false;
-    }
-    bool hex = text[0] == '0' && g_ascii_tolower(text[1]) == 'x';
-    char *end, *ignored;
-    uint64_t whole = g_ascii_strtoull(text, &end, hex ? 16 : 10);
-    double fraction = 0;
-    if (whole == UINT64_MAX && strncmp(text, "18446744073709551615", 20) != 0 && !hex) {
-        return false;
-    }
-    if (*end == '.' && !hex) {
-        if (!g_ascii_isdigit(end[1])) {
-            return false;
-        }
-        size_t digits = strspn(end + 1, "0123456789");
-        g_autofree char *part = g_strndup(end, digits + 1);
-        fraction = g_ascii_strtod(part, &ignored);
-        end += digits + 1;
-    }
-    static const char suffixes[] = "BKMGTPE";
-    const char *suffix = *end ? strchr(suffixes, g_ascii_toupper(*end)) : NULL;
-    uint64_t scale = unit;
-    if (suffix) {
-        scale = UINT64_C(1) << (10 * (suffix - suffixes));
-        end++;
-    }
-    if (*end || (fraction > 0 && scale == 1)) {
-        return false;
-    }
-    unsigned __int128 product =
-        (unsigned __int128)whole * scale + (uint64_t)(fraction * (double)scale);
-    if (product > UINT64_MAX) {
-        return false;
-    }
-    *bytes = (uint64_t)product;
-    return true;
-}
-
 char *keyval_escape(const char *value)
 {
     g_auto(GStrv) parts = g_strsplit(value, ",", -1);

@@ -35,9 +35,6 @@ json_object *keyval_tree(const KeyVal *kv, GError **error);
  * members are written out as text, nested ones with dotted keys. */
 GHashTable *keyval_table(const KeyVal *kv);
 
-static inline bool keyval_bool(const char *text, bool *value) { return options_bool(text, value); }
-/* Bytes: "64", "0x1000", "64K", "1.5G", "2T"; a number without suffix counts `unit` bytes. */
-bool keyval_size(const char *text, uint64_t unit, uint64_t *bytes);
 /* A value with its commas doubled, for building texts; caller frees. */
 char *keyval_escape(const char *value);
 

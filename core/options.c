@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/row.h"
 
 GHashTable *options_new(void)
 {
@@ -69,25 +70,10 @@ char *options_take(GHashTable *options, const char *key)
     return value;
 }
 
-bool options_bool(const char *text, bool *value)
-{
-    static const char *const yes[] = {"on", "yes", "true", "y", NULL};
-    static const char *const no[] = {"off", "no", "false", "n", NULL};
-    if (g_strv_contains(yes, text)) {
-        *value = true;
-        return true;
-    }
-    if (g_strv_contains(no, text)) {
-        *value = false;
-        return true;
-    }
-    return false;
-}
-
 bool options_take_bool(GHashTable *options, const char *key, bool *value, GError **error)
 {
     g_autofree char *text = options_take(options, key);
-    if (text && !options_bool(text, value)) {
+    if (text && !row_parse_bool(text, value)) {
         return error_fail(error, "Parameter '%s' expects 'on' or 'off', not '%s'", key, text);
     }
     return true;
@@ -111,38 +97,10 @@ bool options_take_uint(GHashTable *options, const char *key, uint64_t max, uint6
     return true;
 }
 
-static bool size_parse(const char *text, uint64_t *value)
-{
-    static const char suffixes[] = "BKMGTPE";
-    char *end;
-    errno = 0;
-    if (!g_ascii_isdigit(*text)) {
-        return false;
-    }
-    uint64_t whole = g_ascii_strtoull(text, &end, 0);
-    double fraction = 0;
-    if (*end == '.') {
-        fraction = g_ascii_strtod(end, &end);
-    }
-    unsigned shift = 0;
-    if (*end) {
-        const char *suffix = strchr(suffixes, g_ascii_toupper(*end));
-        if (!suffix || end[1]) {
-            return false;
-        }
-        shift = 10 * (unsigned)(suffix - suffixes);
-    }
-    if (errno || whole > UINT64_MAX >> shift || !(fraction >= 0 && fraction < 1)) {
-        return false;
-    }
-    *value = (whole << shift) + (uint64_t)(fraction * (double)(UINT64_C(1) << shift));
-    return *value >= whole << shift;
-}
-
 bool options_take_size(GHashTable *options, const char *key, uint64_t *value, GError **error)
 {
     g_autofree char *text = options_take(options, key);
-    if (text && !size_parse(text, value)) {
+    if (text && !row_parse_size(text, 'B', value)) {
         return error_fail(
             error,
             "Parameter '%s' expects a size in bytes, with K, M, G, T, P or E behind it, not '%s'",

@@ -31,7 +31,4 @@ GHashTable *options_take_group(GHashTable *options, const char *prefix);
 /* True when nothing is left, else an error that names `what` and one of the keys. */
 bool options_finish(GHashTable *options, const char *what, GError **error);
 
-/* on, yes, true, y / off, no, false, n. */
-bool options_bool(const char *text, bool *value);
-
 #endif

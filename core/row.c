@@ -82,19 +82,22 @@ bool row_parse_size(const char *text, char default_suffix, uint64_t *bytes)
     if (!g_ascii_isdigit(*text)) {
         return false;
     }
+    bool hex = text[0] == '0' && g_ascii_tolower(text[1]) == 'x';
     errno = 0;
-    uint64_t whole = g_ascii_strtoull(text, &end, 0);
+    uint64_t whole = g_ascii_strtoull(text, &end, hex ? 16 : 10);
     double fraction = 0;
-    if (*end == '.' && strncasecmp(text, "0x", 2)) {
-        const char *dot = end;
-        fraction = g_ascii_strtod(dot, &end);
-        if (end == dot + 1) {
+    if (*end == '.' && !hex) {
+        size_t digits = strspn(end + 1, "0123456789");
+        if (!digits) {
             return false;
         }
+        g_autofree char *part = g_strndup(end, digits + 1);     /* no exponent: in 1.5E3 the E is a suffix */
+        fraction = g_ascii_strtod(part, NULL);
+        end += digits + 1;
     }
     char suffix = *end ? g_ascii_toupper(*end) : default_suffix;
     const char *at = strchr(suffixes, suffix);
-    if (errno || !at || !suffix || (*end && end[1])) {
+    if (errno || !at || (*end && end[1])) {
         return false;
     }
     unsigned shift = (unsigned)(at - suffixes) * 10;

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/keyval.h"
+#include "core/row.h"
 #include "core/loop.h"
 #include "core/options.h"
 
@@ -132,7 +133,7 @@ static bool read_int(const QType *type, json_object *in, void *value, bool text,
         const char *s = json_object_get_string(in);
         if (type->is_size) {
             v.negative = false;
-            if (!keyval_size(s, 1, &v.u)) {
+            if (!row_parse_size(s, 'B', &v.u)) {
                 return fail_value(p, "a size value representible as a non-negative 64-bit integer",
                                   error);
             }
@@ -159,7 +160,7 @@ static bool read_int(const QType *type, json_object *in, void *value, bool text,
 static bool read_bool(json_object *in, bool *value, bool text, const Place *p, GError **error)
 {
     if (text && json_object_is_type(in, json_type_string)) {
-        return options_bool(json_object_get_string(in), value) ||
+        return row_parse_bool(json_object_get_string(in), value) ||
                fail_value(p, "'on' or 'off'", error);
     }
     if (!json_object_is_type(in, json_type_boolean)) {

@@ -4,6 +4,7 @@
 
 #include "core/json.h"
 #include "core/keyval.h"
+#include "core/row.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -28,6 +29,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         json_object_put(tree);
     }
     uint64_t bytes;
-    keyval_size(text, 1, &bytes);
+    row_parse_size(text, 'B', &bytes);
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "core/json.h"
 #include "core/keyval.h"
+#include "core/row.h"
 
 /* The tree as JSON text, or the error message. */
 static char *tree(const char *text, const char *implied)
@@ -80,26 +81,27 @@ START_TEST(sizes)
 {
     static const struct {
         const char *text;
-        uint64_t unit, bytes;
-    } good[] = {{"0", 1, 0},
-                {"64", 1, 64},
-                {"64", 1 << 20, 64 << 20},
-                {"64k", 1 << 20, 65536},
-                {"1.5G", 1, 3u << 29},
-                {"0x1000", 1, 4096},
-                {"18446744073709551615", 1, UINT64_MAX},
-                {"15E", 1, 15ull << 60},
-                {"1b", 1024, 1}};
+        char unit;
+        uint64_t bytes;
+    } good[] = {{"0", 'B', 0},
+                {"64", 'B', 64},
+                {"64", 'M', 64 << 20},
+                {"64k", 'M', 65536},
+                {"1.5G", 'B', 3u << 29},
+                {"0x1000", 'B', 4096},
+                {"18446744073709551615", 'B', UINT64_MAX},
+                {"15E", 'B', 15ull << 60},
+                {"1b", 'K', 1}};
     for (unsigned i = 0; i < G_N_ELEMENTS(good); i++) {
         uint64_t bytes = 1;
-        ck_assert_msg(keyval_size(good[i].text, good[i].unit, &bytes), "%s", good[i].text);
+        ck_assert_msg(row_parse_size(good[i].text, good[i].unit, &bytes), "%s", good[i].text);
         ck_assert_uint_eq(bytes, good[i].bytes);
     }
     static const char *const bad[] = {
         "", "-1", "x", "1Q", "1KB", "16E", "18446744073709551616", "1.", "1.5", "0x1.8K", "+1"};
     for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
         uint64_t bytes;
-        ck_assert_msg(!keyval_size(bad[i], 1, &bytes), "%s", bad[i]);
+        ck_assert_msg(!row_parse_size(bad[i], 'B', &bytes), "%s", bad[i]);
     }
 }
 END_TEST
