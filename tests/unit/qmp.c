@@ -516,7 +516,7 @@ START_TEST(human_commands)
     hmp("device_del zz", "Error: Device 'zz' not found\r\n");
     hmp("device_add zz", "Error: 'zz' is not a valid device model name\r\n");
     hmp("qom-get /machine hpet", "true\r\n");
-    hmp("help x", "x /fmt addr -- virtual memory dump starting at 'addr'\r\n");
+    hmp("help x", "x /fmt addr -- show memory at a virtual address\r\n");
     hmp("xp/2xw 0x0", "0000000000000000: Cannot access memory\r\n");
 }
 END_TEST
