@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""Boot a real guest and hand it over: demo.py OSTLER.
+
+Where KVM has hardware behind it: Debian's kernel with a BusyBox shell on the serial console.  Where KVM merely emulates
+instructions, that kernel would not get far: GRUB's rescue CD, at its prompt.  Without a terminal nobody can type, so one
+command is typed here and what the guest shows is printed.
+"""
+import glob
+import gzip
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+GRUB = "/usr/lib/grub-rescue/grub-rescue-cdrom.iso"
+BUSYBOX = "/bin/busybox"
+INIT = """#!/bin/sh
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/ TERM=${TERM:-linux}
+mkdir -p /proc /sys /dev /tmp
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+echo
+echo "This is $(uname -sr) in Ostler.  'poweroff' ends it; so does Ctrl-A x."
+setsid cttyhack sh
+poweroff -f
+"""
+POWEROFF = "#!/bin/sh\nexec /bin/busybox poweroff -f\n"
+
+
+def fail(*lines):
+    print("\n".join(lines), file=sys.stderr)
+    sys.exit(1)
+
+
+def cpio_entry(out, number, name, mode, body=b"", device=(0, 0)):
+    """One file of a "newc" archive (Documentation/driver-api/early-userspace/buffer-format.rst)."""
+    path = name.encode() + b"\0"
+    fields = (number, mode, 0, 0, 1, 0, len(body), 0, 0, *device, len(path), 0)
+    header = b"070701" + b"".join(b"%08X" % f for f in fields)
+    out.write(header + path + b"\0" * (-(len(header) + len(path)) % 4))
+    out.write(body + b"\0" * (-len(body) % 4))
+
+
+def make_initramfs(path):
+    """BusyBox, a script that starts a shell, and nothing else."""
+    with open(BUSYBOX, "rb") as f:
+        busybox = f.read()
+    out = io.BytesIO()
+    entries = [("bin", 0o40755, b""), ("dev", 0o40755, b""), ("sbin", 0o40755, b""),
+               ("bin/busybox", 0o100755, busybox), ("bin/sh", 0o120777, b"busybox"),
+               ("sbin/poweroff", 0o100755, POWEROFF.encode()), ("init", 0o100755, INIT.encode())]
+    for number, (name, mode, body) in enumerate(entries, 1):
+        cpio_entry(out, number, name, mode, body)
+    cpio_entry(out, 100, "dev/console", 0o20600, device=(5, 1))
+    cpio_entry(out, 0, "TRAILER!!!", 0)
+    with gzip.open(path, "wb", compresslevel=1) as f:
+        f.write(out.getvalue())
+
+
+def newest_kernel():
+    kernels = [k for k in glob.glob("/boot/vmlinuz-*") if os.access(k, os.R_OK)]
+    key = lambda k: [int(n) for n in re.findall(r"\d+", os.path.basename(k))]
+    return max(kernels, key=key) if kernels else None
+
+
+def explain_kvm():
+    """What is wrong with /dev/kvm, and what to do; None when it can be used."""
+    if not os.path.exists("/dev/kvm"):
+        return ["Ostler is built, but there is no /dev/kvm here, and without it no guest can run yet.",
+                "  on a PC:         enable virtualization (VT-x, AMD-V) in the firmware set-up; modprobe kvm_intel or kvm_amd",
+                "  in a VM:         let its host pass virtualization on (nested)",
+                "  in a container:  start it with --device /dev/kvm",
+                "What works without: ./build/ostler -device help, -machine help, -cpu help; ./quickstart test skips the guests."]
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return ["Ostler is built, but you may not open /dev/kvm.  As root: adduser YOU kvm   (and log in again)"]
+    return None
+
+
+# ---- Linux ----
+
+def run_linux(ostler, kernel):
+    if not os.access(BUSYBOX, os.R_OK):
+        fail(f"There is no {BUSYBOX}: please install the package busybox-static.")
+    folder = tempfile.mkdtemp(prefix="ostler-demo-")
+    initramfs = os.path.join(folder, "initramfs.gz")
+    make_initramfs(initramfs)
+    command = [ostler, "-accel", "kvm", "-cpu", "host", "-m", "512", "-nic", "none", "-no-reboot", "-kernel", kernel,
+               "-initrd", initramfs, "-append", "console=ttyS0 quiet"]
+    print(f"== Booting {kernel} with a BusyBox shell. Ctrl-A x ends it.", flush=True)
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        code = subprocess.run([*command, "-nographic"], check=False).returncode
+    else:
+        code = talk([*command, "-display", "none", "-serial", "stdio", "-monitor", "none"],
+                    [(r"# $", "uname -a\n"), (r"# $", "poweroff\n")], 300)
+    os.unlink(initramfs)
+    os.rmdir(folder)
+    return code
+
+
+def talk(command, turns, limit):
+    """Runs a guest on pipes, copies what it says, and answers each pattern in turn; its exit code."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    watchdog = threading.Timer(limit, process.kill)
+    watchdog.start()
+    said = ""
+    while chunk := os.read(process.stdout.fileno(), 4096):
+        text = chunk.decode("latin-1")
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        said += text
+        if turns and re.search(turns[0][0], said):
+            process.stdin.write(turns.pop(0)[1].encode())
+            process.stdin.flush()
+            said = ""
+    code = process.wait()
+    watchdog.cancel()
+    if turns:
+        print(f"\nThe guest never showed {turns[0][0]!r}.", file=sys.stderr)
+        return 1
+    return code
+
+
+# ---- GRUB ----
+
+def run_grub(ostler):
+    if not os.access(GRUB, os.R_OK):
+        fail(f"There is no {GRUB}: please install the package grub-rescue-pc.")
+    print("== This KVM has no hardware behind it: it emulates instructions, slowly, and not all that Linux needs.",
+          "== So the guest is GRUB's rescue CD. Its prompt takes about a minute.", sep="\n", flush=True)
+    arguments = ["-accel", "kvm", "-m", "64", "-cdrom", GRUB, "-boot", "d"]
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        print("== To leave: Alt-2 shows the monitor; type quit there.", flush=True)
+        time.sleep(3)
+        return subprocess.run([ostler, "-display", "curses", "-nic", "none", *arguments], check=False).returncode
+    os.environ["OSTLER"] = ostler
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from harness import Machine
+
+    with Machine(*arguments) as m:
+        watcher = Watcher(m)
+        watcher.until(r"grub>|GNU GRUB", 600)
+        if "grub>" not in m.screen():
+            m.keys("c")
+            watcher.until("grub>", 300)
+        m.type("echo A guest runs.\n", 0.6)
+        watcher.until(r"^A guest runs\.", 300)
+        m.quit()
+    print("== GRUB answered.")
+    return 0
+
+
+class Watcher:
+    """Prints the lines of the text screen as they change."""
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.lines = []
+
+    def until(self, pattern, limit):
+        end = time.monotonic() + limit
+        while True:
+            screen = self.machine.screen()
+            lines = screen.split("\n")
+            for number, line in enumerate(lines):
+                if line.strip() and (number >= len(self.lines) or self.lines[number] != line):
+                    print(line, flush=True)
+            self.lines = lines
+            if re.search(pattern, screen, re.M):
+                return
+            if self.machine.process.poll() is not None:
+                fail(f"The machine ended: {self.machine.process.stderr.read()}")
+            if time.monotonic() > end:
+                fail(f"The guest did not show {pattern!r} within {limit} s.")
+            time.sleep(1)
+
+
+def main():
+    if len(sys.argv) != 2 or not os.access(sys.argv[1], os.X_OK):
+        fail("usage: demo.py OSTLER")
+    ostler = os.path.abspath(sys.argv[1])
+    problem = explain_kvm()
+    if problem:
+        fail(*problem)
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+        hardware = {"vmx", "svm"} & set(f.read().split())
+    kernel = newest_kernel()
+    if hardware and kernel:
+        sys.exit(run_linux(ostler, kernel))
+    if hardware:
+        print("No kernel in /boot is readable (package linux-image-amd64), so no Linux.")
+    sys.exit(run_grub(ostler))
+
+
+if __name__ == "__main__":
+    main()
