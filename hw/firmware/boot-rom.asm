@@ -33,7 +33,7 @@ KEY_SETUP_ADDR  equ 0x16
 KEY_SETUP_SIZE  equ 0x17
 KEY_SETUP_DATA  equ 0x18
 
-SCRATCH         equ 0x6000              ; segment of our own memory
+SCRATCH         equ 0x9b00              ; segment of our own memory: above the place of any kernel's setup
 START_INFO      equ 0                   ; struct hvm_start_info
 MODULES         equ 0x40                ; one struct hvm_modlist_entry
 DMA             equ 0x80                ; FWCfgDmaAccess

@@ -91,6 +91,11 @@ static bool elf_fault(const Kernel *k, const char *what, GError **error)
     return error_fail(error, "-kernel: '%s' is a damaged ELF file: %s", k->path, what);
 }
 
+static bool no_memory(const Kernel *k, uint32_t len, GError **error)
+{
+    return error_fail(error, "-kernel: '%s' takes %" PRIu32 " MiB of RAM, this host has not got that much", k->path, len >> 20);
+}
+
 typedef struct Segment {
     uint32_t type;
     uint64_t offset, vaddr, paddr, filesz, memsz;
@@ -155,6 +160,9 @@ static bool elf_flatten(const Kernel *k, Flat *f, GError **error)
     if (k->len < (wide ? sizeof(*e64) : sizeof(*e32))) {
         return elf_fault(k, "it ends within its header", error);
     }
+    if (k->data[EI_DATA] != ELFDATA2LSB || (e64->e_machine != EM_386 && e64->e_machine != EM_X86_64)) {
+        return error_fail(error, "-kernel: '%s' is an ELF file for another kind of machine, expected: x86", k->path);
+    }
     unsigned n = wide ? e64->e_phnum : e32->e_phnum;
     uint64_t entry = wide ? e64->e_entry : e32->e_entry, low = UINT64_MAX, high = 0;
     Segment s;
@@ -182,7 +190,10 @@ static bool elf_flatten(const Kernel *k, Flat *f, GError **error)
     }
     f->at = (uint32_t)low;
     f->len = (uint32_t)(high - low);
-    f->data = g_malloc0(f->len);
+    f->data = g_try_malloc0(f->len);
+    if (!f->data) {
+        return no_memory(k, f->len, error);
+    }
     for (unsigned i = 0; i < n; i++) {
         elf_segment(k, i, &s, NULL);
         if (s.type == PT_LOAD && s.memsz) {
@@ -247,7 +258,8 @@ static bool load_elf(const Kernel *k, GError **error)
 enum {                                  /* offsets of the setup header, Documentation/x86/boot.rst */
     SETUP_SECTS = 0x1f1, SYSSIZE = 0x1f4, VID_MODE = 0x1fa, BOOT_FLAG = 0x1fe, HEADER_MAGIC = 0x202, VERSION = 0x206,
     TYPE_OF_LOADER = 0x210, LOADFLAGS = 0x211, RAMDISK_IMAGE = 0x218, RAMDISK_SIZE = 0x21c, HEAP_END = 0x224,
-    CMD_LINE_PTR = 0x228, INITRD_ADDR_MAX = 0x22c, CMDLINE_SIZE = 0x238, OLD_CL_MAGIC = 0x20, OLD_CL_OFFSET = 0x22,
+    CMD_LINE_PTR = 0x228, INITRD_ADDR_MAX = 0x22c, CMDLINE_SIZE = 0x238, INIT_SIZE = 0x260,
+    OLD_CL_MAGIC = 0x20, OLD_CL_OFFSET = 0x22,
     LOADER_ID = 0xb0, LOADED_HIGH = 0x01, CAN_USE_HEAP = 0x80, SECTOR = 512,
 };
 
@@ -275,6 +287,15 @@ static bool video_mode(const char *append, uint16_t *mode)
     return true;
 }
 
+/* The end of what the kernel needs before it has looked at its memory map: itself, and where it unpacks. */
+static uint64_t linux_end(const Kernel *k, unsigned version, uint32_t kernel_at)
+{
+    enum { HAS_INIT_SIZE = 0x20a };
+    uint64_t loaded = MAX(kernel_at, HIGH_MEMORY) + (uint64_t)k->len;
+    bool known = version >= HAS_INIT_SIZE && k->len >= INIT_SIZE + 4;
+    return known ? MAX(loaded, (uint64_t)kernel_at + get32(k->data + INIT_SIZE)) : loaded;
+}
+
 static bool load_linux(const Kernel *k, GError **error)
 {
     unsigned version = get16(k->data + VERSION), sectors = k->data[SETUP_SECTS] ? k->data[SETUP_SECTS] : 4;
@@ -282,7 +303,7 @@ static bool load_linux(const Kernel *k, GError **error)
     bool high = version >= 0x200 && k->data[LOADFLAGS] & LOADED_HIGH;
     uint32_t setup_at = high ? 0x10000 : 0x90000, kernel_at = high ? HIGH_MEMORY : 0x10000;
     uint32_t cmdline_at = high ? LOW_CMDLINE : 0x9a000;
-    size_t cmdline_max = version >= 0x206 && get32(k->data + CMDLINE_SIZE) ? get32(k->data + CMDLINE_SIZE) + 1 : 256;
+    size_t cmdline_max = version >= 0x206 && get32(k->data + CMDLINE_SIZE) ? (size_t)get32(k->data + CMDLINE_SIZE) + 1 : 256;
     const char *append = k->append ? k->append : "";
     if (setup_len > k->len || setup_len > 0x8000) {
         return error_fail(error, "-kernel: '%s' is a damaged Linux kernel: its setup part of %zu bytes is not there", k->path,
@@ -316,7 +337,7 @@ static bool load_linux(const Kernel *k, GError **error)
         if (!initrd) {
             return version < 0x200 ? error_fail(error, "-initrd: kernel '%s' is too old to take one", k->path) : false;
         }
-        if (!place_initrd(k, initrd, (uint64_t)top + 1, page_up(kernel_at + k->len), &at, error)) {
+        if (!place_initrd(k, initrd, (uint64_t)top + 1, page_up(linux_end(k, version, kernel_at)), &at, error)) {
             return false;
         }
         offer(k, FW_CFG_INITRD_ADDR, at, FW_CFG_INITRD_SIZE, FW_CFG_INITRD_DATA, initrd);
@@ -365,14 +386,20 @@ static bool multiboot_addresses(const Kernel *k, size_t header, Flat *f, GError 
     }
     size_t from = header - (header_addr - load), size = load_end ? load_end - load : k->len - from;
     uint64_t whole = MAX(bss_end > load ? bss_end - load : 0, size);
-    if (from + size > k->len || load + whole > k->ram) {
+    if (!whole) {
+        return error_fail(error, "-kernel: '%s': its multiboot header leaves nothing to load", k->path);
+    }
+    if (size > k->len - from || load + whole > k->ram) {
         return error_fail(error, "-kernel: '%s': its multiboot header asks for more than %s", k->path,
-                          from + size > k->len ? "the file holds" : "the machine's RAM");
+                          size > k->len - from ? "the file holds" : "the machine's RAM");
     }
     f->at = load;
     f->len = (uint32_t)whole;
     f->entry = get32(h + 28);
-    f->data = g_malloc0(f->len);
+    f->data = g_try_malloc0(f->len);
+    if (!f->data) {
+        return no_memory(k, f->len, error);
+    }
     memcpy(f->data, k->data + from, size);
     return true;
 }
@@ -413,6 +440,11 @@ static void pad(GByteArray *blob, unsigned to)
     memset(blob->data + old, 0, blob->len - old);
 }
 
+static bool modules_fault(const Kernel *k, GError **error)
+{
+    return error_fail(error, "-initrd: the multiboot modules do not fit into %" PRIu64 " MiB of RAM", k->ram >> 20);
+}
+
 /* Everything that lies behind the kernel: modules, their list, the information structure and its strings. */
 static bool multiboot_blob(const Kernel *k, uint32_t base, GByteArray *blob, uint32_t *mbi_at, GError **error)
 {
@@ -424,6 +456,9 @@ static bool multiboot_blob(const Kernel *k, uint32_t base, GByteArray *blob, uin
         g_autoptr(GBytes) data = read_file("initrd", file, error);
         if (!data) {
             return false;
+        }
+        if (g_bytes_get_size(data) > k->ram - MIN(k->ram, base + (uint64_t)blob->len)) {
+            return modules_fault(k, error);
         }
         pad(blob, PAGE);
         put32(list + i * MOD_SIZE, base + blob->len);
@@ -438,16 +473,14 @@ static bool multiboot_blob(const Kernel *k, uint32_t base, GByteArray *blob, uin
     pad(blob, 16);
     uint32_t list_at = base + blob->len;
     g_byte_array_append(blob, list, modules->len * MOD_SIZE);
-    uint32_t map_at = base + blob->len;
     pad(blob, 16);
     g_autofree uint8_t *mbi = g_malloc0(MBI_SIZE + MBI_MAP_ROOM);
     *mbi_at = base + blob->len;
-    map_at = *mbi_at + MBI_SIZE;
     put32(mbi, MBI_MEMORY | MBI_CMDLINE | MBI_MODS | MBI_MMAP | MBI_LOADER);
     put32(mbi + 16, cmdline_at);
     put32(mbi + 20, modules->len);
     put32(mbi + 24, list_at);
-    put32(mbi + 48, map_at);            /* length and contents, and the memory sizes: by the ROM */
+    put32(mbi + 48, *mbi_at + MBI_SIZE);            /* length and contents, and the memory sizes: by the ROM */
     put32(mbi + 64, loader_at);
     g_byte_array_append(blob, mbi, MBI_SIZE + MBI_MAP_ROOM);
     return true;
@@ -456,9 +489,12 @@ static bool multiboot_blob(const Kernel *k, uint32_t base, GByteArray *blob, uin
 static bool load_multiboot(const Kernel *k, size_t header, GError **error)
 {
     Flat f = {0};
-    uint32_t flags = get32(k->data + header + 4), mbi_at;
+    uint32_t flags = get32(k->data + header + 4), mbi_at = 0;
     if (flags & 0xffff & ~7u) {
         return error_fail(error, "-kernel: '%s' demands multiboot features %04x that no loader has", k->path, flags & 0xffff);
+    }
+    if (!(flags & MB_HAS_ADDRESSES) && memcmp(k->data, ELFMAG, SELFMAG)) {
+        return error_fail(error, "-kernel: '%s' is no ELF file, and its multiboot header has no addresses", k->path);
     }
     if (flags & MB_HAS_ADDRESSES ? !multiboot_addresses(k, header, &f, error) : !elf_flatten(k, &f, error)) {
         return false;
@@ -476,7 +512,7 @@ static bool load_multiboot(const Kernel *k, size_t header, GError **error)
     }
     if (base + (uint64_t)blob->len > k->ram) {
         g_free(f.data);
-        return error_fail(error, "-initrd: the multiboot modules do not fit into %" PRIu64 " MiB of RAM", k->ram >> 20);
+        return modules_fault(k, error);
     }
     offer_flat(k, &f, f.entry);
     g_autoptr(GBytes) bytes = g_bytes_new(blob->data, blob->len);
