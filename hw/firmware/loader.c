@@ -437,7 +437,9 @@ static void pad(GByteArray *blob, unsigned to)
 {
     unsigned old = blob->len;
     g_byte_array_set_size(blob, (old + to - 1) / to * to);
-    memset(blob->data + old, 0, blob->len - old);
+    if (blob->len > old) {
+        memset(blob->data + old, 0, blob->len - old);
+    }
 }
 
 static bool modules_fault(const Kernel *k, GError **error)

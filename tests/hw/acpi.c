@@ -148,6 +148,7 @@ static void run_script(void)
     for (unsigned i = 0; i < 2; i++) {
         g_autoptr(GBytes) b = fw_cfg_file(fw, names[i]);
         ck_assert_ptr_nonnull(b);
+        g_free(files[i].data);
         files[i] = (File){.name = names[i], .len = g_bytes_get_size(b), .at = places[i]};
         files[i].data = g_memdup2(g_bytes_get_data(b, NULL), files[i].len);
     }
