@@ -324,12 +324,21 @@ bool cmdline_parse(int argc, char **argv, int *exit_code)
     return collect(argc, argv, &error) || failed(error, exit_code);
 }
 
+/* Help on devices needs no machine, and no accelerator that could be missing. */
+static Phase phase_of(const Given *g)
+{
+    const char *v = g->value;
+    bool help = g->option->set == opt_device && (!strcmp(v, "help") || !strcmp(v, "?") || g_str_has_suffix(v, ",help") ||
+                                                 g_str_has_suffix(v, ",?"));
+    return help ? PHASE_EARLY : g->option->phase;
+}
+
 bool cmdline_run(Phase phase, int *exit_code)
 {
     for (unsigned i = 0; i < given->len; i++) {
         const Given *g = &g_array_index(given, Given, i);
         g_autoptr(GError) error = NULL;
-        if (g->option->phase != phase || !g->option->set) {
+        if (phase_of(g) != phase || !g->option->set) {
             continue;
         }
         if (!g->option->set(g->option, g->value, &error)) {

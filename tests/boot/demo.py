@@ -18,19 +18,18 @@ import time
 
 GRUB = "/usr/lib/grub-rescue/grub-rescue-cdrom.iso"
 BUSYBOX = "/bin/busybox"
-INIT = """#!/bin/sh
+INITTAB = "::sysinit:/etc/rc\nttyS0::respawn:/bin/sh\n"
+RC = """#!/bin/sh
 /bin/busybox --install -s /bin
-export PATH=/bin HOME=/ TERM=${TERM:-linux}
-mkdir -p /proc /sys /dev /tmp
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 echo
 echo "This is $(uname -sr) in Ostler.  'poweroff' ends it; so does Ctrl-A x."
-setsid cttyhack sh
-poweroff -f
 """
-POWEROFF = "#!/bin/sh\nexec /bin/busybox poweroff -f\n"
+
+
+PROMPT = r"# (\x1b\[6n)?$"             # the shell asks where the cursor is
 
 
 def fail(*lines):
@@ -48,13 +47,14 @@ def cpio_entry(out, number, name, mode, body=b"", device=(0, 0)):
 
 
 def make_initramfs(path):
-    """BusyBox, a script that starts a shell, and nothing else."""
+    """BusyBox as init and shell, and nothing else."""
     with open(BUSYBOX, "rb") as f:
         busybox = f.read()
     out = io.BytesIO()
-    entries = [("bin", 0o40755, b""), ("dev", 0o40755, b""), ("sbin", 0o40755, b""),
+    entries = [*((name, 0o40755, b"") for name in ("bin", "dev", "etc", "proc", "sys", "tmp")),
                ("bin/busybox", 0o100755, busybox), ("bin/sh", 0o120777, b"busybox"),
-               ("sbin/poweroff", 0o100755, POWEROFF.encode()), ("init", 0o100755, INIT.encode())]
+               ("init", 0o120777, b"bin/busybox"), ("etc/inittab", 0o100644, INITTAB.encode()),
+               ("etc/rc", 0o100755, RC.encode())]
     for number, (name, mode, body) in enumerate(entries, 1):
         cpio_entry(out, number, name, mode, body)
     cpio_entry(out, 100, "dev/console", 0o20600, device=(5, 1))
@@ -97,7 +97,7 @@ def run_linux(ostler, kernel):
         code = subprocess.run([*command, "-nographic"], check=False).returncode
     else:
         code = talk([*command, "-display", "none", "-serial", "stdio", "-monitor", "none"],
-                    [(r"# $", "uname -a\n"), (r"# $", "poweroff\n")], 300)
+                    [(PROMPT, "uname -a\n"), (PROMPT, "poweroff\n")], 300)
     os.unlink(initramfs)
     os.rmdir(folder)
     return code
