@@ -43,6 +43,8 @@ typedef struct Accel {
     bool (*translate)(Cpu *c, uint64_t linear, uint64_t *physical);
     void (*stopped)(
         bool stopped); /* the machine stops or goes on (paravirtual clocks); may be NULL    */
+    /* Devices and CPUs have been reset: now what the accelerator has of the machine; may be NULL. */
+    void (*reset)(void);
 } Accel;
 
 extern const Accel *const accels[]; /* NULL-terminated, in order of preference */

@@ -320,6 +320,9 @@ static void on_reset(void *arg, ShutdownCause cause)
     for (unsigned i = 0; i < cpu_count(); i++) {
         cpu_reset(cpu_at(i));
     }
+    if (accel->reset) {
+        accel->reset();
+    }
 }
 
 void run_init(void)
@@ -335,6 +338,9 @@ bool accel_start_cpus(GError **error)
             accel_stop_cpus();
             return false;
         }
+    }
+    if (accel->reset) {
+        accel->reset();
     }
     runstate_listen(&listener);
     return true;

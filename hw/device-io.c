@@ -4,6 +4,7 @@
 
 #include "core/log.h"
 #include "hw/layout.h"
+#include "hw/platform.h"
 
 /* ---- Values ---- */
 
@@ -329,6 +330,9 @@ static bool is_saved(const Row *r)
 
 void device_save(const Device *d, DeviceSaveFn *emit, void *arg)
 {
+    if (platform.chip_fetch) {          /* the kernel may have the state, and ours is a form to show it in */
+        platform.chip_fetch((Device *)d);
+    }
     for (unsigned n = 0; n < d->layout->n; n++) {
         const Cell *c = &d->layout->cells[n];
         if (!is_saved(c->row)) {
@@ -374,4 +378,7 @@ bool device_load(Device *d, const char *name, unsigned i, uint64_t value, GError
 void device_loaded(Device *d)
 {
     device_settle(d);
+    if (platform.chip_flush) {
+        platform.chip_flush(d);
+    }
 }

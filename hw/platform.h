@@ -19,9 +19,11 @@ typedef struct Platform {
     /* Deliver an interrupt message.  Any thread.  NULL: the board decodes it for its own APICs. */
     void (*send_msi)(uint64_t address, uint32_t data);
     /* ON or SPLIT: copy a kernel chip's state into our device's fields (so that its rows can be read or saved) and back.
-     * `index`: PIC 0 master, 1 slave; APIC: CPU index. */
-    void (*chip_fetch)(Device *dev, unsigned index);
-    void (*chip_flush)(Device *dev, unsigned index);
+     * Devices that the kernel does not have are left alone.  Main lock held. */
+    void (*chip_fetch)(Device *dev);
+    void (*chip_flush)(Device *dev);
+    /* kernel_pit: the HPET takes the timer's line, or gives it back.  Main lock held. */
+    void (*pit_cut_off)(bool replaced);
     /* SPLIT: the I/O APIC's routes changed: pin, address, data, masked. */
     void (*set_route)(unsigned pin, uint64_t address, uint32_t data, bool masked);
     /* An MSI bound to a descriptor.  -1 where the accelerator has no such thing. */

@@ -258,10 +258,10 @@ static void info_pci(Hmp *h, const HmpArgs *a)
 }
 
 /* Copies a chip's state out of the kernel when it is there, so that its rows can be read. */
-static void fetch_chip(Device *d, unsigned index)
+static void fetch_chip(Device *d)
 {
     if (platform.chip_fetch) {
-        platform.chip_fetch(d, index);
+        platform.chip_fetch(d);
     }
 }
 
@@ -280,9 +280,7 @@ static void each_pic(void *arg, Device *d)
 {
     Pics *p = arg;
     if (device_class_is(d->class, "isa-i8259")) {
-        if (platform.irqchip == IRQCHIP_ON) {
-            fetch_chip(d, p->n);
-        }
+        fetch_chip(d);
         p->print(p->h, d, p->n++);
     }
 }
@@ -301,9 +299,7 @@ static void print_other_irqchip(void *arg, Device *d)
 {
     if (!strcmp(d->class->name, "ioapic")) {
         Hmp *h = arg;
-        if (platform.irqchip == IRQCHIP_ON) {
-            fetch_chip(d, 0);
-        }
+        fetch_chip(d);
         g_autofree char *text = device_registers_text(d);
         hmp_print(h, "ioapic0:\n%s", text);
     }
@@ -363,9 +359,7 @@ static void info_lapic(Hmp *h, const HmpArgs *a)
         return;
     }
     cpu_sync(c);
-    if (platform.irqchip != IRQCHIP_OFF) {
-        fetch_chip(c->apic, c->index);
-    }
+    fetch_chip(c->apic);
     g_autofree char *text = device_registers_text(c->apic);
     hmp_print(h, "dumping local APIC state for CPU %u\n\n%s", c->index, text);
 }

@@ -212,6 +212,9 @@ bool kvm_irqchip_start(GError **error)
         platform.set_route = set_route;
     }
     if (kvm.irqchip != IRQCHIP_OFF) {
+        platform.chip_fetch = kvm_chip_fetch;
+        platform.chip_flush = kvm_chip_flush;
+        platform.pit_cut_off = kvm_pit_cut_off;
         if (!kvm_extension(KVM_CAP_IRQ_ROUTING) || !kvm_extension(KVM_CAP_SIGNAL_MSI)) {
             return error_fail(error,
                               "this kernel's KVM cannot route interrupts; use kernel-irqchip=off");

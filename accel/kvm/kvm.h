@@ -3,6 +3,7 @@
  * - vm.c: opening /dev/kvm, options, starting
  * - memory.c: slots, dirty pages, coalesced writes, ioeventfds
  * - irq.c: interrupt chips, routes, messages, irqfds
+ * - chips.c: the state of the kernel's chips <-> rows of our devices
  * - vcpu.c: running a CPU: exits and injection
  * - regs.c: CpuState <-> KVM
  * - cpuid.c: what CPUID can offer and does offer
@@ -81,6 +82,13 @@ void kvm_leave(Cpu *c);
 /* irq.c */
 bool kvm_irqchip_start(GError **error);
 void kvm_eoi(uint8_t vector); /* split: the guest's EOI of a level-triggered vector */
+
+/* chips.c */
+void kvm_chip_fetch(Device *d); /* hw/platform.h */
+void kvm_chip_flush(Device *d);
+void kvm_pit_cut_off(bool replaced);
+void kvm_chips_reset(void);
+void kvm_chips_stopped(bool stopped);
 
 /* regs.c */
 void kvm_regs_start(void);

@@ -388,6 +388,7 @@ RunResult kvm_run(Cpu *c)
 void kvm_stopped(bool stopped)
 {
     kvm_memory_stopped(stopped);
+    kvm_chips_stopped(stopped);
     for (unsigned i = 0; !stopped && i < cpu_count(); i++) {
         if (cpu_at(i)->accel) {
             atomic_store(&kvm_cpu(cpu_at(i))->was_stopped, true);

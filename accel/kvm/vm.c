@@ -351,4 +351,5 @@ const Accel kvm_accel = {
     .guest_debug = kvm_guest_debug,
     .translate = kvm_translate,
     .stopped = kvm_stopped,
+    .reset = kvm_chips_reset,
 };

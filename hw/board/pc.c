@@ -225,6 +225,9 @@ static void timer_pin(void *unused, unsigned gsi, bool level)
 static void legacy_replaced(void *unused, unsigned line, bool level)
 {
     pc.legacy_replaced = level;
+    if (platform.kernel_pit) {
+        platform.pit_cut_off(level);
+    }
 }
 
 static bool make_timer(GError **error)

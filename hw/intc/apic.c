@@ -8,6 +8,7 @@
 #include "core/loop.h"
 #include "hw/intc/apic-bus.h"
 #include "hw/intc/i8259.h"
+#include "hw/platform.h"
 
 enum { BASE_BSP = 1 << 8, BASE_X2 = 1 << 10, BASE_ENABLE = 1 << 11 };
 enum { SVR_ENABLE = 1 << 8, SVR_NO_EOI_BROADCAST = 1 << 12 };
@@ -320,6 +321,9 @@ static void apic_update(void *dev)
 {
     Apic *s = dev;
 
+    if (platform.irqchip != IRQCHIP_OFF) { /* the kernel's is at work, this is a copy */
+        return;
+    }
     timer_update(s);
     lint_level(s);
     if (!s->cpu) {

@@ -79,6 +79,9 @@ static void ioapic_update(void *dev)
 {
     Ioapic *s = dev;
 
+    if (platform.irqchip == IRQCHIP_ON) { /* the kernel's is at work, this is a copy */
+        return;
+    }
     publish_routes(s);
     for (unsigned i = 0; i < IOAPIC_PINS; i++) {
         uint64_t rte = s->table[i];
