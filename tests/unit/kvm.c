@@ -1,227 +1,14 @@
-/* KVM on a small machine: memory, a few windows and ports, and guests from kvm-guest.asm.  Skipped
- * where there is no KVM. */
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
+/* KVM on a small machine: memory, ports, running and stopping, registers, debugging, options. */
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "accel/accel.h"
 #include "accel/debug.h"
-#include "accel/kvm/kvm.h"
-#include "core/clock.h"
-#include "core/loop.h"
-#include "core/runstate.h"
-#include "cpu/model.h"
-#include "mem/ram.h"
+#include "tests/unit/kvm-bench.h"
 
-#define GUEST(name) extern const uint8_t guest_##name[], guest_##name##_end[];
-GUEST(ports)
-GUEST(strings) GUEST(mmio) GUEST(interrupts) GUEST(triple) GUEST(coalesced) GUEST(dirty) GUEST(spin)
-    GUEST(spin_out) GUEST(halt) GUEST(smp) GUEST(ap) GUEST(pam) GUEST(doorbell) GUEST(steps)
-        GUEST(bad)
-#define LOAD(name, at) ram_write(ram, at, guest_##name, (size_t)(guest_##name##_end - guest_##name))
-
-    /* ---- The machine ---- */
-
-    enum {
-        RAM_SIZE = 0xd0000,
-        LOG = 4096
-    };
-static RamBlock *ram, *bios, *segment;
-static Region *ram_region, *window, *coalesced, *bell, *pam, *ports;
-static struct Access {
-    uint16_t at;
-    uint8_t size;
-    uint64_t value;
-} access_log[LOG];
-static unsigned logged, done, counter, resets;
-
-static void log_access(unsigned at, unsigned size, uint64_t value)
-{
-    if (logged < LOG) {
-        access_log[logged++] = (struct Access){(uint16_t)at, (uint8_t)size, value};
-    }
-}
-
-static void set_pam(unsigned mode)
-{
-    region_set_enabled(pam, mode != 0);
-    region_set_readonly(pam, mode == 2);
-}
-
-static uint64_t port_read(void *opaque, uint64_t at, unsigned size)
-{
-    if (at == 8) { /* 0x18: each read is one more */
-        return counter++;
-    }
-    return (UINT64_C(0xa3a2a1a0) + (at - 4) * 0x01010101) & size_mask(size);
-}
-
-static void port_write(void *opaque, uint64_t at, unsigned size, uint64_t value)
-{
-    if (at == 0xe) { /* 0x1e */
-        done = (unsigned)value;
-        loop_wake();
-    } else if (at == 0xc) { /* 0x1c */
-        set_pam((unsigned)value);
-    } else if (at != 2) { /* 0x12 is not recorded */
-        log_access((unsigned)at + 0x10, size, value);
-    }
-}
-
-static uint64_t window_read(void *opaque, uint64_t at, unsigned size)
-{
-    uint64_t v = 0;
-    for (unsigned i = 0; i < size; i++) {
-        v |= (0x40 + ((at + i) & 0x3f)) << (8 * i);
-    }
-    return v;
-}
-
-static void window_write(void *opaque, uint64_t at, unsigned size, uint64_t value)
-{
-    log_access((unsigned)at, size, value);
-}
-
-static void on_reset(void *arg, ShutdownCause cause)
-{
-    resets++;
-}
-
-static const IoOps port_ops = {port_read, port_write, 1, 4},
-                   window_ops = {window_read, window_write, 1, 8};
-
-static Region *add(Region *r, uint64_t at, int priority)
-{
-    region_map(space_root(space_memory()), r, at, priority);
-    return r;
-}
-
-static void make_memory(void)
-{
-    static const uint8_t start[] = {0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0,
-                                    0xbc, 0x00, 0x80, 0xea, 0x00, 0x10, 0x00, 0x00},
-                         vector[] = {0xe9, 0x0d, 0xf0}; /* jmp from fff0 to f000 */
-    uint8_t rom[4096];
-    ram = ram_new("ram", RAM_SIZE, NULL, NULL);
-    bios = ram_new("bios", 0x10000, NULL, NULL);
-    segment = ram_new("segment", 0x10000, NULL, NULL);
-    memset(rom, 0xee, sizeof(rom));
-    ram_write(bios, 0, rom, sizeof(rom));
-    ram_write(bios, 0xf000, start, sizeof(start));
-    ram_write(bios, 0xfff0, vector, sizeof(vector));
-    ram_region = add(region_ram("ram", ram, 0, RAM_SIZE), 0, 0);
-    add(region_rom("bios", bios, 0, 0x10000), 0xffff0000, 0);
-    add(region_rom("rom", bios, 0, 0x10000), 0xe0000, 0);
-    pam = add(region_ram("pam", segment, 0, 0x10000), 0xe0000, 1);
-    set_pam(0);
-    window = add(region_io("window", 0x1000, &window_ops, NULL), 0xd0000, 0);
-    coalesced = add(region_io("coalesced", 0x1000, &window_ops, NULL), 0xd1000, 0);
-    region_set_coalesced(coalesced, true);
-    bell = add(region_io("bell", 0x1000, &window_ops, NULL), 0xd2000, 0);
-    ports = region_io("ports", 0x10, &port_ops, NULL);
-    region_map(space_root(space_io()), ports, 0x10, 0);
-    mem_commit();
-}
-
-static void start_machine(const char *options, unsigned cpus)
-{
-    static const RunListener listener = {.reset = on_reset};
-    GError *error = NULL;
-    g_autoptr(GPtrArray) choices = g_ptr_array_new();
-    loop_main();
-    loop_lock();
-    g_ptr_array_add(choices, (char *)options);
-    ck_assert_msg(accel_start(choices, &error), "%s", error ? error->message : "");
-    runstate_listen(&listener);
-    make_memory();
-    const ModelEnv env = {
-        .supported = accel->supported_cpuid, .kvm = true, .topology = {cpus, 1, 1, 1}};
-    CpuModel *model = model_new("qemu64", &env, &error);
-    ck_assert_msg(model, "%s", error ? error->message : "");
-    for (unsigned i = 0; i < cpus; i++) {
-        cpu_new(model, i, space_memory());
-    }
-    ck_assert_msg(accel_start_cpus(&error), "%s", error ? error->message : "");
-    logged = done = counter = resets = 0;
-}
-
-static void stop_machine(void)
-{
-    machine_stop(RUN_PAUSED);
-    accel_stop_cpus();
-    loop_unlock();
-}
-
-/* Rounds of the main loop until *what, at most ten seconds. */
-static bool wait_for(const unsigned *what)
-{
-    int code;
-    int64_t end = clock_now(CLOCK_RT) + 10 * NS_PER_SECOND;
-    Timer limit;
-    timer_init(&limit, CLOCK_RT, (void (*)(void *))loop_wake, NULL);
-    timer_at(&limit, end);
-    while (!*(volatile const unsigned *)what && clock_now(CLOCK_RT) < end) {
-        loop_iterate(true);
-        runstate_poll(&code);
-    }
-    timer_off(&limit);
-    return *what;
-}
-
-static void wait_ms(unsigned ms)
-{
-    int code;
-    int64_t end = clock_now(CLOCK_RT) + ms * NS_PER_MS;
-    Timer limit;
-    timer_init(&limit, CLOCK_RT, (void (*)(void *))loop_wake, NULL);
-    timer_at(&limit, end);
-    while (clock_now(CLOCK_RT) < end) {
-        loop_iterate(true);
-        runstate_poll(&code);
-    }
-    timer_off(&limit);
-}
-
-static bool stopped_in(RunState s)
-{
-    int code;
-    int64_t end = clock_now(CLOCK_RT) + 10 * NS_PER_SECOND;
-    while (runstate() != s && clock_now(CLOCK_RT) < end) {
-        wait_ms(1);
-        runstate_poll(&code);
-    }
-    return runstate() == s;
-}
-
-static void run_guest(unsigned code)
-{
-    ck_assert(machine_continue(NULL));
-    ck_assert_msg(wait_for(&done), "the guest does not end");
-    ck_assert_uint_eq(done, code);
-}
-
-static uint64_t peek(uint64_t at, unsigned size)
-{
-    uint64_t v = 0;
-    ck_assert(space_peek(space_memory(), at, &v, size));
-    return v;
-}
-
-#define CHECK_LOG(i, at_, size_, value_)                                                           \
-    do {                                                                                           \
-        ck_assert_uint_lt(i, logged);                                                              \
-        ck_assert_uint_eq(access_log[i].at, at_);                                                  \
-        ck_assert_uint_eq(access_log[i].size, size_);                                              \
-        ck_assert_uint_eq(access_log[i].value, value_);                                            \
-    } while (0)
-
-/* Every mode of the interrupt chips: loop tests run once in each. */
-enum { MODES = 3 };
-static const char *const modes[MODES] = {"kvm,kernel-irqchip=off", "kvm,kernel-irqchip=split",
-                                         "kvm,kernel-irqchip=on"};
+// clang-format off
+GUEST(ports) GUEST(strings) GUEST(mmio) GUEST(coalesced) GUEST(dirty) GUEST(pam) GUEST(spin) GUEST(doorbell) GUEST(spin_out) GUEST(triple) GUEST(ap) GUEST(halt) GUEST(smp) GUEST(steps)
+// clang-format on
 
 /* ---- Ports and memory ---- */
 
@@ -399,136 +186,6 @@ START_TEST(doorbells)
     stop_machine();
     close(memory_fd);
     close(port_fd);
-}
-END_TEST
-
-/* ---- Interrupts ---- */
-
-/* A PIC of one line: the vector of our own interrupt, acknowledged when it is taken. */
-static bool line;
-static int take_interrupt(Cpu *c)
-{
-    if (!line) {
-        return -1;
-    }
-    line = false;
-    cpu_lower(c, CPU_EVENT_INTR);
-    return 0x21;
-}
-
-static void raise_interrupt(void)
-{
-    if (platform.irqchip == IRQCHIP_ON) { /* by message to APIC 0, vector 0x21 */
-        platform.send_msi(0xfee00000, 0x21);
-    } else {
-        line = true;
-        cpu_raise(cpu_at(0), CPU_EVENT_INTR);
-    }
-}
-
-/* The kernel's local APIC starts off: enable it in its spurious-interrupt register, and let ExtINT
- * pass. */
-static void enable_apic(Cpu *c, void *unused)
-{
-    struct kvm_lapic_state s;
-    ck_assert_int_ge(kvm_cpu_ioctl(c, KVM_GET_LAPIC, (uintptr_t)&s), 0);
-    store_le(s.regs + 0xf0, 4, 0x1ff);
-    store_le(s.regs + 0x350, 4, 0x700);
-    ck_assert_int_ge(kvm_cpu_ioctl(c, KVM_SET_LAPIC, (uintptr_t)&s), 0);
-}
-
-/* End of interrupt, which the guest's handler of this test leaves to us. */
-static void forget_in_service(Cpu *c, void *unused)
-{
-    struct kvm_lapic_state s;
-    kvm_cpu_ioctl(c, KVM_GET_LAPIC, (uintptr_t)&s);
-    memset(s.regs + 0x100, 0, 0x80);
-    kvm_cpu_ioctl(c, KVM_SET_LAPIC, (uintptr_t)&s);
-}
-
-START_TEST(interrupts_wake_a_halted_cpu)
-{
-    start_machine(modes[_i], 1);
-    cpu_platform.interrupt = take_interrupt;
-    LOAD(interrupts, 0x1000);
-    if (platform.irqchip != IRQCHIP_OFF) {
-        cpu_run_on(cpu_at(0), enable_apic, NULL);
-    }
-    ck_assert(machine_continue(NULL));
-    ck_assert(wait_for(&logged));
-    CHECK_LOG(0, 0x10, 1, 1);
-    for (unsigned i = 1; i <= 3; i++) {
-        wait_ms(i == 2 ? 0 : 10); /* once while it is not asleep yet */
-        unsigned before = logged;
-        raise_interrupt();
-        for (unsigned tries = 0; logged == before && tries < 1000; tries++) {
-            wait_ms(1);
-        }
-        CHECK_LOG(i, 0x10, 1, 0x10);
-        if (platform.irqchip == IRQCHIP_ON) {
-            cpu_run_on(cpu_at(0), forget_in_service, NULL);
-        }
-    }
-    while (logged < 5) {
-        wait_ms(1);
-    }
-    CHECK_LOG(4, 0x10, 1, 2);
-    wait_ms(10);
-    ck_assert_uint_eq(done, 0);
-    cpu_raise(cpu_at(0), CPU_EVENT_NMI);
-    ck_assert(wait_for(&done));
-    ck_assert_uint_eq(done, 4);
-    ck_assert_uint_eq(peek(0x3001, 1), 1);
-    stop_machine();
-}
-END_TEST
-
-START_TEST(descriptors_interrupt)
-{
-    int fd = eventfd(0, EFD_NONBLOCK);
-    const uint64_t one = 1;
-    start_machine("kvm,kernel-irqchip=on", 1);
-    LOAD(interrupts, 0x1000);
-    cpu_run_on(cpu_at(0), enable_apic, NULL);
-    int handle = platform.irqfd_add(fd, 0xfee00000, 0x21);
-    ck_assert_int_ge(handle, 0);
-    ck_assert(machine_continue(NULL));
-    ck_assert(wait_for(&logged));
-    ck_assert_int_eq(write(fd, &one, 8), 8);
-    for (unsigned tries = 0; logged < 2 && tries < 1000; tries++) {
-        wait_ms(1);
-    }
-    CHECK_LOG(1, 0x10, 1, 0x10);
-    platform.irqfd_remove(handle);
-    cpu_run_on(cpu_at(0), forget_in_service, NULL);
-    ck_assert_int_eq(write(fd, &one, 8), 8);
-    wait_ms(50);
-    ck_assert_uint_eq(logged, 2);
-    ck_assert_int_eq(platform.irqfd_add(fd, 0xfee00000, 0x22), handle);
-    platform.irqfd_remove(handle);
-    stop_machine();
-    close(fd);
-}
-END_TEST
-
-/* A sleeping guest and a machine that waits cost nothing. */
-START_TEST(idle_costs_nothing)
-{
-    start_machine(modes[_i], 1);
-    LOAD(halt, 0x1000);
-    wait_ms(20);
-    struct timespec a, b;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
-    usleep(200000);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
-    ck_assert_int_lt((b.tv_sec - a.tv_sec) * 1000000000 + b.tv_nsec - a.tv_nsec, 2000000);
-    ck_assert(machine_continue(NULL));
-    wait_ms(200);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
-    usleep(200000);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
-    ck_assert_int_lt((b.tv_sec - a.tv_sec) * 1000000000 + b.tv_nsec - a.tv_nsec, 4000000);
-    stop_machine();
 }
 END_TEST
 
@@ -851,23 +508,9 @@ START_TEST(falls_back)
 }
 END_TEST
 
-#define CASE(name, loops)                                                                          \
-    {                                                                                              \
-#name, name, loops                                                                         \
-    }
-
 int main(void)
 {
-    if (access("/dev/kvm", R_OK | W_OK) < 0) {
-        fprintf(stderr, "skipped: /dev/kvm cannot be opened here\n");
-        return 77;
-    }
-    /* A case for each test, so that one can be picked with CK_RUN_CASE. */
-    const struct {
-        const char *name;
-        const TTest *test;
-        int loops;
-    } cases[] = {
+    const Case cases[] = {
         CASE(ports_of_each_size, MODES),
         CASE(string_instructions, MODES),
         CASE(mmio_of_each_size, MODES),
@@ -878,9 +521,6 @@ int main(void)
         CASE(segment_flips, MODES),
         CASE(slots_move_under_a_running_cpu, 1),
         CASE(doorbells, 1),
-        CASE(interrupts_wake_a_halted_cpu, MODES),
-        CASE(descriptors_interrupt, 1),
-        CASE(idle_costs_nothing, MODES),
         CASE(stop_and_continue, MODES),
         CASE(triple_fault_resets, MODES),
         CASE(triple_fault_ends_with_no_reboot, 1),
@@ -893,16 +533,5 @@ int main(void)
         CASE(bad_options, 10),
         CASE(falls_back, 1),
     };
-    Suite *s = suite_create("kvm");
-    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-        TCase *t = tcase_create(cases[i].name);
-        tcase_set_timeout(t, 60);
-        tcase_add_loop_test(t, cases[i].test, 0, cases[i].loops);
-        suite_add_tcase(s, t);
-    }
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_cases("kvm", cases, G_N_ELEMENTS(cases));
 }
