@@ -10,7 +10,7 @@
 enum { RAM_SIZE = 1 << 20 };
 static RamBlock *ram;
 static Region *ram_region;
-static GSList *made;
+static GSList *made, *probes;
 
 void bench_setup(void)
 {
@@ -26,6 +26,7 @@ void bench_setup(void)
 void bench_teardown(void)
 {
     g_slist_free_full(g_steal_pointer(&made), (GDestroyNotify)device_free);
+    g_slist_free_full(g_steal_pointer(&probes), g_free);
     region_free(ram_region);
     ram_free(ram);
     loop_unlock();
@@ -75,7 +76,8 @@ Probe *bench_probe(void *dev, const char *pin, unsigned i)
 {
     Irq *irq = device_pin(dev, pin, i);
     ck_assert_msg(irq != NULL, "no pin %s[%u]", pin, i);
-    Probe *p = g_new0(Probe, 1);        /* lives as long as the test's process */
+    Probe *p = g_new0(Probe, 1);
+    probes = g_slist_prepend(probes, p);
     irq_connect(irq, probe_set, p, 0);
     return p;
 }

@@ -60,6 +60,8 @@ START_TEST(capabilities)
     ck_assert(device_set(bad, "timers", "2", NULL));
     ck_assert(!device_realize(bad, NULL, &error));
     ck_assert_ptr_nonnull(error);
+    g_error_free(error);
+    device_free(bad);
 }
 END_TEST
 
