@@ -3,7 +3,6 @@
 #include "hw/firmware/loader.h"
 
 #include <check.h>
-#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +11,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/loop.h"
+#include "tests/unit/kernel-images.h"
 
 enum { MIB = 1 << 20, RAM = 64 * MIB };
 
@@ -28,15 +28,6 @@ static void setup(void)
 static void teardown(void)
 {
     loop_unlock();
-}
-
-static void put16(uint8_t *p, uint16_t v)
-{
-    memcpy(p, &v, sizeof(v));
-}
-static void put32(uint8_t *p, uint32_t v)
-{
-    memcpy(p, &v, sizeof(v));
 }
 
 /* ---- What the guest finds ---- */
@@ -101,122 +92,6 @@ static bool load(const void *data, size_t len)
         ck_assert(!(what));                                                                        \
         ck_assert_msg(strstr(message, text) != NULL, "%s", message);                               \
     } while (0)
-
-/* ---- Images ---- */
-
-typedef struct Image {
-    uint8_t data[65536];
-    size_t len;
-} Image;
-
-enum { SETUP = 4 * 512 + 512, BODY = 3000 };
-
-static void make_linux(Image *k, unsigned version, bool high)
-{
-    memset(k, 0, sizeof(*k));
-    k->len = SETUP + BODY;
-    k->data[0x1f1] = 4;
-    put16(k->data + 0x1fe, 0xaa55);
-    memcpy(k->data + 0x202, "HdrS", 4);
-    put16(k->data + 0x206, (uint16_t)version);
-    k->data[0x211] = high;
-    put32(k->data + 0x22c, 0x7fffffff);
-    put32(k->data + 0x238, 2047);
-    put32(k->data + 0x260, 0x100000);
-    memset(k->data + SETUP, 0xcc, BODY);
-}
-
-static void make_elf64(Image *k, bool note)
-{
-    Elf64_Ehdr e = {.e_type = ET_EXEC,
-                    .e_machine = EM_X86_64,
-                    .e_version = 1,
-                    .e_entry = 0xffffffff81000010,
-                    .e_phoff = 64,
-                    .e_ehsize = 64,
-                    .e_phentsize = 56,
-                    .e_phnum = (uint16_t)(2 + note)};
-    Elf64_Phdr p[3] = {
-        {.p_type = PT_LOAD,
-         .p_offset = 0x1000,
-         .p_vaddr = 0xffffffff81000000,
-         .p_paddr = 0x1000000,
-         .p_filesz = 0x100,
-         .p_memsz = 0x2000},
-        {.p_type = PT_LOAD,
-         .p_offset = 0x1100,
-         .p_vaddr = 0xffffffff81003000,
-         .p_paddr = 0x1003000,
-         .p_filesz = 0x80,
-         .p_memsz = 0x80},
-        {.p_type = PT_NOTE, .p_offset = 0x800, .p_filesz = 40},
-    };
-    static const uint32_t other[] = {4, 0, 7, 0x006e6558},
-                          pvh[] = {4, 8, 18, 0x006e6558, 0x1000040, 0};
-    memset(k, 0, sizeof(*k));
-    memcpy(e.e_ident, ELFMAG, SELFMAG);
-    e.e_ident[EI_CLASS] = ELFCLASS64;
-    e.e_ident[EI_DATA] = ELFDATA2LSB;
-    memcpy(k->data, &e, sizeof(e));
-    memcpy(k->data + 64, p, sizeof(p));
-    memcpy(k->data + 0x800, other, sizeof(other));
-    memcpy(k->data + 0x810, pvh, sizeof(pvh));
-    memset(k->data + 0x1000, 0xaa, 0x100);
-    memset(k->data + 0x1100, 0xbb, 0x80);
-    k->len = 0x1180;
-}
-
-static void make_elf32(Image *k, bool note)
-{
-    Elf32_Ehdr e = {.e_type = ET_EXEC,
-                    .e_machine = EM_386,
-                    .e_version = 1,
-                    .e_entry = 0x100008,
-                    .e_phoff = 52,
-                    .e_ehsize = 52,
-                    .e_phentsize = 32,
-                    .e_phnum = (uint16_t)(1 + note)};
-    Elf32_Phdr p[2] = {
-        {.p_type = PT_LOAD,
-         .p_offset = 0x1000,
-         .p_vaddr = 0x100000,
-         .p_paddr = 0x100000,
-         .p_filesz = 0x100,
-         .p_memsz = 0x180},
-        {.p_type = PT_NOTE, .p_offset = 0x800, .p_filesz = 20},
-    };
-    static const uint32_t pvh[] = {4, 4, 18, 0x006e6558, 0x100020};
-    memset(k, 0, sizeof(*k));
-    memcpy(e.e_ident, ELFMAG, SELFMAG);
-    e.e_ident[EI_CLASS] = ELFCLASS32;
-    e.e_ident[EI_DATA] = ELFDATA2LSB;
-    memcpy(k->data, &e, sizeof(e));
-    memcpy(k->data + 52, p, sizeof(p));
-    memcpy(k->data + 0x800, pvh, sizeof(pvh));
-    memset(k->data + 0x1000, 0xaa, 0x100);
-    k->len = 0x1100;
-}
-
-static void put_multiboot(Image *k, size_t at, uint32_t flags, const uint32_t addresses[5])
-{
-    put32(k->data + at, 0x1badb002);
-    put32(k->data + at + 4, flags);
-    put32(k->data + at + 8, -(0x1badb002 + flags));
-    if (addresses) {
-        memcpy(k->data + at + 12, addresses, 20);
-    }
-}
-
-/* A flat file, loaded from its byte 100h on at 2 MiB, with its header 10h behind, 800h bytes and a
- * bss. */
-static void make_multiboot(Image *k)
-{
-    static const uint32_t addresses[5] = {0x200010, 0x200000, 0x200800, 0x201800, 0x200100};
-    memset(k, 0, sizeof(*k));
-    k->len = 0x1000;
-    memset(k->data + 0x100, 0x90, 0x800);
-    put_multiboot(k, 0x110, 0x10003, addresses);
-}
 
 /* ---- Linux ---- */
 
@@ -491,13 +366,9 @@ START_TEST(random_damage)
     int fd;
     g_autofree char *initrd = memory_file("initrd", 6, &fd);
     unsigned loaded = 0;
-    make_linux(&good[0], 0x20f, true);
-    make_linux(&good[1], 0x201, false);
-    make_elf64(&good[2], true);
-    make_elf32(&good[3], true);
-    make_multiboot(&good[4]);
-    make_elf32(&good[5], false);
-    put_multiboot(&good[5], 0x400, 3, NULL);
+    for (unsigned i = 0; i < G_N_ELEMENTS(good); i++) {
+        make_kernel(&good[i], i);
+    }
     for (unsigned i = 0; i < 12000; i++) {
         static const uint32_t edges[] = {0,          1,          0x7fffffff, 0x80000000,
                                          UINT32_MAX, 0xfffff000, 0x1000};
