@@ -90,13 +90,15 @@ class Kvm(unittest.TestCase):
     def elks(self, name, *args):
         m = self.start("-m", 16, *args)
         m.wait_for(r"VFS: Mounted root", 240)
-        m.wait_for(r"^(# |.*login:)", 240)
-        if "login:" in m.screen():
-            m.type("root\n", 0.5)
-            m.wait_for(r"^# ", 60)
+        self.check_text_picture(m, name)
+        try:
+            m.wait_for(r"^# ?$", 240 if not harness.kvm_emulates() else 20)
+        except AssertionError:
+            if harness.kvm_emulates():
+                self.skipTest("this KVM emulates and does not get past the first system call (INT 80h) of ELKS")
+            raise
         m.type("ls /\n", 0.5)
         m.wait_for(r"\bbin\b.*\betc\b|\bdev\b", 120)
-        self.check_text_picture(m, name)
 
     def test_elks_floppy(self):
         self.elks("elks-floppy", *floppy(guest("elks-fd1440.img")))
