@@ -132,6 +132,9 @@ class Machine:
             self.process.kill()
         self.process.wait()
         self.process.stderr.close()
+        if self.qmp:
+            self.qmp.file.close()
+            self.qmp.sock.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # ---- QMP ----

@@ -16,6 +16,7 @@ Region *ram_region, *bell, *ports;
 static Region *window, *coalesced, *pam;
 Access access_log[LOG];
 unsigned logged, done, counter, resets;
+void (*on_request)(void);
 
 static void log_access(unsigned at, unsigned size, uint64_t value)
 {
@@ -45,6 +46,8 @@ static void port_write(void *opaque, uint64_t at, unsigned size, uint64_t value)
         loop_wake();
     } else if (at == 0xc) { /* 0x1c */
         set_pam((unsigned)value);
+    } else if (at == 0xa && on_request) { /* 0x1a */
+        on_request();
     } else if (at != 2) { /* 0x12 is not recorded */
         log_access((unsigned)at + 0x10, size, value);
     }

@@ -29,6 +29,7 @@ extern RamBlock *ram;
 extern Region *ram_region, *bell, *ports;
 extern Access access_log[LOG];
 extern unsigned logged, done, counter, resets;
+extern void (*on_request)(void); /* a write to port 0x1a, main lock held; NULL: it is logged */
 
 void start_machine(const char *options,
                    unsigned cpus); /* `options` as for -accel; guests start at 0000:1000 */

@@ -127,6 +127,86 @@ GUEST interrupts
     iret
 GUEST_END interrupts
 
+; Its own port write raises the interrupt; the window for it is two instructions wide, as in firmware that waits for a disk.
+GUEST window
+    mov word [0x21 * 4], AT(.irq)
+    mov word [0x21 * 4 + 2], 0
+    cli
+    mov bl, 0
+.again:
+    inc bl
+    out 0x1a, al
+.wait:
+    sti
+    nop
+    pause
+    cli
+    cmp [0x3000], bl
+    jb .wait
+    cmp bl, 20
+    jb .again
+    DONE 12
+.irq:
+    inc byte [0x3000]
+    iret
+GUEST_END window
+
+; The interrupt is there before the HLT that waits for it: it must come before the CLI behind.
+GUEST halt_pending
+    mov word [0x21 * 4], AT(.irq)
+    mov word [0x21 * 4 + 2], 0
+    cli
+    mov bl, 0
+.again:
+    inc bl
+    out 0x1a, al
+    sti
+    hlt
+    cli
+    cmp [0x3000], bl
+    jne .bad
+    cmp bl, 20
+    jb .again
+    DONE 13
+.bad:
+    DONE 99
+.irq:
+    inc byte [0x3000]
+    iret
+GUEST_END halt_pending
+
+; Programs the 8259s and counter 0 of the 8254, as firmware does.
+GUEST chips
+    mov al, 0x11
+    out 0x20, al
+    out 0xa0, al
+    mov al, 0x08
+    out 0x21, al
+    mov al, 0x70
+    out 0xa1, al
+    mov al, 4
+    out 0x21, al
+    mov al, 2
+    out 0xa1, al
+    mov al, 1
+    out 0x21, al
+    out 0xa1, al
+    mov al, 0xb9
+    out 0x21, al
+    mov al, 0x8f
+    out 0xa1, al
+    mov al, 0x0c
+    mov dx, 0x4d1
+    out dx, al
+    mov al, 0x34
+    out 0x43, al
+    mov al, 0x45
+    out 0x40, al
+    mov al, 0x23
+    out 0x40, al
+    DONE 14
+GUEST_END chips
+
 ; An exception in protected mode with an empty interrupt table.
 GUEST triple
     mov al, 5
