@@ -109,6 +109,14 @@ static void row_features(uint32_t words[FEATURE_WORDS], const ModelRow *r)
     apply_list(words, r->remove, false);
 }
 
+/* What every model gets where the interrupt chips are the kernel's; nobody asked for it, so nobody is told. */
+static void set_as_offered(CpuModel *m, unsigned f)
+{
+    uint32_t bit = 1u << f % 32;
+    bool offered = !m->env.supported || word_supported(&m->env, f / 32) & bit;
+    m->words[f / 32] = offered ? m->words[f / 32] | bit : m->words[f / 32] & ~bit;
+}
+
 static void load_row(CpuModel *m, const ModelRow *r, unsigned version)
 {
     row_features(m->words, r);
@@ -131,10 +139,11 @@ static void load_row(CpuModel *m, const ModelRow *r, unsigned version)
     }
     if (m->env.kvm) { /* what every KVM guest gets, and what it cannot use */
         apply_list(m->words,
-                   "kvmclock kvmclock-new kvm-nopiodelay kvm-asyncpf kvm-steal-time kvm-pv-eoi "
-                   "kvmclock-stable-bit "
-                   "x2apic",
+                   "kvmclock kvmclock-new kvm-nopiodelay kvm-asyncpf kvm-steal-time "
+                   "kvmclock-stable-bit",
                    true);
+        set_as_offered(m, FEATURE_KVM_PV_EOI);
+        set_as_offered(m, FEATURE_X2APIC);
         apply_list(m->words, "acpi monitor svm", false);
     } else if (m->env.supported && !(word_supported(&m->env, WORD_1_EDX) & 1u << 1)) {
         apply_list(m->words, "vme", false); /* every model has it; not worth a warning each time */
