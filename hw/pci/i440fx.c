@@ -67,7 +67,7 @@ static const Row i440fx_rows[] = {
     REGS(I440fx, pam, 0x5a, CFG, .rw = 0x33, .doc = "PAM1-6: two 16 KiB areas each", .bits = "LO_RE LO_WE - - HI_RE HI_WE"),
     REGS(I440fx, drb, 0x60, CFG, .rw = 0xff, .reset = 0x01, .doc = "DRAM row boundary"),
     REG(I440fx, fdhc, 0x68, CFG, .rw = 0xc0, .doc = "Fixed DRAM hole control"),
-    REG(I440fx, mtt, 0x70, CFG, .rw = 0xf8, .reset = 0x20, .doc = "Multi-transaction timer"),
+    REG(I440fx, mtt, 0x70, CFG, .rw = 0xf8, .doc = "Multi-transaction timer"),
     REG(I440fx, clt, 0x71, CFG, .rw = 0xf8, .reset = 0x10, .doc = "CPU latency timer"),
     REG(I440fx, smram, 0x72, CFG, .rw = 0x78, .reset = 0x02, .on_write = smram_write, .doc = "SMM RAM control",
         LOCK(I440fx, smram, SMRAM_LOCK, 0), .bits = "- BASE - G_SMRAME D_LCK D_CLS D_OPEN"),

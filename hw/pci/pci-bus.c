@@ -325,7 +325,7 @@ void pci_config_write(PciBus *bus, unsigned devfn, unsigned at, unsigned size, u
 
 /* ---- Mechanism #1: CONFIG_ADDRESS at cf8, CONFIG_DATA at cfc ---- */
 
-enum { CONFIG_DATA = 4, ADDRESS_ENABLE = 1u << 31, ADDRESS_BITS = 0x80fffffc };
+enum { CONFIG_DATA = 4, ADDRESS_ENABLE = 1u << 31, ADDRESS_BITS = 0x80ffffff };
 
 void pci_bus_claim_port(PciBus *root, uint16_t port, const IoOps *ops, void *opaque)
 {
@@ -337,6 +337,14 @@ void pci_bus_claim_port(PciBus *root, uint16_t port, const IoOps *ops, void *opa
 static PciBus *addressed_bus(const PciConfigPorts *ports)
 {
     return pci_bus_find(ports->root, ports->address >> 16 & 0xff);
+}
+
+/* The low two bits of CONFIG_ADDRESS are zero by the book (PCI 3.0 §3.2.2.3.2).  Drivers that leave
+ * the whole register number in them and use port cfc alone are understood too: the byte lanes of
+ * the address and of the port are the same wires. */
+static unsigned addressed_register(const PciConfigPorts *ports, uint64_t at)
+{
+    return (ports->address & 0xff) | (unsigned)(at - CONFIG_DATA);
 }
 
 static uint64_t ports_read(void *opaque, uint64_t at, unsigned size)
@@ -352,8 +360,8 @@ static uint64_t ports_read(void *opaque, uint64_t at, unsigned size)
     if (!(ports->address & ADDRESS_ENABLE) || !ports->root) {
         return size_mask(size);
     }
-    unsigned reg = (ports->address & 0xfc) + (unsigned)(at - CONFIG_DATA);
-    return pci_config_read(addressed_bus(ports), ports->address >> 8 & 0xff, reg, size);
+    return pci_config_read(addressed_bus(ports), ports->address >> 8 & 0xff,
+                           addressed_register(ports, at), size);
 }
 
 static void ports_write(void *opaque, uint64_t at, unsigned size, uint64_t value)
@@ -367,9 +375,8 @@ static void ports_write(void *opaque, uint64_t at, unsigned size, uint64_t value
             ops->write(ports->root->claimed[at].opaque, 0, 1, value);
         }
     } else if ((ports->address & ADDRESS_ENABLE) && ports->root) {
-        unsigned reg = (ports->address & 0xfc) + (unsigned)(at - CONFIG_DATA);
-        pci_config_write(addressed_bus(ports), ports->address >> 8 & 0xff, reg, size,
-                         (uint32_t)value);
+        pci_config_write(addressed_bus(ports), ports->address >> 8 & 0xff,
+                         addressed_register(ports, at), size, (uint32_t)value);
     }
 }
 

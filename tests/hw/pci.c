@@ -290,12 +290,16 @@ START_TEST(ports_cf8)
     card_new(PCI_DEVFN(2, 0), false);
     ck_assert_uint_eq(inp(0xcfc, 4), UINT32_MAX);
     outp(0xcf8, 4, 0xffffffff);
-    ck_assert_uint_eq(inp(0xcf8, 4), 0x80fffffc);
+    ck_assert_uint_eq(inp(0xcf8, 4), 0x80ffffff);
     outp(0xcf8, 4, 0x80001000);
     ck_assert_uint_eq(inp(0xcfc, 4), 0x56781234);
     ck_assert_uint_eq(inp(0xcfe, 2), 0x5678);
     ck_assert_uint_eq(inp(0xcfd, 1), 0x12);
     ck_assert_uint_eq(inp(0xcfd, 2), 0x7812);
+    outp(0xcf8, 4, 0x80001002); /* the whole register number in the address, as some do */
+    ck_assert_uint_eq(inp(0xcfc, 2), 0x5678);
+    ck_assert_uint_eq(inp(0xcfe, 2), 0x5678);
+    outp(0xcf8, 4, 0x80001000);
     outp(0xcf8, 2, 0);
     outp(0xcfb, 1, 0);
     ck_assert_msg(inp(0xcf8, 4) == 0x80001000, "only dwords reach CONFIG_ADDRESS");
