@@ -24,7 +24,7 @@ enum { /* registers */
        REG_D,
        CENTURY = 0x32,
 };
-enum { A_DIVIDER = 0x70, A_DIVIDER_RUN = 0x20, A_UIP = 0x80 };
+enum { A_RATE = 0x0f, A_DIVIDER = 0x70, A_DIVIDER_RUN = 0x20, A_UIP = 0x80 };
 enum {
     B_24H = 0x02,
     B_BINARY = 0x04,
@@ -56,9 +56,9 @@ enum {
 };
 enum { ALARM_SECONDS, ALARM_MINUTES, ALARM_HOURS };
 enum { RTC_HZ = 32768, DAY_SECONDS = 86400 };
-/* "Update in progress" rises 244 us before the 1984 us that an update takes (data sheet table
- * 6, 32.768 kHz). */
-#define UIP_NS      ((244 + 1984) * NS_PER_US)
+/* "Update in progress" rises 8 ticks, 244 us, before an update (data sheet table 6, 32.768 kHz),
+ * which takes no time here: the registers change all at once. */
+#define UIP_NS      (8 * NS_PER_SECOND / RTC_HZ)
 #define MAX_SECONDS (INT64_C(1) << 40) /* some 34,000 years either way */
 #define MAX_NS      (INT64_MAX / 4)
 #define MAX_BACKLOG NS_PER_SECOND /* ticks older than this are not made up for */
@@ -84,7 +84,8 @@ typedef struct Rtc {
     uint8_t weekday_shift; /* the guest's weekday is its own affair: days ahead of the calendar */
     int64_t seen_s;        /* last second whose update is in `flags` */
     int64_t seen_tick;     /* last 32768 Hz tick whose periodic flag is in `flags` */
-    int64_t start_s;       /* offset_s as the machine started */
+    int64_t origin_tick; /* from which periods are counted: the last one before the rate changed */
+    int64_t start_s;     /* offset_s as the machine started */
     Timer next;
     Irq irq;
     void (*changed)(void *arg, int64_t offset);
@@ -118,8 +119,20 @@ static int64_t tick_now(const Rtc *s)
 /* Ticks between periodic interrupts; 0: none (data sheet table 5, 32.768 kHz). */
 static int64_t period_ticks(const Rtc *s)
 {
-    unsigned rate = s->a & 15;
+    unsigned rate = s->a & A_RATE;
     return !rate ? 0 : INT64_C(1) << ((rate < 3 ? rate + 7 : rate) - 1);
+}
+
+/* Periods that have ended by some tick.  The chip takes its rates from one chain of dividers; here
+ * a new rate's first period starts where the old rate's last one ended, so that guests which change
+ * the rate and add up periods (Windows) keep the time. */
+static int64_t periods_until(const Rtc *s, int64_t tick)
+{
+    return (tick - s->origin_tick) / period_ticks(s);
+}
+static int64_t period_end(const Rtc *s, int64_t n)
+{
+    return s->origin_tick + n * period_ticks(s);
 }
 
 /* Days since 1970-01-01 of a proleptic Gregorian date, and back; years start in March, so that the
@@ -248,9 +261,9 @@ static int64_t next_alarm(const Rtc *s, int64_t from)
 static uint8_t flags_now(const Rtc *s)
 {
     uint8_t flags = s->flags;
-    int64_t fraction, t = rtc_time(s, &fraction), period = period_ticks(s);
+    int64_t fraction, t = rtc_time(s, &fraction);
 
-    if (period && tick_now(s) / period > s->seen_tick / period) {
+    if (period_ticks(s) && periods_until(s, tick_now(s)) > periods_until(s, s->seen_tick)) {
         flags |= C_PF;
     }
     if (updates(s) && t > s->seen_s) {
@@ -278,27 +291,26 @@ static uint64_t c_get(const void *dev, unsigned arg, unsigned i)
 static void c_read(void *dev, unsigned arg, unsigned i)
 {
     Rtc *s = dev;
-    int64_t period = period_ticks(s), seen = s->seen_tick, tick = tick_now(s);
+    int64_t seen = s->seen_tick, tick = tick_now(s);
 
     catch_up(s);
     s->flags = 0;
     irq_set(&s->irq, false); /* the next interrupt is a new edge, even when it is due already */
     /* With "slew" each lost periodic tick still comes, one after each acknowledge. */
-    if (s->lost_tick_policy == LOST_SLEW && s->b & B_PIE && period &&
-        tick / period > seen / period) {
+    if (s->lost_tick_policy == LOST_SLEW && s->b & B_PIE && period_ticks(s) &&
+        periods_until(s, tick) > periods_until(s, seen)) {
         int64_t backlog = muldiv64(MAX_BACKLOG, RTC_HZ, NS_PER_SECOND);
-        s->seen_tick = MAX((seen / period + 1) * period, tick - backlog);
+        s->seen_tick = MAX(period_end(s, periods_until(s, seen) + 1), tick - backlog);
     }
 }
 
 /* ns on the source clock to the next event that interrupts; INT64_MAX: none. */
 static int64_t next_event(const Rtc *s)
 {
-    int64_t ns = source_ns(s), best = INT64_MAX, period = period_ticks(s), fraction,
-            t = rtc_time(s, &fraction);
+    int64_t ns = source_ns(s), best = INT64_MAX, fraction, t = rtc_time(s, &fraction);
 
-    if (s->b & B_PIE && period) {
-        int64_t tick = (tick_now(s) / period + 1) * period;
+    if (s->b & B_PIE && period_ticks(s)) {
+        int64_t tick = period_end(s, periods_until(s, tick_now(s)) + 1);
         best = (int64_t)(((__int128)tick * NS_PER_SECOND + RTC_HZ - 1) / RTC_HZ) - ns;
     }
     if (s->b & B_UIE && updates(s)) {
@@ -323,6 +335,7 @@ static void rtc_update(void *dev)
     /* A host's clock that was set back, or hostile state: events count from here. */
     s->seen_s = MIN(s->seen_s, rtc_time(s, &fraction));
     s->seen_tick = MIN(s->seen_tick, tick_now(s));
+    s->origin_tick = MIN(s->origin_tick, s->seen_tick);
     bool raised = flags_now(s) & s->b & C_FLAGS;
     irq_set(&s->irq, raised);
     int64_t wait = raised ? INT64_MAX : next_event(s);
@@ -396,6 +409,10 @@ static void control_write(Rtc *s, uint8_t a, uint8_t b)
     int64_t fraction;
 
     catch_up(s);
+    if ((a ^ s->a) & A_RATE) {
+        s->origin_tick =
+            period_ticks(s) ? period_end(s, periods_until(s, s->seen_tick)) : s->seen_tick;
+    }
     if (ran && (b & B_SET || (a & A_DIVIDER) != A_DIVIDER_RUN)) {
         freeze(s);
     }
@@ -477,6 +494,7 @@ static const Row rows[] = {
     STATE(Rtc, weekday_shift, .keep = true, .max = 6),
     STATE(Rtc, seen_s, .keep = true, .max = 2 * MAX_SECONDS, .doc = "Second up to which C is known"),
     STATE(Rtc, seen_tick, .keep = true, .max = MAX_NS, .doc = "32768 Hz tick up to which C is known"),
+    STATE(Rtc, origin_tick, .keep = true, .max = MAX_NS, .doc = "32768 Hz tick from which periods are counted"),
     STATE(Rtc, start_s, .keep = true, .max = MAX_SECONDS, .doc = "offset_s at the start"),
     TIMER(Rtc, next, event_fire, .doc = "Next event that interrupts"),
     PIN(Rtc, irq, "IRQ#"),

@@ -151,12 +151,12 @@ END_TEST
 START_TEST(update_in_progress)
 {
     setup(EVE);
-    bench_advance(997 * NS_PER_MS);
+    bench_advance(NS_PER_SECOND - 250 * NS_PER_US);
     ck_assert_uint_eq(get(A), 0x26);
-    bench_advance(1 * NS_PER_MS); /* 2 ms before the update ends */
+    bench_advance(10 * NS_PER_US); /* 240 us before the update */
     ck_assert_uint_eq(get(A), 0xa6);
     ck_assert_uint_eq(get(SEC), 0x58);
-    bench_advance(2 * NS_PER_MS);
+    bench_advance(240 * NS_PER_US);
     ck_assert_uint_eq(get(A), 0x26);
     ck_assert_uint_eq(get(SEC), 0x59);
 }
@@ -240,6 +240,21 @@ START_TEST(periodic)
         ck_assert_uint_le(seen, rates[i].hz + 1);
         ck_assert_uint_ge(seen + 1, rates[i].hz);
     }
+    unsigned ms = 0; /* a new rate's first period starts where the old one's last one ended */
+    set(A, 0x2d);
+    get(C);
+    while (!p->level) {
+        bench_advance(NS_PER_MS);
+    }
+    for (unsigned n = 0; n < 10; n++) {
+        set(A, n & 1 ? 0x2d : 0x2f); /* 2 Hz, 8 Hz */
+        get(C);
+        for (; !p->level; ms++) {
+            bench_advance(NS_PER_MS);
+        }
+    }
+    ck_assert_uint_ge(ms, 3120);
+    ck_assert_uint_le(ms, 3130);
     set(A, 0x20); /* rate 0: none */
     get(C);
     seconds(2);
