@@ -49,7 +49,7 @@ static bool pvpanic_realize(void *dev, GError **error)
 
 static const Row rows[] = {
     PROP(Pvpanic, ioport, "0x505", "I/O port"),
-    PROP(Pvpanic, events, "7", "Events told to the guest as supported"),
+    PROP(Pvpanic, events, "3", "Events told to the guest as supported"),
     CALC(event, 1, 0, .get = events_get, .on_write = events_write,
          .bits = "PANICKED CRASH_LOADED SHUTDOWN", .doc = "Event"),
     END,

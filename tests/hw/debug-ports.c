@@ -83,7 +83,7 @@ START_TEST(panic)
     run_events.guest_panicked = panicked;
     run_events.guest_crashloaded = crashloaded;
     run_actions.panic = PANIC_NONE;
-    card(&pvpanic_class, NULL, NULL, NULL);
+    card(&pvpanic_class, NULL, "events", "7");
     g_autoptr(GBytes) port = fw_cfg_file(fw, "etc/pvpanic-port");
     ck_assert_mem_eq(g_bytes_get_data(port, NULL), "\x05\x05", 2);
     ck_assert_uint_eq(space_load(space_io(), 0x505, 1), 7);
@@ -103,6 +103,8 @@ START_TEST(panic_events_masked)
 {
     run_events.guest_panicked = panicked;
     run_actions.panic = PANIC_NONE;
+    card(&pvpanic_class, NULL, "ioport", "0x515");
+    ck_assert_uint_eq(space_load(space_io(), 0x515, 1), 3);
     card(&pvpanic_class, NULL, "events", "2");
     ck_assert_uint_eq(space_load(space_io(), 0x505, 1), 2);
     space_store(space_io(), 0x505, 1, 1);
