@@ -24,14 +24,14 @@ void dma_free(Dma *dma)
     g_free(dma);
 }
 
-static bool allowed(const Dma *dma)
+bool dma_allowed(const Dma *dma)
 {
     return dma && (!dma->bus_master || *dma->bus_master);
 }
 
 bool dma_read(Dma *dma, uint64_t gpa, void *buf, size_t len)
 {
-    if (!allowed(dma)) {
+    if (!dma_allowed(dma)) {
         memset(buf, 0xff, len);
         return false;
     }
@@ -40,14 +40,14 @@ bool dma_read(Dma *dma, uint64_t gpa, void *buf, size_t len)
 
 bool dma_write(Dma *dma, uint64_t gpa, const void *buf, size_t len)
 {
-    return allowed(dma) && space_write(dma->space, gpa, buf, len);
+    return dma_allowed(dma) && space_write(dma->space, gpa, buf, len);
 }
 
 bool dma_map(Dma *dma, uint64_t gpa, size_t len, bool write, DmaVec *v)
 {
     unsigned n = v->n;
     size_t bytes = v->bytes;
-    if (!allowed(dma)) {
+    if (!dma_allowed(dma)) {
         return false;
     }
     while (len) {

@@ -16,6 +16,8 @@ typedef struct Dma Dma;
 Dma *dma_grant(Space *space, const bool *bus_master);
 void dma_free(Dma *dma);
 
+/* Whether bus mastering is on. */
+bool dma_allowed(const Dma *dma);
 /* False when not allowed or when part of the range is not memory: such bytes read as ones and writes there are lost.
  * Transfers to device windows are carried out, except into a device that is itself in the middle of an access. */
 bool dma_read(Dma *dma, uint64_t gpa, void *buf, size_t len);

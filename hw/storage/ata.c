@@ -296,6 +296,12 @@ void ata_dma_moved(AtaDevice *s, uint32_t bytes)
     }
 }
 
+void ata_dma_drop(AtaDevice *s)
+{
+    ata_stop(s);
+    s->status = ATA_DRDY | ATA_DSC;
+}
+
 static void dma_done(AtaDevice *s, AtaRequest *r, int result)
 {
     if (result < 0) {
@@ -529,6 +535,7 @@ static const Row ata_rows[] = {
     STATE(AtaDevice, buf_len, .max = ATA_BUFFER),
     QUEUE(AtaDevice, buffer, buf_len),
     DERIVED(AtaDevice, request),
+    DERIVED(AtaDevice, own_drive),
     PIN(AtaDevice, intrq, "Interrupt request"),
     END
 };
@@ -539,6 +546,9 @@ static const Row ata_rows[] = {
 static bool ata_realize(void *dev, GError **error)
 {
     AtaDevice *s = dev;
+    if (!s->drive && ATA_INFO(s)->packet) {
+        s->drive = s->own_drive = drive_new_empty();
+    }
     if (s->drive && !drive_attach(s->drive, ATA_INFO(s)->user, s,
                                   s->dev.id ? s->dev.id : s->dev.class->name, error)) {
         s->drive = NULL;
@@ -554,6 +564,8 @@ static void ata_unrealize(void *dev)
     if (s->drive) {
         drive_drain(s->drive);
         drive_detach(s->drive, s);
+        drive_free(g_steal_pointer(&s->own_drive));
+        s->drive = NULL;
     }
 }
 

@@ -47,6 +47,7 @@ struct AtaDevice {
     Device dev;
     /* properties */
     Drive *drive;
+    Drive *own_drive;                   /* an empty one, when a CD drive was given none                         */
     char *serial, *ver, *model;
     int32_t unit, bootindex;
     uint64_t wwn;
@@ -116,6 +117,8 @@ typedef struct AtaDma {                 /* what the device wants to move now */
 bool ata_dma_wants(AtaDevice *s, AtaDma *want);
 /* The engine moved the first `bytes` of what was wanted (from or to the buffer). */
 void ata_dma_moved(AtaDevice *s, uint32_t bytes);
+/* The engine has no room for what is left: the command ends, without a word. */
+void ata_dma_drop(AtaDevice *s);
 /* Read or write the medium at want->at for the engine.  release(arg) runs when the drive has let go of the iovec's
  * buffers, also when the device was reset meanwhile; `ok`: the data moved. */
 void ata_dma_disk(AtaDevice *s, const AtaDma *want, const struct iovec *iov, unsigned n,

@@ -34,10 +34,17 @@ static Dma *engine_dma(const BmDma *bm)
 
 /* ---- The descriptor table (§1.2) ---- */
 
+/* With bus mastering off nothing tells the engine that its cycles lead nowhere: it reads zeroes,
+ * and data are lost. */
+static bool deaf(const BmDma *bm)
+{
+    return engine_dma(bm) && !dma_allowed(engine_dma(bm));
+}
+
 static bool next_region(BmDma *bm)
 {
-    uint32_t prd[2];
-    if (!engine_dma(bm) || !dma_read(engine_dma(bm), bm->next, prd, sizeof prd)) {
+    uint32_t prd[2] = {0};
+    if (!deaf(bm) && (!engine_dma(bm) || !dma_read(engine_dma(bm), bm->next, prd, sizeof prd))) {
         bm->status |= BM_ERROR;
         return false;
     }
@@ -70,11 +77,22 @@ static uint32_t gather(BmDma *bm, uint32_t want, bool sectors, GArray *pieces)
     return got;
 }
 
-/* The table ended: "active" goes, whether or not the device is content (§3.1, table of states). */
+/* The table ended, or the guest stopped the engine: "active" goes, whether or not the device is
+ * content (§3.1, table of states).  A device that is not would wait for good; its command ends
+ * without an interrupt instead.  One that still works on what it got has not said yet: bm_dma_intrq
+ * will see. */
 static void check_end(BmDma *bm)
 {
-    if ((bm->last && !bm->room) || (bm->status & BM_ERROR)) {
-        bm->status &= (uint8_t)~BM_ACTIVE;
+    AtaDevice *s = bm->bus ? ide_bus_selected(bm->bus) : NULL;
+    bool failed = bm->status & BM_ERROR, ended = bm->last && !bm->room,
+         stopped = !(bm->command & BM_START);
+    AtaDma want;
+    if (!failed && !stopped && (!ended || (s && s->status & ATA_BSY))) {
+        return;
+    }
+    bm->status &= (uint8_t)~BM_ACTIVE;
+    if (s && ata_dma_wants(s, &want)) {
+        ata_dma_drop(s);
     }
 }
 
@@ -110,7 +128,7 @@ static void chunk_done(void *arg, bool ok)
     Dma *dma = engine_dma(bm);
     if (!t->copy) {
         dma_unmap(dma, &t->vec, t->in && ok ? t->bytes : 0);
-    } else if (t->in && ok && !copy_pieces(dma, t->pieces, t->copy, t->bytes, true)) {
+    } else if (t->in && ok && !copy_pieces(dma, t->pieces, t->copy, t->bytes, true) && !deaf(bm)) {
         bm->status |= BM_ERROR;
     }
     bm->transfer = NULL;
@@ -155,7 +173,7 @@ static void move_disk(BmDma *bm, AtaDevice *s, AtaDma *want)
         return;
     }
     t->copy = g_malloc0(t->bytes);
-    if (!t->in && !copy_pieces(dma, t->pieces, t->copy, t->bytes, false)) {
+    if (!t->in && !copy_pieces(dma, t->pieces, t->copy, t->bytes, false) && !deaf(bm)) {
         bm->status |= BM_ERROR;
     }
     struct iovec iov = {t->copy, t->bytes};
@@ -166,13 +184,13 @@ static void move_buffer(BmDma *bm, AtaDevice *s, const AtaDma *want)
 {
     g_autoptr(GArray) pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
     uint32_t got = gather(bm, want->bytes, false, pieces);
-    if (got && !copy_pieces(engine_dma(bm), pieces, want->buffer, got, want->in)) {
+    if (got && !copy_pieces(engine_dma(bm), pieces, want->buffer, got, want->in) && !deaf(bm)) {
         bm->status |= BM_ERROR;
     }
-    check_end(bm);
     if (got) {
         ata_dma_moved(s, got);
     }
+    check_end(bm);
 }
 
 void bm_dma_run(BmDma *bm)
@@ -207,9 +225,8 @@ static void command_write(void *part, unsigned arg, unsigned i, uint64_t old, ui
         bm->last = false;
         bm->status |= BM_ACTIVE;
         bm_dma_run(bm);
-    } else if (old & ~value & BM_START) {
-        /* What is under way at the drive ends by itself, but nothing follows. */
-        bm->status &= (uint8_t)~BM_ACTIVE;
+    } else if (old & ~value & BM_START && !bm->transfer) {
+        bm->status &= (uint8_t)~BM_ACTIVE; /* else when what is under way at the drive has ended */
     }
 }
 
@@ -217,6 +234,9 @@ void bm_dma_intrq(BmDma *bm, bool level)
 {
     if (level && !bm->intrq) {
         bm->status |= BM_INTERRUPT;
+        if (bm->last && !bm->room) {
+            bm->status &= (uint8_t)~BM_ACTIVE;
+        }
     }
     bm->intrq = level;
 }

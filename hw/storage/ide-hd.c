@@ -192,7 +192,7 @@ static void trim_next(AtaDevice *a)
 static void trim(IdeHd *s)
 {
     AtaDevice *a = &s->ata;
-    uint32_t blocks = (uint32_t)(a->hob_count << 8 | a->count);
+    uint32_t blocks = a->count; /* so few that the high byte may be left over from another command */
     if (a->feature != 1 || !blocks || blocks > TRIM_BLOCKS || !s->discard_granularity) {
         ata_abort(a);
         return;
