@@ -542,6 +542,12 @@ Drive *drive_new_node(const char *id, BlockNode *root)
     return d;
 }
 
+Drive *drive_new_empty(void)
+{
+    g_autoptr(GHashTable) options = options_new();
+    return drive_new("", options, NULL);
+}
+
 Drive *drive_new_memory(const char *id, size_t size)
 {
     g_autoptr(GHashTable) options = options_new();
@@ -562,7 +568,7 @@ Drive *drive_find(const char *id)
 {
     for (guint i = 0; drives && i < drives->len; i++) {
         Drive *d = g_ptr_array_index(drives, i);
-        if (!strcmp(d->id, id)) {
+        if (*id && !strcmp(d->id, id)) {
             return d;
         }
     }

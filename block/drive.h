@@ -121,6 +121,7 @@ void drive_info_foreach(void (*fn)(void *arg, DriveInfo *info), void *arg);
 DriveInfo *drive_add(GHashTable *options, DriveInterface default_interface, bool global_snapshot, GError **error);
 Drive *drive_find(const char *id);
 Drive *drive_new(const char *id, GHashTable *options, GError **error);  /* no DriveInfo: blockdev-style users and tests */
+Drive *drive_new_empty(void);          /* without id and medium: for a removable device that was given none; drive_free is its */
 Drive *drive_new_memory(const char *id, size_t size);   /* a RAM disk, for unit tests */
 /* A drive over a graph made elsewhere; takes over the reference. */
 struct BlockNode;

@@ -159,7 +159,12 @@ static bool floppy_realize(void *dev, GError **error)
     if (cable && cable->unit[f->unit]) {
         return error_fail(error, "Floppy unit %u is in use", f->unit);
     }
-    if (f->drive && !drive_attach(f->drive, &drive_user, f, f->dev.id, error)) {
+    if (!f->drive) {
+        f->drive = f->own_drive = drive_new_empty();
+    }
+    if (!drive_attach(f->drive, &drive_user, f, f->dev.id ? f->dev.id : f->dev.class->name,
+                      error)) {
+        f->drive = NULL;
         return false;
     }
     if (f->type == FLOPPY_AUTO) {
@@ -179,6 +184,8 @@ static void floppy_unrealize(void *dev)
     if (f->drive) {
         drive_drain(f->drive);
         drive_detach(f->drive, f);
+        drive_free(g_steal_pointer(&f->own_drive));
+        f->drive = NULL;
     }
     if (cable && f->unit < FLOPPY_UNITS && cable->unit[f->unit] == f) {
         cable->unit[f->unit] = NULL;
@@ -190,6 +197,7 @@ static const Row rows[] = {
     PROP(Floppy, unit, "4294967295", "0 or 1; default: the next free one"),
     PROP_AS(Floppy, type, "drive-type", "auto", "What kind of drive", .type = TYPE_ENUM,
             .names = floppy_type_names),
+    DERIVED(Floppy, own_drive),
     STATE(Floppy, track, .max = FLOPPY_TRACKS - 1, .doc = "Where the head stands"),
     STATE(Floppy, changed, .reset = true, .keep = true, .doc = "Disk change line"),
     STATES(Floppy, deleted, .keep = true, .doc = "Sectors with a deleted data mark"),

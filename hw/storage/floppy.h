@@ -22,7 +22,8 @@ typedef struct FloppyFormat {
 
 typedef struct Floppy {
     Device dev;
-    Drive *drive;                       /* property; NULL: there is never a medium                           */
+    Drive *drive;                       /* property                                                          */
+    Drive *own_drive;                   /* an empty one, when none was given                                 */
     uint32_t unit;                      /* property: select line; UINT32_MAX: the next free one              */
     int type;                           /* property drive-type; after realize no longer FLOPPY_AUTO          */
     uint8_t track;                      /* where the head stands                                             */

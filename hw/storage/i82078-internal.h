@@ -4,11 +4,12 @@
 
 #include "hw/storage/i82078.h"
 
+enum { DOR_NDMAGATE = 8 };
 enum { CFG_POLL = 0x10, CFG_EIS = 0x40, CFG_RESET = 0x20, SPECIFY_ND = 1, PERP_OW = 0x80 };
 enum { ST0_FAIL = 0x40, ST0_INVALID = 0x80, ST0_POLLED = 0xc0, ST0_SEEK_END = 0x20, ST0_EC = 0x10 };
 enum { ST1_MA = 1, ST1_NW = 2, ST1_ND = 4, ST1_DE = 0x20, ST1_EN = 0x80 };
 enum { ST2_BC = 2, ST2_SN = 4, ST2_SH = 8, ST2_WC = 0x10, ST2_CM = 0x40 };
-enum { CMD_SK = 0x20, CMD_MFM = 0x40, CMD_MT = 0x80, VERIFY_EC = 0x80 };
+enum { CMD_SK = 0x20, CMD_MT = 0x80, VERIFY_EC = 0x80 };
 enum { VERSION_ENHANCED = 0x90, PART_64PIN_STEP1 = 0x01, SIZE_CODE = 2 };
 
 enum Phase { COMMAND, EXECUTION, RESULT, PHASES };

@@ -17,11 +17,11 @@ static uint8_t last_sector(const Fdc *s)
     return s->fifo[6]; /* EOT */
 }
 
-/* Whether the medium can be read at all with this side, rate and encoding; ST1 otherwise. */
+/* Whether the medium can be read at all with this side and rate; ST1 otherwise.  The encoding is
+ * not looked at: no image says how it was recorded, and not every driver sets MFM. */
 static uint8_t medium_error(const Fdc *s, const FloppyFormat *format)
 {
-    bool readable = format && floppy_reads_at(format, s->rate) && s->side < format->heads &&
-                    (s->fifo[0] & CMD_MFM);
+    bool readable = format && floppy_reads_at(format, s->rate) && s->side < format->heads;
     return readable ? 0 : ST1_MA;
 }
 
@@ -204,7 +204,9 @@ static void step_next(Fdc *s, const Command *cmd)
     s->side = side; /* ST0 names the head of the last sector */
     if (cmd->move == SCAN) {
         fdc_finish(s, 0, 0, ST2_SN);
-    } else if (s->tc || last_counted || (cmd->move == VERIFY && !counted)) {
+    } else if (s->tc || last_counted || (cmd->move == VERIFY && !counted) ||
+               !(s->dor & DOR_NDMAGATE)) {
+        /* With the DMA gate closed TC cannot come either: the last sector is the end. */
         fdc_finish(s, 0, 0, 0);
     } else {
         fdc_finish(s, ST0_FAIL, ST1_EN, 0);
@@ -249,6 +251,11 @@ void fdc_do_transfer(Fdc *s)
         s->seek_end = before; /* told by the result phase instead */
         s->st0 |= ST0_SEEK_END;
     }
+    if (f && !floppy_format(f)) { /* no ID tells where the head is: it stands where it was wanted */
+        uint8_t before = s->seek_end;
+        fdc_seek(s, fdc_unit(s), s->c, false);
+        s->seek_end = before;
+    }
     if (cmd->move == TRACK && !s->left) {
         fdc_finish(s, 0, 0, 0);
     }
@@ -267,12 +274,21 @@ void fdc_do_format(Fdc *s)
     }
 }
 
-/* Whatever ID passes next: the disk turns with the clock, five times a second. */
+/* Whatever ID passes next: the disk turns with the clock, five times a second.  An empty drive,
+ * which would keep a driver waiting for an index pulse, tells where its head is. */
 void fdc_do_read_id(Fdc *s)
 {
     Floppy *f = fdc_drive(s, fdc_unit(s));
     const FloppyFormat *format = f ? floppy_format(f) : NULL;
     start_transfer(s);
+    if (f && !format) {
+        s->c = f->track;
+        s->h = s->side;
+        s->r = 1;
+        s->n = SIZE_CODE;
+        fdc_finish(s, 0, 0, 0);
+        return;
+    }
     uint8_t error = medium_error(s, format);
     unsigned cylinder = f && format && floppy_on_cylinder(f, format, f->track) ? f->track
                         : f                                                    ? f->track / 2u

@@ -7,7 +7,7 @@
  * and reported, but a drive reads without them too: there is nothing to spin up. */
 #include "hw/storage/i82078-internal.h"
 
-enum { DOR_SELECT = 3, DOR_NRESET = 4, DOR_NDMAGATE = 8 };
+enum { DOR_SELECT = 3, DOR_NRESET = 4 };
 enum { MSR_BUSY = 0x10, MSR_NONDMA = 0x20, MSR_DIO = 0x40, MSR_RQM = 0x80 };
 enum { DSR_RATE = 3, DSR_RESET = 0x80, DIR_CHANGED = 0x80 };
 
@@ -20,6 +20,14 @@ Floppy *fdc_drive(const Fdc *s, unsigned select)
 unsigned fdc_unit(const Fdc *s)
 {
     return s->fifo[1] & 3;
+}
+
+/* Bytes go through the FIFO when SPECIFY says so, and while the DMA gate is closed: nobody would
+ * hear DRQ.  The gate does not hold INT off (§2.1.3 has it so in AT mode only): drivers without DMA
+ * leave it closed and want their interrupt. */
+static bool programmed_io(const Fdc *s)
+{
+    return (s->specify[1] & SPECIFY_ND) || !(s->dor & DOR_NDMAGATE);
 }
 
 /* ---- Results ---- */
@@ -294,8 +302,7 @@ static void fifo_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64
     if (!(s->dor & DOR_NRESET)) {
         return;
     }
-    if (s->phase == EXECUTION && (s->specify[1] & SPECIFY_ND) && fdc_window(s, &bytes, &to_host) &&
-        !to_host) {
+    if (s->phase == EXECUTION && programmed_io(s) && fdc_window(s, &bytes, &to_host) && !to_host) {
         *bytes = (uint8_t)value;
         fdc_moved(s, 1, false);
         return;
@@ -318,7 +325,7 @@ static bool pio_to_host(const Fdc *s)
 {
     uint8_t *bytes;
     bool to_host;
-    return (s->specify[1] & SPECIFY_ND) && fdc_window((Fdc *)s, &bytes, &to_host) && to_host;
+    return programmed_io(s) && fdc_window((Fdc *)s, &bytes, &to_host) && to_host;
 }
 
 static uint64_t fifo_get(const void *dev, unsigned arg, unsigned i)
@@ -334,8 +341,8 @@ static void fifo_read(void *dev, unsigned arg, unsigned i)
 {
     Fdc *s = dev;
     if (s->phase == RESULT) {
-        s->result_irq = false;
         if (++s->fifo_pos >= s->fifo_n) {
+            s->result_irq = false; /* a driver may look at the line between two bytes */
             fdc_to_command(s);
         }
     } else if (pio_to_host(s)) {
@@ -397,7 +404,7 @@ static uint64_t msr(const void *dev, unsigned arg, unsigned i)
 {
     const Fdc *s = dev;
     uint8_t *bytes, v = s->seek_end;
-    bool to_host = false, pio = s->specify[1] & SPECIFY_ND;
+    bool to_host = false, pio = programmed_io(s);
     if (!(s->dor & DOR_NRESET)) {
         return 0;
     }
@@ -415,8 +422,7 @@ static uint64_t msr(const void *dev, unsigned arg, unsigned i)
 
 static bool interrupting(const Fdc *s)
 {
-    return s->result_irq || s->polled || s->seek_end ||
-           (fdc_executing(s) && (s->specify[1] & SPECIFY_ND));
+    return s->result_irq || s->polled || s->seek_end || (fdc_executing(s) && programmed_io(s));
 }
 
 static uint64_t sra(const void *dev, unsigned arg, unsigned i)
@@ -473,9 +479,8 @@ static void fdc_update(void *dev)
         fdc_to_command(s);
     }
     fdc_run(s);
-    bool gate = s->dor & DOR_NDMAGATE;
-    irq_set(&s->irq, gate && interrupting(s));
-    irq_set(&s->drq, gate && fdc_executing(s) && !(s->specify[1] & SPECIFY_ND));
+    irq_set(&s->irq, interrupting(s));
+    irq_set(&s->drq, fdc_executing(s) && !programmed_io(s));
 }
 
 // clang-format off
@@ -493,7 +498,8 @@ static const Row rows[] = {
     CALC(ccr, 1, 7, .wo = true, .on_write = ccr_write, .doc = "Configuration control"),
 
     STATE(Fdc, dsr, .reset = RATE_250K, .max = 0x5f),
-    STATE(Fdc, rate, .reset = RATE_250K, .max = 3, .doc = "Data rate: 500, 300, 250, 1000 kbit/s"),
+    /* 250 kbit/s by the book; what firmware leaves is what a 1.44 MB drive wants. */
+    STATE(Fdc, rate, .reset = RATE_500K, .max = 3, .doc = "Data rate: 500, 300, 250, 1000 kbit/s"),
     STATES(Fdc, specify, .doc = "SRT and HUT, HLT and ND"),
     STATES(Fdc, config, .doc = "EIS EFIFO POLL FIFOTHR, PRETRK"),
     STATE(Fdc, perpendicular, .max = 0x3f),
