@@ -15,6 +15,7 @@ typedef enum ReaderState {
     READ_WORD, /* a number or keyword at the outermost level      */
     READ_BODY, /* inside brackets                                 */
     READ_STRING,
+    READ_REST, /* of a word that began with a character of no use */
     READ_SKIP, /* too much came: everything up to the next line   */
 } ReaderState;
 
@@ -292,6 +293,13 @@ JsonResult json_reader_next(JsonReader *r, const char *buf, size_t len, size_t *
             }
             continue;
         }
+        if (r->state == READ_REST) {
+            if (is_word(c)) {
+                ++*at;
+                continue;
+            }
+            r->state = READ_IDLE;
+        }
         if (r->state == READ_IDLE && (is_space(c) || (unsigned char)c == 0xff)) {
             ++*at;
             continue;
@@ -309,7 +317,8 @@ JsonResult json_reader_next(JsonReader *r, const char *buf, size_t len, size_t *
         const char *wrong = r->state == READ_STRING ? string_byte(r, c) : body_byte(r, c);
         if (wrong) {
             /* Of what is too deep or too long the rest would only yield more of the same. */
-            return reader_fail(r, strstr(wrong, "limit") ? READ_SKIP : READ_IDLE, error, wrong);
+            ReaderState next = strstr(wrong, "limit") ? READ_SKIP : c == '%' ? READ_REST : READ_IDLE;
+            return reader_fail(r, next, error, wrong);
         }
         if (r->state == READ_BODY && !(r->braces + r->brackets)) {
             return reader_finish(r, value, error);
