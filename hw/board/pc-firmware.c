@@ -6,6 +6,7 @@
 #include "hw/firmware/loader.h"
 #include "hw/firmware/tables.h"
 #include "hw/platform.h"
+#include "hw/storage/ide.h"
 #include "hw/storage/isa-fdc.h"
 #include "hw/timer/mc146818.h"
 
@@ -128,6 +129,35 @@ static void describe_drives_in_cmos(void)
     mc146818_set(pc.rtc, 0x5f, (uint8_t)(machine.cpus - 1));
 }
 
+/* Type 47, whose numbers stand in CMOS, for the first channel's two disks; for all four how the BIOS translates. */
+static void describe_disks_in_cmos(void)
+{
+    enum { TYPES = 0x12, USER_TYPE_AT = 0x19, NUMBERS_AT = 0x1b, NUMBERS = 9, TRANSLATION = 0x39, USER_TYPE = 47 };
+    uint8_t types = 0, translation = 0;
+    for (unsigned n = 0; n < 4; n++) {
+        Bus *bus = bus_find(n < 2 ? "ide.0" : "ide.1");
+        const AtaDevice *disk = bus ? ((const IdeBus *)bus->impl)->unit[n % 2] : NULL;
+        IdeGeometry g;
+        if (!disk || !ide_geometry(&disk->dev, &g)) {
+            continue;
+        }
+        translation |= (uint8_t)((g.translation - IDE_TRANS_NONE) << 2 * n);
+        if (n < 2) {
+            unsigned at = NUMBERS_AT + n * NUMBERS;
+            types |= n ? 0x0f : 0xf0;
+            mc146818_set(pc.rtc, USER_TYPE_AT + n, USER_TYPE);
+            set16(at, g.cyls);
+            mc146818_set(pc.rtc, at + 2, (uint8_t)g.heads);
+            set16(at + 3, 0xffff); /* write precompensation: none */
+            mc146818_set(pc.rtc, at + 5, (uint8_t)(0xc0 | (g.heads > 8) << 3));
+            set16(at + 6, g.cyls); /* landing zone */
+            mc146818_set(pc.rtc, at + 8, (uint8_t)g.secs);
+        }
+    }
+    mc146818_set(pc.rtc, TYPES, types);
+    mc146818_set(pc.rtc, TRANSLATION, translation);
+}
+
 /* ---- Files ---- */
 
 typedef struct E820 {
@@ -213,6 +243,7 @@ bool pc_describe(GError **error)
     runstate_listen(&listener);
     describe_memory_in_cmos();
     describe_drives_in_cmos();
+    describe_disks_in_cmos();
     set_boot_order(usual_order());
     fw_cfg_add_i16(pc.fw, FW_CFG_NB_CPUS, (uint16_t)machine.cpus);
     fw_cfg_add_i16(pc.fw, FW_CFG_MAX_CPUS, (uint16_t)(machine.max_cpus));
