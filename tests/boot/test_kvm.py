@@ -84,6 +84,13 @@ class Kvm(unittest.TestCase):
     def test_freedos_floppy(self):
         self.dos("freedos-floppy", *floppy(guest("fd-minimal-144.img")))
 
+    def test_freedos_floppy_formats(self):
+        for size in (160, 360, 720, 1200):
+            with self.subTest(kilobytes=size):
+                m = self.start("-m", 16, *floppy(guest(f"fd-minimal-{size}.img")))
+                m.wait_for(r"A:\\>", 240)
+                m.close()
+
     def test_freedos_cd(self):
         self.dos("freedos-cd", "-cdrom", el_torito(self, guest("fd-minimal-144.img")), "-boot", "d")
 
