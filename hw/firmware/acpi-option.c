@@ -107,6 +107,9 @@ bool acpi_table_option(const char *text, GError **error)
     if (!kv) {
         return false;
     }
+    if (!kv->items) {
+        return error_fail(error, "-acpitable: expected data=FILE or file=FILE, not JSON");
+    }
     g_autofree char *data = keyval_take(kv, "data"), *file = keyval_take(kv, "file");
     g_autoptr(GByteArray) table = g_byte_array_new();
     AcpiHeader h = {.signature = "QEMU",

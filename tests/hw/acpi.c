@@ -415,7 +415,7 @@ START_TEST(user_tables)
         *unknown = g_strdup_printf("x=1,data=%s", name);
     ck_assert_msg(acpi_table_option(good, &error), "%s", error ? error->message : "");
     const char *const refused[] = {
-        whole, both, bad, unknown, "sig=ABCD", "data=/nonexistent", "rev=300,data=/dev/null"};
+        whole, "{}", both, bad, unknown, "sig=ABCD", "data=/nonexistent", "rev=300,data=/dev/null"};
     for (unsigned i = 0; i < G_N_ELEMENTS(refused); i++) {
         error = NULL;
         ck_assert_msg(!acpi_table_option(refused[i], &error), "%s", refused[i]);
