@@ -75,6 +75,8 @@ static void daemon_ready(void)
 
 /* ---- -pidfile: locked while we live, so that a stale file never hides a running program ---- */
 
+static bool pidfile_written;
+
 static bool write_pidfile(const char *path)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -82,11 +84,12 @@ static bool write_pidfile(const char *path)
     g_autofree char *text = g_strdup_printf("%ld\n", (long)getpid());
     if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) < 0 || ftruncate(fd, 0) < 0 ||
         write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
-        error_report("cannot create PID file %s: %s", path,
+        error_report("-pidfile: cannot create PID file %s: %s", path,
                      errno == EAGAIN || errno == EACCES ? "it is locked by a running program, or not writable"
                                                         : g_strerror(errno));
         return false;
     }
+    pidfile_written = true;
     return true;                        /* fd stays open: it holds the lock */
 }
 
@@ -136,6 +139,25 @@ static bool start_display(int *exit_code)
     return display_start(display_wanted(), &error) || report(error, exit_code);
 }
 
+/* A drive meant for the board that it has no place for would be lost without a word. */
+static void find_unclaimed(void *arg, DriveInfo *info)
+{
+    const DriveInfo **left = arg;
+    bool fixed = info->interface == IF_IDE || info->interface == IF_FLOPPY || info->interface == IF_PFLASH;
+    if (fixed && !info->claimed && !*left) {
+        *left = info;
+    }
+}
+
+static bool no_drive_left(GError **error)
+{
+    static const char *const names[IF_COUNT] = {[IF_IDE] = "ide", [IF_FLOPPY] = "floppy", [IF_PFLASH] = "pflash"};
+    const DriveInfo *left = NULL;
+    drive_info_foreach(find_unclaimed, &left);
+    return !left || error_fail(error, "-drive: machine type '%s' has no place for if=%s,bus=%d,unit=%d", machine.class->name,
+                               names[left->interface], left->bus, left->unit);
+}
+
 static bool set_up(int *exit_code)
 {
     g_autoptr(GError) error = NULL;
@@ -148,6 +170,7 @@ static bool set_up(int *exit_code)
                                  : false;
     }
     if (!display_check(display_wanted(), &error)) {     /* before the back ends: some are shown there */
+        g_prefix_error(&error, "-display: ");
         return report(error, exit_code);
     }
     /* The machine's type is needed to understand its properties. */
@@ -159,6 +182,7 @@ static bool set_up(int *exit_code)
         return false;
     }
     if (startup.qtest && !qtest_listen(startup.qtest, startup.qtest_log, &error)) {
+        g_prefix_error(&error, "-qtest: ");
         return report(error, exit_code);
     }
     if (!cmdline_run(PHASE_BACKEND, exit_code) || !cmdline_run(PHASE_LINES, exit_code)) {
@@ -174,7 +198,7 @@ static bool set_up(int *exit_code)
     if (*unused) {
         warn_report("%s", g_strchomp(unused));
     }
-    if (!machine_finish(&error)) {
+    if (!no_drive_left(&error) || !machine_finish(&error)) {
         return report(error, exit_code);
     }
     machine_reset_now(CAUSE_NONE);
@@ -208,6 +232,9 @@ int main(int argc, char **argv)
     set_signals();
     if (!cmdline_parse(argc, argv, &exit_code) || !set_up(&exit_code)) {
         char_cleanup();
+        if (pidfile_written) {
+            unlink(startup.pidfile);
+        }
         return exit_code;
     }
     if (!startup.stopped && !machine_continue(&error)) {

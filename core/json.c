@@ -147,7 +147,7 @@ static JsonResult reader_fail(JsonReader *r, ReaderState next, GError **error, c
 {
     g_autofree char *copy = g_strdup(text); /* it may belong to the value that goes */
     reader_reset(r, next);
-    error_fail(error, "JSON parse error, %s", copy);
+    error_fail(error, strstr(copy, "limit exceeded") ? "%s" : "JSON parse error, %s", copy);
     return JSON_ERROR;
 }
 

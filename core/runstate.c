@@ -233,6 +233,26 @@ static void wakeup(void)
     machine_continue(NULL);
 }
 
+void runstate_settle(void)
+{
+    int cause = atomic_exchange(&reset_wanted, -1);
+    if (cause >= 0) {
+        reset_machine((ShutdownCause)cause);
+    }
+    if (atomic_exchange(&wakeup_wanted, false)) {
+        wakeup();
+    }
+    if (atomic_exchange(&powerdown_wanted, false)) {
+        for (unsigned i = 0; i < listener_count(); i++) {
+            RunListener *l = listener_at(i);
+            if (l->powerdown) {
+                l->powerdown(l->arg);
+            }
+        }
+        EMIT(powerdown);
+    }
+}
+
 bool runstate_poll(int *exit_code)
 {
     int stop = atomic_exchange(&stop_wanted, -1);
@@ -256,21 +276,6 @@ bool runstate_poll(int *exit_code)
             return false;
         }
     }
-    cause = atomic_exchange(&reset_wanted, -1);
-    if (cause >= 0) {
-        reset_machine((ShutdownCause)cause);
-    }
-    if (atomic_exchange(&wakeup_wanted, false)) {
-        wakeup();
-    }
-    if (atomic_exchange(&powerdown_wanted, false)) {
-        for (unsigned i = 0; i < listener_count(); i++) {
-            RunListener *l = listener_at(i);
-            if (l->powerdown) {
-                l->powerdown(l->arg);
-            }
-        }
-        EMIT(powerdown);
-    }
+    runstate_settle();
     return true;
 }

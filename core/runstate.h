@@ -63,6 +63,9 @@ void runstate_listen(const RunListener *listener);      /* copied */
 
 /* Carries out what was requested.  False: the program ends now with *exit_code.  Main thread, lock held. */
 bool runstate_poll(int *exit_code);
+/* Of that the part which leaves the program running: reset, wake-up, power button.  A monitor calls it between the commands
+ * of one packet, so that none overtakes what the one before it asked for. */
+void runstate_settle(void);
 
 /* Emitting QMP events is the job of a higher layer, which fills this in; empty members are skipped. */
 typedef struct RunEvents {

@@ -169,6 +169,9 @@ bool machine_make_model(GError **error)
     ModelEnv env = platform.model_env;
     env.topology = machine.topology;
     machine.cpu_model = model_new(option, &env, error);
+    if (!machine.cpu_model) {
+        g_prefix_error(error, "-cpu %s: ", option);
+    }
     return machine.cpu_model != NULL;
 }
 

@@ -252,6 +252,11 @@ HANDLER(opt_acpitable) { return acpi_table_option(value, error); }
 
 bool cmdline_default_lines(GError **error)
 {
+    bool monitor_vc = !startup.monitor_given && !machine.no_defaults && !startup.nographic;
+    /* First of the virtual consoles, as people expect it: Alt-2 is the monitor, the ports follow. */
+    if (monitor_vc && !opt_monitor(NULL, "vc", error)) {
+        return false;
+    }
     if (startup.nographic) {
         /* One terminal for both, unless the user placed them. */
         if (!startup.serial_given && !startup.monitor_given && !machine.no_defaults) {

@@ -217,7 +217,7 @@ static const Option options[] = {
     {"mon", true, PHASE_LINES, opt_mon, .syntax = "[chardev=]name[,mode=readline|control][,pretty=on|off]", .help = "a monitor on a -chardev"},
     {"debugcon", true, PHASE_LINES, opt_debugcon, .syntax = "dev", .help = "where the debug port e9 leads"},
     {"display", true, PHASE_EARLY, opt_display, .syntax = "none|curses", .help = "where the screen is shown"},
-    {"nographic", false, PHASE_MACHINE, opt_nographic, .help = "no screen; serial port and monitor share the terminal"},
+    {"nographic", false, PHASE_EARLY, opt_nographic, .help = "no screen; serial port and monitor share the terminal"},
     {"curses", false, PHASE_EARLY, opt_curses},
     {"vga", true, PHASE_MACHINE, opt_vga, .syntax = "std|none", .help = "display adapter"},
     {"k", true, PHASE_EARLY, opt_keyboard, .syntax = "en-us", .help = "keyboard layout"},
@@ -346,8 +346,9 @@ bool cmdline_run(Phase phase, int *exit_code)
                 *exit_code = 0;
                 return false;
             }
-            g_autofree char *named = g_strdup_printf("-%s:", g->option->name);
-            if (!g_str_has_prefix(error->message, named)) {
+            g_autofree char *named = g_strdup_printf("-%s", g->option->name);
+            const char *rest = error->message + strlen(named);
+            if (!g_str_has_prefix(error->message, named) || !strchr(": ", *rest)) {
                 g_prefix_error(&error, "-%s%s%s: ", g->option->name, g->value ? " " : "", g->value ? g->value : "");
             }
             return failed(error, exit_code);

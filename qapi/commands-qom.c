@@ -101,11 +101,11 @@ bool qmp_device_list_properties(const DeviceListPropertiesArgs *args, QObjectPro
             return error_fail_class(error, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found",
                                     args->typename);
         }
-        return qom_type_is(args->typename, "device") ||
-               error_fail(error, "Parameter 'typename' expects device");
+        return error_fail(error, "Parameter 'typename' expects a %sdevice type",
+                          qom_type_is(args->typename, "device") ? "non-abstract " : "");
     }
     if (class->abstract) {
-        return error_fail(error, "Parameter 'typename' expects non-abstract device type");
+        return error_fail(error, "Parameter 'typename' expects a non-abstract device type");
     }
     qom_class_properties(class, false, add_property, ret);
     return true;

@@ -1,6 +1,7 @@
 /* Commands about screens, keys and pointers. */
 #include <string.h>
 
+#include "core/runstate.h"
 #include "hw/device.h"
 #include "qapi/schema/qapi-commands.h"
 #include "ui/console.h"
@@ -110,6 +111,9 @@ bool qmp_input_send_event(const InputSendEventArgs *args, void *ret, GError **er
     KeyCode key = KEY_UNMAPPED;
     if (args->device && !find_console(args->device, args->has_head ? args->head : 0, error)) {
         return false;
+    }
+    if (!runstate_running() && runstate() != RUN_SUSPENDED) {
+        return error_fail(error, "VM not running");
     }
     for (size_t i = 0; i < args->events.n; i++) {
         const QInputEvent *e = &args->events.at[i];

@@ -40,10 +40,15 @@ static void cmd_help(Hmp *h, const HmpArgs *a)
         }
         return;
     }
+    bool known = !name;
     for (const HmpCommand *c = hmp_commands; c->name; c++) {
         if (!name || named(c, name)) {
             help_line(h, "", c);
+            known = true;
         }
+    }
+    if (!known) {
+        hmp_print(h, "unknown command: '%s'\n", name);
     }
     if (name && !strcmp(name, "log")) {
         g_autofree char *items = log_help();

@@ -45,6 +45,11 @@ static void info_name(Hmp *h, const HmpArgs *a)
     }
 }
 
+/* One line for each network device and its back end: none are built. */
+static void info_network(Hmp *h, const HmpArgs *a)
+{
+}
+
 static void info_uuid(Hmp *h, const HmpArgs *a)
 {
     QUERY(UuidInfo, u, qmp_query_uuid);
@@ -467,6 +472,7 @@ const HmpCommand hmp_info_commands[] = {
     {"mice", "", "", "pointing devices, and which one gets the events", info_mice},
     {"mtree", "-f", "[-f]", "regions of memory and ports (-f: as the CPUs see them)", info_mtree},
     {"name", "", "", "name given with -name", info_name},
+    {"network", "", "", "network devices and back ends", info_network},
     {"pci", "", "", "PCI functions with their BARs and interrupts", info_pci},
     {"pic", "", "", "registers of the PICs and the I/O APIC", info_pic},
     {"qdm", "", "", "kinds of devices", info_qdm},

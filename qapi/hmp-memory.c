@@ -36,7 +36,7 @@ static int width_of(char format, unsigned size)
 static void print_value(Hmp *h, char format, unsigned size, int width, uint64_t v)
 {
     switch (format) {
-    case 'o': hmp_print(h, "%s%0*" PRIo64, "0", width, v); break;
+    case 'o': hmp_print(h, "%#*" PRIo64, width, v); break;
     case 'x': hmp_print(h, "0x%0*" PRIx64, width, v); break;
     case 'u': hmp_print(h, "%*" PRIu64, width, v); break;
     case 'c': print_char(h, v); break;
@@ -60,14 +60,13 @@ static void dump(Hmp *h, const Cpu *c, const HmpFormat *f, uint64_t at)
 {
     unsigned per_line = f->format == 'c' ? 8 : 16 / f->size;
     int width = width_of(f->format, f->size);
-    bool wide = !c || cpu_long_active(&c->state);
     if (f->size == 1 && f->format != 'c') {
         per_line = 8;
     }
     for (uint64_t i = 0; i < f->count && h->out->len < 16 << 20; i++, at += f->size) {
         uint64_t v = 0;
         if (i % per_line == 0) {
-            hmp_print(h, i ? "\n%0*" PRIx64 ":" : "%0*" PRIx64 ":", wide ? 16 : 8, at);
+            hmp_print(h, i ? "\n%016" PRIx64 ":" : "%016" PRIx64 ":", at);
         }
         if (!peek(c, at, &v, f->size)) {
             hmp_print(h, " Cannot access memory");

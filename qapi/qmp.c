@@ -4,6 +4,7 @@
 
 #include "core/json.h"
 #include "core/clock.h"
+#include "core/runstate.h"
 #include "qapi/dispatch.h"
 #include "qapi/events.h"
 #include "qapi/hmp.h"
@@ -82,6 +83,7 @@ static void monitor_receive(void *arg, const uint8_t *buf, size_t len)
         }
         json_object_put(answer);
         json_object_put(request);
+        runstate_settle();
     }
     m->busy = false;
     char_accept(m->session.chr);

@@ -175,7 +175,7 @@ static void count_errors(Wire *w, const char *prefix)
     g_autofree char *got = wire_take(w);
     ck_assert_msg(
         g_str_has_prefix(
-            got, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error, "),
+            got, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON "),
         "%s: %.100s", prefix, got);
     ck_assert_ptr_eq(strstr(got, "\r\n") + 2, got + strlen(got));
     expect(w, "{\"execute\":\"query-name\"}\n", OK);
