@@ -1,0 +1,160 @@
+"""Wrong command lines: each prints one line that names the option, exits with 1 and leaves nothing behind."""
+import os
+import shlex
+import subprocess
+import tempfile
+import unittest
+
+import harness
+
+# Words of the command line | what the line says.  disk, short and empty are files, . is a directory.
+WRONG = r"""
+-nope | -nope: invalid option
+-hda | -hda: requires an argument
+-M nope | -M nope: unsupported machine type
+-M pc,nope=1 | nope' not found
+-M pc,hpet=maybe | expected: on, off
+-M pc,max-ram-below-4g=x | expected: a size
+-accel nope | -accel: invalid accelerator
+-accel kvm,nope=1 | no option "nope"
+-accel kvm,kernel-irqchip=maybe | on, off, split
+-cpu nope | -cpu nope: unable to find CPU model
+-cpu qemu64,+nope | nope' not found
+-cpu qemu64,level=x | 'level' expects
+-smp 0 | expected: a number from 1
+-smp 4,cores=3 | must not exceed maxcpus
+-smp 300 | max CPUs supported
+-smp 2,maxcpus=1 | -smp: cpus (2) must not exceed
+-smp 2,nope=1 | expected: cpus, maxcpus
+-m x | -m: size=x, expected
+-m 0 | -m: size=0, expected
+-m 99999999T | at most 4T
+-m 64,slots=x | expected: 0 .. 256
+-m 64,maxmem=32 | -m: maxmem=32
+-m 64,nope=1 | expected: size, slots, maxmem
+-boot z | -boot: order=z
+-boot order=cc | given twice
+-boot menu=x | expected: on, off
+-boot nope=1 | expected: order, once
+-boot splash-time=x | expected: milliseconds
+-rtc base=x | expected: utc, localtime
+-rtc clock=x | expected: host, rt, vm
+-rtc driftfix=x | expected: none, slew
+-uuid x | expected: a UUID
+-name x,nope=1 | unknown parameter 'nope'
+-drive file=nonexist | nonexist': No such file
+-drive file=. | is a directory
+-drive file=disk,if=nope | it accepts none, ide
+-drive file=disk,format=nope | this build has raw
+-drive file=disk,format=raw,nope=1 | 'nope'
+-drive file=disk,format=raw,media=nope | it accepts disk, cdrom
+-drive file=disk,format=raw,index=9 | no place for if=ide,bus=4,unit=1
+-drive file=disk,format=raw,index=0 -drive file=disk,format=raw,index=0 | -drive file=disk
+-drive file=disk,format=raw,id=a -drive file=disk,format=raw,id=a,index=1 | 'a'
+-M none -drive file=disk,format=raw | no place for if=ide
+-hda nonexist | -hda nonexist
+-cdrom . | is a directory
+-fda nonexist | -fda nonexist
+-drive file=empty,format=raw | smaller than one sector
+-chardev nope,id=a | is not a back end
+-chardev null | id= is missing
+-chardev null,id=a -chardev null,id=a | already exists
+-chardev socket,id=a | give path=
+-chardev socket,id=a,path=/nonexist/x | /nonexist/x
+-chardev file,id=a | no filename
+-chardev null,id=a,nope=1 | Invalid parameter 'nope'
+-device nope | is not a valid device model name
+-device nope,help | is not a valid device model name
+-device VGA,nope=1 | 'VGA.nope' not found
+-device VGA,vgamem_mb=x | VGA.vgamem_mb
+-device VGA,addr=99 | SLOT
+-device edu,addr=5 -device edu,addr=5 | slot 5 function 0 not available
+-device VGA,bus=nope | Bus 'nope' not found
+-device isa-serial,chardev=nope | can't find value 'nope'
+-device ide-hd | No drive specified
+-device ide-hd,drive=nope | can't find value 'nope'
+-device isa-serial,index=9 | index=0 to 3
+-device edu,id=a -device edu,id=a | Duplicate device ID 'a'
+-device i8042 | expects a pluggable device type
+-device floppy,unit=9 | units 0 and 1
+-global x | expected: driver.property=value
+-serial nope | accepted are none, null, stdio
+-serial file:/nonexist/x | /nonexist/x
+-serial null -serial null -serial null -serial null -serial null | 4 such ports
+-mon chardev=nope | "nope" not found
+-mon chardev=nope,mode=x | expected: readline, control
+-display nope | none, curses
+-vga nope | -vga nope: unknown adapter
+-kernel nonexist | nonexist
+-kernel . | directory
+-kernel short | -kernel: 'short' is neither
+-initrd disk | only allowed with -kernel
+-append x | only allowed with -kernel
+-bios nonexist | nonexist
+-bios empty | multiple of 64 KiB
+-option-rom nonexist | nonexist
+-fw_cfg name=opt/x,file=nonexist | nonexist
+-smbios type=999 | expected: 0, 1
+-acpitable data=nonexist | nonexist
+-nic user | expected: -nic none
+-action reboot=nope | expected: reset, shutdown
+-watchdog-action nope | expected: reset, shutdown
+-echr x | expected: 0 .. 255
+-d nope | -d help lists them
+-D /nonexist/x | /nonexist/x
+-msg timestamp=x | expected: on, off
+-pidfile /nonexist/x | -pidfile: cannot create PID file /nonexist/x
+-qtest nope | -qtest:
+-daemonize -nographic | cannot be used with -daemonize
+-mem-path /nonexist/x | /nonexist/x
+"""
+
+
+class CommandLine(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="ostler-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        for name, data in (("disk", bytes(1 << 20)), ("short", b"MZ" * 100), ("empty", b"")):
+            with open(os.path.join(self.folder, name), "wb") as f:
+                f.write(data)
+
+    def run_program(self, words):
+        """Exit code and lines printed; without a CPU and stopped, unless the words say otherwise."""
+        given = set(words)
+        command = [harness.OSTLER, "-S"]
+        for names, default in (({"-accel"}, ["-accel", "qtest"]), ({"-display", "-nographic"}, ["-display", "none"]),
+                               ({"-m"}, ["-m", "16"])):
+            if not names & given:
+                command += default
+        result = subprocess.run(command + words, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, timeout=30)
+        return result.returncode, [l for l in result.stdout.splitlines() if "warning:" not in l]
+
+    def test_wrong(self):
+        for line in WRONG.strip().splitlines():
+            words, expected = (part.strip() for part in line.split(" | "))
+            with self.subTest(words):
+                code, printed = self.run_program(shlex.split(words))
+                self.assertEqual(code, 1)
+                self.assertEqual(len(printed), 1, printed)
+                self.assertIn(expected, printed[0])
+
+    def test_help(self):
+        for words, expected in (("-help", "-machine"), ("-machine help", "pc-i440fx"), ("-cpu help", "qemu64"),
+                                ("-accel help", "kvm"), ("-device help", "isa-serial"), ("-device VGA,help", "vgamem_mb"),
+                                ("-chardev help", "socket"), ("-display help", "curses"), ("-d help", "guest_errors"),
+                                ("-version", "version"), ("-vga help", "std")):
+            with self.subTest(words):
+                code, printed = self.run_program(words.split())
+                self.assertEqual(code, 0)
+                self.assertIn(expected, "\n".join(printed))
+
+    def test_pidfile_goes_with_failed_start(self):
+        code, _ = self.run_program(["-pidfile", "pid", "-device", "nope"])
+        self.assertEqual(code, 1)
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "pid")))
+
+
+if __name__ == "__main__":
+    harness.main()
