@@ -125,7 +125,12 @@ static bool set_text(char **field, const char *value)
     *field = g_strdup(value);
     return true;
 }
-static HANDLER(opt_pidfile) { return set_text(&startup.pidfile, value); }
+/* Absolute: -daemonize leaves the folder. */
+static HANDLER(opt_pidfile)
+{
+    g_autofree char *path = g_canonicalize_filename(value, NULL);
+    return set_text(&startup.pidfile, path);
+}
 static HANDLER(opt_qtest) { return set_text(&startup.qtest, value); }
 static HANDLER(opt_qtest_log) { return set_text(&startup.qtest_log, value); }
 

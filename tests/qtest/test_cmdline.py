@@ -1,8 +1,10 @@
 """Wrong command lines: each prints one line that names the option, exits with 1 and leaves nothing behind."""
 import os
 import shlex
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 import harness
@@ -154,6 +156,17 @@ class CommandLine(unittest.TestCase):
         code, _ = self.run_program(["-pidfile", "pid", "-device", "nope"])
         self.assertEqual(code, 1)
         self.assertFalse(os.path.exists(os.path.join(self.folder, "pid")))
+
+    def test_daemon_removes_its_pidfile(self):
+        code, printed = self.run_program(["-daemonize", "-pidfile", "pid"])
+        self.assertEqual((code, printed), (0, []))
+        path = os.path.join(self.folder, "pid")
+        with open(path, encoding="ascii") as f:
+            os.kill(int(f.read()), signal.SIGTERM)
+        end = time.monotonic() + 30
+        while os.path.exists(path) and time.monotonic() < end:
+            time.sleep(0.02)
+        self.assertFalse(os.path.exists(path))
 
 
 if __name__ == "__main__":
