@@ -35,6 +35,8 @@ typedef struct Platform {
     /* Deliver writes that the accelerator has buffered (region_set_coalesced), for those who look at what they draw.
      * NULL: it buffers none.  Main lock held. */
     void (*flush_coalesced)(void);
+    bool smm;                           /* an SMI takes a CPU into system management mode                    */
+    Space *smm_space;                   /* what CPUs see in that mode; the board says so; NULL: the same as otherwise */
     bool kernel_accel;                  /* real KVM: eventfds and irqfds are worth using                     */
 } Platform;
 extern Platform platform;

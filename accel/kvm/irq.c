@@ -26,7 +26,9 @@ static bool routes_commit(void)
     size_t bytes = routes->len * sizeof(struct kvm_irq_routing_entry);
     struct kvm_irq_routing *table = g_malloc0(sizeof(*table) + bytes);
     table->nr = routes->len;
-    memcpy(table->entries, routes->data, bytes);
+    if (bytes) {
+        memcpy(table->entries, routes->data, bytes);
+    }
     int r = kvm_vm_ioctl(KVM_SET_GSI_ROUTING, (uintptr_t)table);
     g_free(table);
     if (r < 0) {

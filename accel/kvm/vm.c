@@ -322,6 +322,7 @@ static bool kvm_start(GError **error)
         kvm_regs_start();
         platform.flush_coalesced = kvm_coalesced_flush;
         platform.kernel_accel = true;
+        platform.smm = kvm.smm;
         return true;
     }
     if (kvm.fd >= 0) {

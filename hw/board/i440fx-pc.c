@@ -1,10 +1,13 @@
 /* The board "pc": Intel 440FX host bridge and PIIX3, as a 1996 desktop was wired, with today's firmware interface. */
 #include <string.h>
 
+#include "core/runstate.h"
 #include "hw/board/pc.h"
 #include "hw/pci/i440fx.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/piix3.h"
+#include "hw/platform.h"
+#include "hw/timer/mc146818.h"
 
 static Device *pci_function(const char *type, unsigned slot, unsigned fn, bool multifunction, GError **error)
 {
@@ -27,16 +30,64 @@ static bool make_display(GError **error)
     return !strcmp(vga, "none") || pci_function("VGA", 2, 0, false, error);
 }
 
+/* ---- Power management ---- */
+
+static void smi_pin(void *unused, unsigned line, bool level)
+{
+    if (level) {
+        cpu_raise(cpu_at(0), CPU_EVENT_SMI);
+    }
+}
+
+/* The firmware tells a resume from a boot by the shutdown status byte. */
+static void s3_pin(void *unused, unsigned line, bool level)
+{
+    enum { CMOS_SHUTDOWN_STATUS = 0x0f, RESUME = 0xfe };
+    if (level) {
+        mc146818_set(pc.rtc, CMOS_SHUTDOWN_STATUS, RESUME);
+    }
+}
+
+/* Out of S3 everything but memory comes from its reset state; the power management still knows that it slept, and says
+ * so in WAK_STS. */
+static void machine_wakes(void *unused)
+{
+    if (device_pin(pc.pm, "s3", 0)->level) {
+        machine_reset_now(CAUSE_NONE);
+    }
+}
+
+static bool choose_smm(bool *smm, GError **error)
+{
+    *smm = machine.smm != OFA_OFF && platform.smm;
+    return machine.smm != OFA_ON || platform.smm ||
+           error_fail(error, "System Management Mode not supported by this hypervisor.");
+}
+
 static bool make_power_management(GError **error)
 {
+    static const RunListener listener = {.wakeup = machine_wakes};
+    bool smm;
+    if (!choose_smm(&smm, error)) {
+        return false;
+    }
+    if (smm) {
+        platform.smm_space = i440fx_smm_space(pc.host);
+    }
     if (machine.acpi == OFA_OFF) {
         return true;
     }
-    pc.pm = pci_function("PIIX4_PM", 1, 3, false, error);
-    if (!pc.pm) {
+    runstate_listen(&listener);         /* before the chip's own: it must not have forgotten that it slept */
+    PciDevice *pm = pci_new(device_class_find("PIIX4_PM"), NULL, PCI_DEVFN(1, 3), false);
+    if (!device_set(&pm->dev, "smm-enabled", smm ? "on" : "off", error) ||
+        !device_realize(&pm->dev, pci_bus_as_bus(i440fx_bus(pc.host)), error)) {
+        device_free(&pm->dev);
         return false;
     }
+    pc.pm = &pm->dev;
     irq_connect(device_pin(pc.pm, "sci", 0), pc_gsi, NULL, PC_SCI);
+    irq_connect(device_pin(pc.pm, "smi", 0), smi_pin, NULL, 0);
+    irq_connect(device_pin(pc.pm, "s3", 0), s3_pin, NULL, 0);
     return true;
 }
 
