@@ -68,6 +68,7 @@ int kvm_enable_cap(unsigned cap, uint64_t arg0, uint64_t arg1);
 
 /* memory.c */
 bool kvm_memory_start(GError **error);
+void kvm_memory_start_smm(void); /* the board has said what CPUs see in SMM: the kernel's address space 1 */
 /* Deliver buffered writes to their devices, if there are any. */
 void kvm_coalesced_flush(void);
 void kvm_memory_stopped(bool stopped);

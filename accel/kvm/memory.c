@@ -35,9 +35,16 @@ typedef struct Slot {
     uint64_t *bitmap; /* for KVM_GET_DIRTY_LOG; made at its first use */
 } Slot;
 
-static GArray *slots;       /* of Slot, index: number for the kernel */
-static GArray *gone, *came; /* of FlatRange, between begin and commit */
-static unsigned zones;      /* coalesced ones */
+/* What CPUs see, as a KVM address space: 0, and 1 in system management mode. */
+typedef struct View {
+    MemListener listener; /* first */
+    unsigned number;
+    GArray *slots;       /* of Slot, index: number for the kernel */
+    GArray *gone, *came; /* of FlatRange, between begin and commit */
+} View;
+
+static View views[2];
+static unsigned zones; /* coalesced ones */
 static Timer coalesced_timer;
 static struct kvm_coalesced_mmio_ring *ring;
 static bool machine_stopped = true;
@@ -122,11 +129,11 @@ static uint32_t range_flags(const FlatRange *fr)
 }
 
 /* The slot that a range has; its region may be gone already. */
-static Slot *range_slot(const FlatRange *fr)
+static Slot *range_slot(const View *v, const FlatRange *fr)
 {
     uint64_t at, size;
-    for (unsigned i = 0; range_pages(fr, &at, &size) && i < slots->len; i++) {
-        Slot *s = &g_array_index(slots, Slot, i);
+    for (unsigned i = 0; range_pages(fr, &at, &size) && i < v->slots->len; i++) {
+        Slot *s = &g_array_index(v->slots, Slot, i);
         if (s->used && s->at == at) {
             return s;
         }
@@ -134,10 +141,16 @@ static Slot *range_slot(const FlatRange *fr)
     return NULL;
 }
 
-static int slot_set(const Slot *s, uint64_t size)
+/* The kernel's number of a slot: address space and index. */
+static uint32_t slot_number(const View *v, const Slot *s)
+{
+    return v->number << 16 | (uint32_t)(s - &g_array_index(v->slots, Slot, 0));
+}
+
+static int slot_set(const View *v, const Slot *s, uint64_t size)
 {
     struct kvm_userspace_memory_region r = {
-        .slot = (uint32_t)(s - &g_array_index(slots, Slot, 0)),
+        .slot = slot_number(v, s),
         .flags = s->flags,
         .guest_phys_addr = s->at,
         .memory_size = size,
@@ -173,7 +186,7 @@ static void mark_dirty(const Slot *s, const uint64_t *bitmap)
     }
 }
 
-static void slot_sync_dirty(Slot *s)
+static void slot_sync_dirty(const View *v, Slot *s)
 {
     if (!(s->flags & KVM_MEM_LOG_DIRTY_PAGES) || kvm.dirty_ring) {
         return;
@@ -184,7 +197,7 @@ static void slot_sync_dirty(Slot *s)
     }
     memset(s->bitmap, 0, words * 8);
     struct kvm_dirty_log log = {
-        .slot = (uint32_t)(s - &g_array_index(slots, Slot, 0)),
+        .slot = slot_number(v, s),
         .dirty_bitmap = s->bitmap,
     };
     int r = kvm_vm_ioctl(KVM_GET_DIRTY_LOG, (uintptr_t)&log);
@@ -195,14 +208,14 @@ static void slot_sync_dirty(Slot *s)
     }
 }
 
-static void slot_remove(const FlatRange *fr)
+static void slot_remove(const View *v, const FlatRange *fr)
 {
-    Slot *s = range_slot(fr);
+    Slot *s = range_slot(v, fr);
     if (!s) {
         return;
     }
-    slot_sync_dirty(s);
-    int r = slot_set(s, 0);
+    slot_sync_dirty(v, s);
+    int r = slot_set(v, s, 0);
     if (r < 0) {
         slot_failed(s, r, "remove");
     }
@@ -210,21 +223,21 @@ static void slot_remove(const FlatRange *fr)
     *s = (Slot){0};
 }
 
-static Slot *slot_free(void)
+static Slot *slot_free(const View *v)
 {
-    for (unsigned i = 0; i < slots->len; i++) {
-        if (!g_array_index(slots, Slot, i).used) {
-            return &g_array_index(slots, Slot, i);
+    for (unsigned i = 0; i < v->slots->len; i++) {
+        if (!g_array_index(v->slots, Slot, i).used) {
+            return &g_array_index(v->slots, Slot, i);
         }
     }
-    if (slots->len >= kvm.slots) {
+    if (v->slots->len >= kvm.slots) {
         return NULL;
     }
-    g_array_set_size(slots, slots->len + 1);
-    return &g_array_index(slots, Slot, slots->len - 1);
+    g_array_set_size(v->slots, v->slots->len + 1);
+    return &g_array_index(v->slots, Slot, v->slots->len - 1);
 }
 
-static void slot_add(const FlatRange *fr)
+static void slot_add(const View *v, const FlatRange *fr)
 {
     uint64_t at, size;
     if (!(flat_range_is_ram(fr) || fr->romd) || !range_pages(fr, &at, &size)) {
@@ -234,7 +247,7 @@ static void slot_add(const FlatRange *fr)
     if (flags & KVM_MEM_READONLY && !kvm.readonly_mem) {
         return; /* its reads and writes exit and are answered here */
     }
-    Slot *s = slot_free();
+    Slot *s = slot_free(v);
     if (!s) {
         error_report("this KVM has no more than %u memory slots; the guest's memory map needs more",
                      kvm.slots);
@@ -245,7 +258,7 @@ static void slot_add(const FlatRange *fr)
     uint8_t *host = (uint8_t *)range_host(fr) + (at - fr->at);
     *s = (Slot){at,    size, host, block, (uint64_t)(host - (uint8_t *)ram_host(block)),
                 flags, true, NULL};
-    int r = slot_set(s, size);
+    int r = slot_set(v, s, size);
     if (r < 0) {
         slot_failed(s, r, "add");
         *s = (Slot){0};
@@ -273,8 +286,9 @@ static unsigned ring_collect(Cpu *c)
         if (__atomic_load_n(&g->flags, __ATOMIC_ACQUIRE) != KVM_DIRTY_GFN_F_DIRTY) {
             break;
         }
-        unsigned slot = g->slot & 0xffff;
-        if (slot < slots->len) {
+        unsigned slot = g->slot & 0xffff, number = g->slot >> 16;
+        GArray *slots = number < G_N_ELEMENTS(views) ? views[number].slots : NULL;
+        if (slots && slot < slots->len) {
             Slot *s = &g_array_index(slots, Slot, slot);
             if (s->used && g->offset < s->size / RAM_PAGE) {
                 ram_dirty_set(s->block, s->offset + g->offset * RAM_PAGE, RAM_PAGE);
@@ -395,24 +409,33 @@ static void zone_set(const FlatRange *fr, bool pio, bool add)
 
 static void memory_begin(MemListener *l)
 {
-    g_array_set_size(gone, 0);
-    g_array_set_size(came, 0);
+    View *v = (View *)l;
+    g_array_set_size(v->gone, 0);
+    g_array_set_size(v->came, 0);
 }
 
 static void memory_del(MemListener *l, const FlatRange *fr)
 {
-    zone_set(fr, false, false);
-    g_array_append_val(gone, *fr);
+    View *v = (View *)l;
+    if (!v->number) { /* buffered writes and doorbells are the same in every address space */
+        zone_set(fr, false, false);
+    }
+    g_array_append_val(v->gone, *fr);
 }
 
 static void memory_add(MemListener *l, const FlatRange *fr)
 {
-    g_array_append_val(came, *fr);
-    zone_set(fr, false, true);
+    View *v = (View *)l;
+    g_array_append_val(v->came, *fr);
+    if (!v->number) {
+        zone_set(fr, false, true);
+    }
 }
 
 static void memory_commit(MemListener *l)
 {
+    View *v = (View *)l;
+    GArray *gone = v->gone, *came = v->came;
     bool hold = gone->len && cpu_count();
     if (hold) {
         hold_cpus();
@@ -421,10 +444,10 @@ static void memory_commit(MemListener *l)
         kvm_dirty_ring_collect(NULL); /* its entries name slots by number */
     }
     for (unsigned i = 0; i < gone->len; i++) {
-        slot_remove(&g_array_index(gone, FlatRange, i));
+        slot_remove(v, &g_array_index(gone, FlatRange, i));
     }
     for (unsigned i = 0; i < came->len; i++) {
-        slot_add(&g_array_index(came, FlatRange, i));
+        slot_add(v, &g_array_index(came, FlatRange, i));
     }
     if (hold) {
         release_cpus();
@@ -435,12 +458,13 @@ static void memory_commit(MemListener *l)
 
 static void memory_log(MemListener *l, const FlatRange *fr)
 {
-    Slot *s = range_slot(fr);
+    const View *v = (const View *)l;
+    Slot *s = range_slot(v, fr);
     uint32_t flags = range_flags(fr);
     if (s && s->flags != flags) {
-        slot_sync_dirty(s);
+        slot_sync_dirty(v, s);
         s->flags = flags;
-        int r = slot_set(s, s->size);
+        int r = slot_set(v, s, s->size);
         if (r < 0) {
             slot_failed(s, r, "change");
         }
@@ -449,13 +473,14 @@ static void memory_log(MemListener *l, const FlatRange *fr)
 
 static void memory_log_sync(MemListener *l, const FlatRange *fr)
 {
-    Slot *s = range_slot(fr);
+    const View *v = (const View *)l;
+    Slot *s = range_slot(v, fr);
     if (s && kvm.dirty_ring && s->flags & KVM_MEM_LOG_DIRTY_PAGES) {
         hold_cpus(); /* processors buffer, and give what they have when they leave the guest */
         kvm_dirty_ring_collect(NULL);
         release_cpus();
     } else if (s) {
-        slot_sync_dirty(s);
+        slot_sync_dirty(v, s);
     }
 }
 
@@ -497,23 +522,37 @@ static void io_add(MemListener *l, const FlatRange *fr)
     zone_set(fr, true, true);
 }
 
+static void view_start(unsigned number, Space *space)
+{
+    View *v = &views[number];
+    *v = (View){
+        .listener = {.begin = memory_begin,
+                     .del = memory_del,
+                     .add = memory_add,
+                     .log = memory_log,
+                     .commit = memory_commit,
+                     .log_sync = memory_log_sync,
+                     .eventfd = number ? NULL : memory_eventfd},
+        .number = number,
+        .slots = g_array_new(FALSE, TRUE, sizeof(Slot)),
+        .gone = g_array_new(FALSE, FALSE, sizeof(FlatRange)),
+        .came = g_array_new(FALSE, FALSE, sizeof(FlatRange)),
+    };
+    mem_listen(&v->listener, space);
+}
+
 bool kvm_memory_start(GError **error)
 {
-    static MemListener memory_listener = {
-        .begin = memory_begin,
-        .del = memory_del,
-        .add = memory_add,
-        .log = memory_log,
-        .commit = memory_commit,
-        .log_sync = memory_log_sync,
-        .eventfd = memory_eventfd,
-    };
     static MemListener io_listener = {.del = io_del, .add = io_add, .eventfd = io_eventfd};
-    slots = g_array_new(FALSE, TRUE, sizeof(Slot));
-    gone = g_array_new(FALSE, FALSE, sizeof(FlatRange));
-    came = g_array_new(FALSE, FALSE, sizeof(FlatRange));
     timer_init(&coalesced_timer, CLOCK_RT, coalesced_tick, NULL);
-    mem_listen(&memory_listener, space_memory());
+    view_start(0, space_memory());
     mem_listen(&io_listener, space_io());
     return true;
+}
+
+void kvm_memory_start_smm(void)
+{
+    if (kvm.smm && platform.smm_space && !views[1].slots) {
+        view_start(1, platform.smm_space);
+    }
 }

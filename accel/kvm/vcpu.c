@@ -60,6 +60,7 @@ bool kvm_cpu_init(Cpu *c, GError **error)
     install_signal();
     c->accel = k;
     if (create(c, k, error) && kvm_cpuid_set(c, error)) {
+        kvm_memory_start_smm();
         kvm_coalesced_map(k->run);
         kvm_dirty_ring_map(c);
         return true;
@@ -234,14 +235,16 @@ static void exit_io(KvmCpu *k)
 static void exit_mmio(Cpu *c, KvmCpu *k)
 {
     struct kvm_run *run = k->run;
+    bool smm = run->flags & KVM_RUN_X86_SMM && platform.smm_space;
+    Space *memory = smm ? platform.smm_space : c->memory;
     uint64_t at = run->mmio.phys_addr;
     unsigned len = run->mmio.len;
     if (len & (len - 1)) { /* an access across a page's end comes in odd pieces */
-        space_rw(c->memory, at, run->mmio.data, len, run->mmio.is_write);
+        space_rw(memory, at, run->mmio.data, len, run->mmio.is_write);
     } else if (run->mmio.is_write) {
-        space_store(c->memory, at, len, load_le(run->mmio.data, len));
+        space_store(memory, at, len, load_le(run->mmio.data, len));
     } else {
-        store_le(run->mmio.data, len, space_load(c->memory, at, len));
+        store_le(run->mmio.data, len, space_load(memory, at, len));
     }
     k->unfinished = true;
 }

@@ -232,7 +232,7 @@ static void read_capabilities(void)
     }
     kvm.readonly_mem = kvm_extension(KVM_CAP_READONLY_MEM);
     kvm.coalesced_pio = kvm_extension(KVM_CAP_COALESCED_PIO);
-    kvm.smm = kvm_extension(KVM_CAP_X86_SMM);
+    kvm.smm = kvm_extension(KVM_CAP_X86_SMM) && kvm_extension(KVM_CAP_MULTI_ADDRESS_SPACE) > 1;
     kvm.irqfd = kvm_extension(KVM_CAP_IRQFD);
     kvm.ioeventfd = kvm_extension(KVM_CAP_IOEVENTFD);
     kvm.sregs2 = kvm_extension(KVM_CAP_SREGS2);
