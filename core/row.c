@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -104,30 +103,34 @@ bool row_parse_size(const char *text, char default_suffix, uint64_t *bytes)
     if (whole > UINT64_MAX >> shift || (fraction != 0 && !shift)) {
         return false;
     }
-    *bytes = (whole << shift) + (uint64_t)(fraction * (double)(UINT64_C(1) << shift));
-    return true;
+    return !__builtin_add_overflow(whole << shift, (uint64_t)(fraction * (double)(UINT64_C(1) << shift)), bytes);
+}
+
+/* A hex number of at most `max`, with or without 0x; *text moves behind it. */
+static bool parse_hex(const char **text, unsigned max, unsigned *v)
+{
+    char *end;
+    if (!g_ascii_isxdigit(**text)) {
+        return false;
+    }
+    uint64_t number = g_ascii_strtoull(*text, &end, 16);
+    *v = (unsigned)number;
+    *text = end;
+    return number <= max;
 }
 
 static bool parse_pci_addr(const char *text, int32_t *devfn)
 {
     unsigned slot, fn = 0;
-    int n = 0;
     if (!strcmp(text, "-1")) {          /* any free slot, as row_format prints it */
         *devfn = -1;
         return true;
     }
-    if (sscanf(text, "%x%n", &slot, &n) != 1) {
+    if (!parse_hex(&text, 31, &slot) || (*text == '.' && (text++, !parse_hex(&text, 7, &fn)))) {
         return false;
     }
-    if (text[n] == '.') {
-        int m = 0;
-        if (sscanf(text + n + 1, "%x%n", &fn, &m) != 1) {
-            return false;
-        }
-        n += 1 + m;
-    }
     *devfn = (int32_t)(slot << 3 | fn);
-    return !text[n] && slot < 32 && fn < 8;
+    return !*text;
 }
 
 static bool parse_hex_bytes(const char *text, uint8_t *out, unsigned n, char separator, bool dashes_free)

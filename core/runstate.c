@@ -68,8 +68,7 @@ static RunListener *listener_at(unsigned i)
 void machine_stop(RunState why)
 {
     assert(why != RUN_RUNNING);
-    if (state != RUN_RUNNING) {
-        state = why;
+    if (state != RUN_RUNNING) {         /* it stays what it is: "prelaunch", "suspended" ... */
         return;
     }
     state = why;
@@ -107,7 +106,7 @@ bool machine_continue(GError **error)
 
 void machine_request_reset(ShutdownCause cause)
 {
-    if (run_actions.reboot == REBOOT_SHUTDOWN && cause == CAUSE_GUEST_RESET) {
+    if (run_actions.reboot == REBOOT_SHUTDOWN && cause != CAUSE_SUBSYSTEM_RESET && cause != CAUSE_SNAPSHOT_LOAD) {
         shutdown_wanted = (int)cause;
     } else {
         reset_wanted = (int)cause;

@@ -47,7 +47,7 @@ bool dma_map(Dma *dma, uint64_t gpa, size_t len, bool write, DmaVec *v)
 {
     unsigned n = v->n;
     size_t bytes = v->bytes;
-    if (!dma_allowed(dma)) {
+    if (!dma_allowed(dma) || (len && gpa > UINT64_MAX - (len - 1))) {
         return false;
     }
     while (len) {

@@ -4,6 +4,7 @@
 
 #include "core/log.h"
 #include "core/loop.h"
+#include "core/row.h"
 #include "mem/dma.h"
 #include "mem/host.h"
 #include "mem/internal.h"
@@ -136,6 +137,16 @@ static bool same_range(const FlatRange *a, const FlatRange *b)
            a->readonly == b->readonly && a->romd == b->romd && a->coalesced == b->coalesced;
 }
 
+static bool same_view(const View *a, const View *b)
+{
+    for (unsigned i = 0; a->n == b->n && i < a->n; i++) {
+        if (!same_range(&a->ranges[i], &b->ranges[i]) || a->ranges[i].logged != b->ranges[i].logged) {
+            return false;
+        }
+    }
+    return a->n == b->n;
+}
+
 static const FlatRange *counterpart(const View *v, const FlatRange *fr)
 {
     unsigned lo = 0, hi = v->n;
@@ -203,7 +214,7 @@ static void commit_space(Space *s)
     if (flat->len) {
         memcpy(new->ranges, flat->data, flat->len * sizeof(FlatRange));
     }
-    bool same = old->n == new->n && !memcmp(old->ranges, new->ranges, new->n * sizeof(FlatRange));
+    bool same = same_view(old, new);
     if (same) {
         g_free(new);
         new = old;
@@ -328,8 +339,12 @@ uint64_t range_load(const FlatRange *fr, uint64_t at, unsigned size)
     uint64_t v = 0;
     if (size < min) {                   /* read the unit around it */
         uint64_t base = offset & ~(uint64_t)(min - 1);
+        unsigned first = (unsigned)MIN(size, base + min - offset);      /* the rest is in the next unit */
         v = ops->read(r->opaque, base, min) >> 8 * (offset - base);
-        return v & (UINT64_MAX >> (64 - 8 * size));
+        if (first < size) {
+            v = (v & size_mask(first)) | ops->read(r->opaque, base + min, min) << 8 * first;
+        }
+        return v & size_mask(size);
     }
     for (unsigned i = 0; i < size;) {
         unsigned step = max;
@@ -357,7 +372,11 @@ void range_store(const FlatRange *fr, uint64_t at, unsigned size, uint64_t value
     }
     if (size < min) {
         uint64_t base = offset & ~(uint64_t)(min - 1);
-        ops->write(r->opaque, base, min, value << 8 * (offset - base));
+        unsigned first = (unsigned)MIN(size, base + min - offset);
+        ops->write(r->opaque, base, min, value << 8 * (offset - base) & size_mask(min));
+        if (first < size) {
+            ops->write(r->opaque, base + min, min, value >> 8 * first);
+        }
         return;
     }
     for (unsigned i = 0; i < size;) {
