@@ -79,6 +79,9 @@ static bool legacy(const Hpet *s, unsigned i)
 
 /* ---- Matches ---- */
 
+/* A match farther away than this does not come: fifty years. */
+#define NEVER_NS (UINT64_C(50) * 366 * 24 * 3600 * NS_PER_SECOND)
+
 /* Set the deadline of the next match: the first time from now on that the counter equals the
  * comparator. */
 static void arm(Hpet *s, unsigned i, bool after_match)
@@ -94,7 +97,7 @@ static void arm(Hpet *s, unsigned i, bool after_match)
         wait = is_32bit(c) ? UINT64_C(1) << 32 : UINT64_MAX;
     }
     int64_t t = now(&s->dev), into = (t - s->since) % PERIOD_NS;
-    if (wait > (uint64_t)(TIMER_OFF - 1 - t) / PERIOD_NS) {
+    if (wait > NEVER_NS / PERIOD_NS) {
         timer_off(&c->match);
         return;
     }
