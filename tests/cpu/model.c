@@ -188,6 +188,13 @@ START_TEST(test_bad_properties)
 }
 END_TEST
 
+/* The same host, but the interrupt chips are not the kernel's. */
+static uint64_t host_without_apic(uint32_t leaf, uint32_t subleaf, int reg)
+{
+    uint64_t v = host(leaf, subleaf, reg);
+    return leaf == 1 && reg == 2 ? v & ~(1u << 21) : leaf == 0x40000001 && reg == 0 ? v & ~(1u << 6) : v;
+}
+
 START_TEST(test_filter)
 {
     warnings = g_string_new(NULL);
@@ -214,6 +221,19 @@ START_TEST(test_filter)
                      "Host doesn't support requested features");
     ck_assert_str_eq(warnings->str,
                      "host doesn't support requested feature: CPUID.01H:ECX.vmx [bit 5]\n");
+    /* Where the interrupt chips are ours, what only the default asked for goes without a word. */
+    g_string_truncate(warnings, 0);
+    env.supported = host_without_apic;
+    m = model_or_fail("Nehalem", &env);
+    ck_assert_str_eq(warnings->str, "");
+    ck_assert(!model_has(m, FEATURE_X2APIC) && !model_has(m, FEATURE_KVM_PV_EOI));
+    ck_assert(model_has(m, FEATURE_KVM_CLOCK));
+    model_free(m);
+    m = model_or_fail("Nehalem,+x2apic", &env);
+    ck_assert_str_eq(warnings->str,
+                     "host doesn't support requested feature: CPUID.01H:ECX.x2apic [bit 21]\n");
+    model_free(m);
+    env.supported = host;
     env.kvm = false;
     g_string_truncate(warnings, 0);
     ck_assert_str_eq(failure("Nehalem,+avx,enforce", &env),

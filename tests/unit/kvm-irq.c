@@ -1,4 +1,5 @@
-/* Interrupts under KVM: waking, descriptors, the window of an emulating KVM, the state of the kernel's chips. */
+/* Interrupts under KVM: waking, descriptors, the window of an emulating KVM, the state of the
+ * kernel's chips. */
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -9,12 +10,12 @@
 
 // clang-format off
 GUEST(interrupts) GUEST(halt) GUEST(window) GUEST(halt_pending) GUEST(chips)
-// clang-format on
+    // clang-format on
 
-/* ---- Interrupts ---- */
+    /* ---- Interrupts ---- */
 
-/* A PIC of one line: the vector of our own interrupt, acknowledged when it is taken. */
-static bool line;
+    /* A PIC of one line: the vector of our own interrupt, acknowledged when it is taken. */
+    static bool line;
 static int take_interrupt(Cpu *c)
 {
     if (!line) {
@@ -327,6 +328,25 @@ START_TEST(chips_round_trip)
 }
 END_TEST
 
+/* While the HPET has the timer's line the kernel's timer keeps off it, also when its state is set.
+ */
+START_TEST(hpet_replaces_the_timer)
+{
+    start_with_chips();
+    struct kvm_pit_state2 s = {0};
+    platform.pit_cut_off(true);
+    kvm_vm_ioctl(KVM_GET_PIT2, (uintptr_t)&s);
+    ck_assert(s.flags & KVM_PIT_FLAGS_HPET_LEGACY);
+    device_loaded(chips.pit);
+    kvm_vm_ioctl(KVM_GET_PIT2, (uintptr_t)&s);
+    ck_assert(s.flags & KVM_PIT_FLAGS_HPET_LEGACY);
+    platform.pit_cut_off(false);
+    kvm_vm_ioctl(KVM_GET_PIT2, (uintptr_t)&s);
+    ck_assert(!(s.flags & KVM_PIT_FLAGS_HPET_LEGACY));
+    stop_machine();
+}
+END_TEST
+
 int main(void)
 {
     const Case cases[] = {
@@ -337,6 +357,7 @@ int main(void)
         CASE(pending_before_halt, 2),
         CASE(chips_show_what_the_guest_did, 1),
         CASE(chips_round_trip, 1),
+        CASE(hpet_replaces_the_timer, 1),
     };
     return run_cases("kvm-irq", cases, G_N_ELEMENTS(cases));
 }
