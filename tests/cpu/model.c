@@ -192,7 +192,10 @@ END_TEST
 static uint64_t host_without_apic(uint32_t leaf, uint32_t subleaf, int reg)
 {
     uint64_t v = host(leaf, subleaf, reg);
-    return leaf == 1 && reg == 2 ? v & ~(1u << 21) : leaf == 0x40000001 && reg == 0 ? v & ~(1u << 6) : v;
+    if (leaf == 1 && reg == 2) {
+        return v & ~(1u << 21);
+    }
+    return leaf == 0x40000001 && reg == 0 ? v & ~(1u << 6) : v;
 }
 
 START_TEST(test_filter)
