@@ -184,6 +184,15 @@ uint32_t feature_named_bits(FeatureWord w)
     return bits;
 }
 
+bool feature_register(FeatureWord w, FeatureRegister *r)
+{
+    const FeatureWordInfo *info = &feature_words[w];
+    if (info->msr || info->synthetic || w == WORD_NONE) {
+        return false;
+    }
+    *r = (FeatureRegister){info->leaf, info->subleaf, info->subleaves, info->reg};
+    return true;
+}
 unsigned feature_find(const char *name)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(aliases); i++) {

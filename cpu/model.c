@@ -109,7 +109,8 @@ static void row_features(uint32_t words[FEATURE_WORDS], const ModelRow *r)
     apply_list(words, r->remove, false);
 }
 
-/* What every model gets where the interrupt chips are the kernel's; nobody asked for it, so nobody is told. */
+/* What every model gets where the interrupt chips are the kernel's; nobody asked for it, so nobody
+ * is told. */
 static void set_as_offered(CpuModel *m, unsigned f)
 {
     uint32_t bit = 1u << f % 32;
@@ -460,7 +461,9 @@ static void derive_levels(Options *o)
     for (FeatureWord w = WORD_NONE + 1; w < FEATURE_WORDS && m->full_cpuid_auto; w++) {
         uint32_t leaf = feature_words[w].leaf;
         bool real = !feature_words[w].synthetic && !feature_words[w].msr;
-        if (!m->words[w] || !real || leaf >> 28 == 4) {
+        uint32_t asked =
+            ((o->on[w] & ~o->off[w]) | o->plus[w]) & ~o->minus[w]; /* even if in vain */
+        if (!(m->words[w] | asked) || !real || leaf >> 28 == 4) {
             continue;
         }
         if (leaf >= 0xc0000000) {
@@ -470,6 +473,9 @@ static void derive_levels(Options *o)
         } else {
             level = MAX(level, leaf);
         }
+    }
+    if (model_has(m, FEATURE_SVM) && m->full_cpuid_auto) {
+        xlevel = MAX(xlevel, 0x8000000a);
     }
     if (m->env.topology.dies > 1 && m->full_cpuid_auto && !model_is_amd(m)) {
         level = MAX(level, 0x1f);
@@ -515,9 +521,27 @@ static void derive_topology_bits(CpuModel *m)
     }
 }
 
+/* "+x" and "-x" win over "x=on" and "x=off" wherever they stand, which not everyone expects. */
+static void warn_of_mixed_spellings(const Options *o)
+{
+    for (FeatureWord w = WORD_NONE + 1; w < FEATURE_WORDS; w++) {
+        uint32_t mixed = (o->on[w] | o->off[w]) & (o->plus[w] | o->minus[w]);
+        for (; mixed; mixed &= mixed - 1) {
+            unsigned bit = (unsigned)__builtin_ctz(mixed);
+            const char *name = feature_name(w, bit);
+            g_autofree char *text =
+                g_strdup_printf("Ambiguous CPU model string. Don't mix both \"%c%s\" and \"%s=%s\"",
+                                o->minus[w] >> bit & 1 ? '-' : '+', name, name,
+                                o->off[w] >> bit & 1 ? "off" : "on");
+            warn(o->m, text);
+        }
+    }
+}
+
 static bool finish(Options *o, GError **error)
 {
     CpuModel *m = o->m;
+    warn_of_mixed_spellings(o);
     for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
         m->words[w] = (((m->words[w] | o->on[w]) & ~o->off[w]) | o->plus[w]) & ~o->minus[w];
     }

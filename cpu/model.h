@@ -156,6 +156,13 @@ GPtrArray *model_list(const ModelEnv *env);     /* of ModelInfo *, freed with th
 const char *feature_name(FeatureWord w, unsigned bit);
 /* "CPUID.01H:ECX.x2apic [bit 21]"; caller frees. */
 char *feature_text(FeatureWord w, unsigned bit);
+typedef struct FeatureRegister {
+    uint32_t leaf, subleaf;
+    bool has_subleaf;                   /* the leaf has sub-leaves */
+    int reg;                            /* 0 EAX .. 3 EDX */
+} FeatureRegister;
+/* The CPUID register of a word; false: it is an MSR or none. */
+bool feature_register(FeatureWord w, FeatureRegister *r);
 /* '-' and '_' are the same, case counts.  0: no such feature. */
 unsigned feature_find(const char *name);
 

@@ -285,11 +285,8 @@ void qom_properties(const QomNode *node, QomPropertyFn *fn, void *arg)
         device_class_rows(node->part->part, emit_row, &e);
         break;
     case QOM_CPU:
-        emit_common(&e);
-        emit(&e, "apic-id", "uint32");
-        emit(&e, "thread-id", "int32");
-        emit(&e, "core-id", "int32");
-        emit(&e, "socket-id", "int32");
+        emit(&e, "type", "string");
+        qom_cpu_properties(fn, arg);
         break;
     case QOM_MACHINE:
         emit(&e, "type", "string");
@@ -376,31 +373,6 @@ static json_object *machine_value(const char *property)
     return NULL;
 }
 
-static json_object *cpu_value(const Cpu *c, const char *property)
-{
-    unsigned per_core = machine.topology.threads ? machine.topology.threads : 1;
-    unsigned per_socket = per_core * MAX(machine.topology.cores, 1) * MAX(machine.topology.dies, 1);
-    if (!strcmp(property, "apic-id")) {
-        return json_object_new_int64(c->apic_id);
-    }
-    if (!strcmp(property, "thread-id")) {
-        return json_object_new_int64(c->index % per_core);
-    }
-    if (!strcmp(property, "core-id")) {
-        return json_object_new_int64(c->index / per_core % MAX(machine.topology.cores, 1));
-    }
-    if (!strcmp(property, "socket-id")) {
-        return json_object_new_int64(c->index / per_socket);
-    }
-    if (!strcmp(property, "realized")) {
-        return json_object_new_boolean(true);
-    }
-    if (!strcmp(property, "hotplugged") || !strcmp(property, "hotpluggable")) {
-        return json_object_new_boolean(false);
-    }
-    return strcmp(property, "parent_bus") ? NULL : json_object_new_string("");
-}
-
 static json_object *bus_value(const Bus *bus, const char *property)
 {
     unsigned i;
@@ -428,7 +400,7 @@ json_object *qom_get(const QomNode *node, const char *property, GError **error)
     case QOM_DEVICE: value = device_value(node->dev, property); break;
     case QOM_PART: value = device_value(node->dev, property); break;
     case QOM_MACHINE: value = machine_value(property); break;
-    case QOM_CPU: value = cpu_value(node->cpu, property); break;
+    case QOM_CPU: value = qom_cpu_get(node->cpu, property); break;
     case QOM_BUS: value = bus_value(node->bus, property); break;
     default: break;
     }

@@ -53,6 +53,10 @@ bool qom_type_exists(const char *name);
 /* Properties of a device class: `all` with those that every object has (type, realized ...). */
 void qom_class_properties(const DeviceClass *class, bool all, QomPropertyFn *fn, void *arg);
 
+/* Of CPUs: qom-cpu.c.  NULL: no such property. */
+void qom_cpu_properties(QomPropertyFn *fn, void *arg);
+json_object *qom_cpu_get(const Cpu *c, const char *property);
+
 /* ---- Creation by users ---- */
 /* -device and device_add: checks type, bus and id, sets the properties (members of `props`, may be NULL; texts or JSON values
  * of the property's type) and realizes.  After the machine is ready it is a hot-plug. */

@@ -282,6 +282,12 @@ START_TEST(test_derived)
     ck_assert_uint_eq(m->level, 7); /* so that the guest can see it */
     ck_assert_uint_eq(m->phys_bits, 36);
     model_free(m);
+    m = model_or_fail("phenom,+xsaveopt", &env);
+    ck_assert_uint_eq(m->level, 0xd); /* even though it cannot be had without xsave */
+    model_free(m);
+    m = model_or_fail("athlon,svm=on", &env);
+    ck_assert_uint_eq(m->xlevel, 0x8000000a);
+    model_free(m);
     m = model_or_fail("486", &env);
     ck_assert_uint_eq(m->phys_bits, 32);
     model_free(m);
