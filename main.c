@@ -188,7 +188,7 @@ static bool set_up(int *exit_code)
     if (!cmdline_run(PHASE_BACKEND, exit_code) || !cmdline_run(PHASE_LINES, exit_code)) {
         return false;
     }
-    if (!cmdline_default_lines(&error) || !accel_start(startup.accels, &error) || !machine_build(&error)) {
+    if (!cmdline_default_lines(&error) || !cmdline_default_drives(&error) || !accel_start(startup.accels, &error) || !machine_build(&error)) {
         return report(error, exit_code);
     }
     if (!cmdline_run(PHASE_DEVICE, exit_code)) {

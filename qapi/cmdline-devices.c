@@ -38,12 +38,6 @@ HANDLER(opt_chardev)
 static bool add_drive(KeyVal *kv, GError **error)
 {
     g_autoptr(GHashTable) table = keyval_table(kv);
-    const char *interface = g_hash_table_lookup(table, "if"), *media = g_hash_table_lookup(table, "media");
-    if (interface && !strcmp(interface, "floppy")) {
-        startup.drive_given[0] = true;
-    } else if (!interface || !strcmp(interface, "ide")) {
-        startup.drive_given[media && !strcmp(media, "cdrom") ? 1 : 2] = true;
-    }
     return drive_add(table, IF_IDE, startup.snapshot, error) != NULL;
 }
 
@@ -275,4 +269,23 @@ bool cmdline_default_lines(GError **error)
         return false;
     }
     return startup.parallel_given || opt_parallel(NULL, "vc", error);
+}
+
+/* An empty drive where the user put none, so that media can be inserted later. */
+static bool default_drive(DriveInterface interface, int bus, const char *options, GError **error)
+{
+    if (drive_info_find(interface, bus, 0)) {
+        return true;
+    }
+    g_autoptr(KeyVal) kv = keyval_parse(options, NULL, error);
+    return kv && add_drive(kv, error);
+}
+
+bool cmdline_default_drives(GError **error)
+{
+    if (machine.no_defaults) {
+        return true;
+    }
+    return (machine.class->no_cdrom || default_drive(IF_IDE, 1, "if=ide,index=2,media=cdrom", error)) &&
+           (machine.class->no_floppy || default_drive(IF_FLOPPY, 0, "if=floppy,index=0", error));
 }

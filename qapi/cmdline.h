@@ -40,7 +40,6 @@ typedef struct Startup {
     struct Char *debugcon;              /* -debugcon */
     bool snapshot;                      /* -snapshot */
     bool monitor_given, serial_given, parallel_given;
-    bool drive_given[3];                /* a floppy, a CD-ROM, a hard disk was named: no empty default one */
 } Startup;
 extern Startup startup;
 
@@ -50,6 +49,7 @@ bool cmdline_parse(int argc, char **argv, int *exit_code);
 bool cmdline_run(Phase phase, int *exit_code);
 /* Default devices, once the lines of the user are known. */
 bool cmdline_default_lines(GError **error);
+bool cmdline_default_drives(GError **error);    /* a CD-ROM and a floppy drive, empty */
 
 /* A handler that printed help ends the program by this: sets *error to nothing and returns false. */
 bool cmdline_done(void);
