@@ -200,6 +200,17 @@ class Board(unittest.TestCase):
             q.outb(0x505, 1)
             self.assertEqual(q.qmp.wait_event("GUEST_PANICKED", 20)["data"]["action"], "run")
 
+    def test_panic_register_on_pci(self):
+        with Qtest("-device", "pvpanic-pci,addr=4", "-action", "panic=pause") as q:
+            pci = Pci(q, 4)
+            self.assertEqual(pci.readl(0), 0x00111b36)
+            pci.writel(0x10, 0xfe000000)
+            pci.writew(4, 2)
+            self.assertEqual(q.readb(0xfe000000), 3)
+            q.writeb(0xfe000000, 1)
+            self.assertEqual(q.qmp.wait_event("GUEST_PANICKED", 20)["data"]["action"], "pause")
+            q.qmp.wait_event("STOP", 20)
+
     def test_features_of_a_cpu(self):
         with Qtest("-cpu", "phenom,+xsaveopt,-sse4a") as q:
             path = q.qmp.command("query-cpus-fast")[0]["qom-path"]
