@@ -43,7 +43,8 @@ static bool daemon_start(int *exit_code)
     if (child) {
         uint8_t status = 1;
         close(fds[1]);
-        while (read(fds[0], &status, 1) < 0 && errno == EINTR) {}
+        while (read(fds[0], &status, 1) < 0 && errno == EINTR) {
+        }
         *exit_code = status;
         return false;
     }
@@ -68,7 +69,8 @@ static void daemon_ready(void)
     dup2(null, 2);
     close(null);
     uint8_t status = 0;
-    while (write(daemon_pipe, &status, 1) < 0 && errno == EINTR) {}
+    while (write(daemon_pipe, &status, 1) < 0 && errno == EINTR) {
+    }
     close(daemon_pipe);
     daemon_pipe = -1;
 }
@@ -85,12 +87,13 @@ static bool write_pidfile(const char *path)
     if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) < 0 || ftruncate(fd, 0) < 0 ||
         write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
         error_report("-pidfile: cannot create PID file %s: %s", path,
-                     errno == EAGAIN || errno == EACCES ? "it is locked by a running program, or not writable"
-                                                        : g_strerror(errno));
+                     errno == EAGAIN || errno == EACCES
+                         ? "it is locked by a running program, or not writable"
+                         : g_strerror(errno));
         return false;
     }
     pidfile_written = true;
-    return true;                        /* fd stays open: it holds the lock */
+    return true; /* fd stays open: it holds the lock */
 }
 
 /* ---- Signals ---- */
@@ -143,7 +146,8 @@ static bool start_display(int *exit_code)
 static void find_unclaimed(void *arg, DriveInfo *info)
 {
     const DriveInfo **left = arg;
-    bool fixed = info->interface == IF_IDE || info->interface == IF_FLOPPY || info->interface == IF_PFLASH;
+    bool fixed =
+        info->interface == IF_IDE || info->interface == IF_FLOPPY || info->interface == IF_PFLASH;
     if (fixed && !info->claimed && !*left) {
         *left = info;
     }
@@ -151,11 +155,13 @@ static void find_unclaimed(void *arg, DriveInfo *info)
 
 static bool no_drive_left(GError **error)
 {
-    static const char *const names[IF_COUNT] = {[IF_IDE] = "ide", [IF_FLOPPY] = "floppy", [IF_PFLASH] = "pflash"};
+    static const char *const names[IF_COUNT] = {
+        [IF_IDE] = "ide", [IF_FLOPPY] = "floppy", [IF_PFLASH] = "pflash"};
     const DriveInfo *left = NULL;
     drive_info_foreach(find_unclaimed, &left);
-    return !left || error_fail(error, "-drive: machine type '%s' has no place for if=%s,bus=%d,unit=%d", machine.class->name,
-                               names[left->interface], left->bus, left->unit);
+    return !left ||
+           error_fail(error, "-drive: machine type '%s' has no place for if=%s,bus=%d,unit=%d",
+                      machine.class->name, names[left->interface], left->bus, left->unit);
 }
 
 static bool set_up(int *exit_code)
@@ -165,11 +171,12 @@ static bool set_up(int *exit_code)
         return false;
     }
     if (startup.daemonize && (startup.nographic || !daemon_start(exit_code))) {
-        return startup.nographic ? report(g_error_new(OSTLER_ERROR, 0, "-nographic cannot be used with -daemonize"),
+        return startup.nographic ? report(g_error_new(OSTLER_ERROR, 0,
+                                                      "-nographic cannot be used with -daemonize"),
                                           exit_code)
                                  : false;
     }
-    if (!display_check(display_wanted(), &error)) {     /* before the back ends: some are shown there */
+    if (!display_check(display_wanted(), &error)) { /* before the back ends: some are shown there */
         g_prefix_error(&error, "-display: ");
         return report(error, exit_code);
     }
@@ -188,7 +195,8 @@ static bool set_up(int *exit_code)
     if (!cmdline_run(PHASE_BACKEND, exit_code) || !cmdline_run(PHASE_LINES, exit_code)) {
         return false;
     }
-    if (!cmdline_default_lines(&error) || !cmdline_default_drives(&error) || !accel_start(startup.accels, &error) || !machine_build(&error)) {
+    if (!cmdline_default_lines(&error) || !cmdline_default_drives(&error) ||
+        !accel_start(startup.accels, &error) || !machine_build(&error)) {
         return report(error, exit_code);
     }
     if (!cmdline_run(PHASE_DEVICE, exit_code)) {
@@ -246,7 +254,7 @@ int main(int argc, char **argv)
     while (runstate_poll(&exit_code)) {
         loop_iterate(true);
     }
-    run_events.stop = NULL;             /* SHUTDOWN has said it */
+    run_events.stop = NULL; /* SHUTDOWN has said it */
     machine_stop(RUN_SHUTDOWN);
     accel_stop_cpus();
     drive_cleanup();

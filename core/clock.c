@@ -12,7 +12,8 @@ static atomic_int_fast64_t virtual_offset, virtual_frozen;
 static atomic_bool virtual_running;
 static bool manual;
 
-/* A binary min-heap of timers for each clock; slot 0 is unused so that Timer.slot 0 means "not queued". */
+/* A binary min-heap of timers for each clock; slot 0 is unused so that Timer.slot 0 means "not
+ * queued". */
 typedef struct Heap {
     Timer **slots;
     uint32_t n, room;
@@ -31,7 +32,8 @@ int64_t clock_now(ClockType type)
     switch (type) {
     case CLOCK_VIRTUAL:
         if (atomic_load_explicit(&virtual_running, memory_order_acquire)) {
-            return host_ns(CLOCK_MONOTONIC) + atomic_load_explicit(&virtual_offset, memory_order_relaxed);
+            return host_ns(CLOCK_MONOTONIC) +
+                   atomic_load_explicit(&virtual_offset, memory_order_relaxed);
         }
         return atomic_load_explicit(&virtual_frozen, memory_order_relaxed);
     case CLOCK_RT: return host_ns(CLOCK_MONOTONIC);
@@ -164,7 +166,7 @@ void timer_at(Timer *t, int64_t ns)
         heap_up(h, t->slot);
     }
     if (t->slot == 1 && loop_current() != loop_main()) {
-        loop_wake();                    /* the main loop sleeps towards a later deadline */
+        loop_wake(); /* the main loop sleeps towards a later deadline */
     }
 }
 
@@ -207,7 +209,8 @@ void clock_run_due(void)
         if (!h->n || !clock_moves(type)) {
             continue;
         }
-        /* A timer that sets itself into the past again waits for the next round: descriptors get their turn. */
+        /* A timer that sets itself into the past again waits for the next round: descriptors get
+         * their turn. */
         int64_t limit = clock_now(type);
         for (unsigned rounds = 0; h->n && h->slots[1]->at <= limit && rounds < 1000; rounds++) {
             fire_first(h);

@@ -379,7 +379,7 @@ void co_sleep(ClockType clock, int64_t ns)
     Timer timer = {0};
     timer_init(&timer, clock, sleep_over, co_self());
     timer_at(&timer, clock_now(clock) + ns);
-    co_yield();
+    co_yield ();
 }
 
 /* ---- Queues and locks ---- */
@@ -398,7 +398,7 @@ static void queue_wait(CoQueue *q)
         q->first = &self;
     }
     q->last = &self;
-    co_yield();
+    co_yield ();
 }
 
 static Coroutine *queue_pop(CoQueue *q)

@@ -317,7 +317,9 @@ JsonResult json_reader_next(JsonReader *r, const char *buf, size_t len, size_t *
         const char *wrong = r->state == READ_STRING ? string_byte(r, c) : body_byte(r, c);
         if (wrong) {
             /* Of what is too deep or too long the rest would only yield more of the same. */
-            ReaderState next = strstr(wrong, "limit") ? READ_SKIP : c == '%' ? READ_REST : READ_IDLE;
+            ReaderState next = strstr(wrong, "limit") ? READ_SKIP
+                               : c == '%'             ? READ_REST
+                                                      : READ_IDLE;
             return reader_fail(r, next, error, wrong);
         }
         if (r->state == READ_BODY && !(r->braces + r->brackets)) {

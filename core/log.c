@@ -9,7 +9,7 @@
 #include "core/error.h"
 
 uint32_t log_mask;
-static FILE *log_stream;                /* NULL: stderr */
+static FILE *log_stream; /* NULL: stderr */
 
 static const struct {
     const char *name;
@@ -35,7 +35,8 @@ char *log_help(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(items); i++) {
         g_string_append_printf(out, "%-15s %s\n", items[i].name, items[i].doc);
     }
-    g_string_append(out, "trace:PATTERN   trace events and device registers by name, as -trace does\n");
+    g_string_append(out,
+                    "trace:PATTERN   trace events and device registers by name, as -trace does\n");
     return g_string_free(out, FALSE);
 }
 
@@ -65,7 +66,8 @@ bool log_set_items(const char *list, bool *help, GError **error)
             }
             continue;
         }
-        for (i = 0; i < G_N_ELEMENTS(items) && strcmp(items[i].name, *w); i++) {}
+        for (i = 0; i < G_N_ELEMENTS(items) && strcmp(items[i].name, *w); i++) {
+        }
         if (i == G_N_ELEMENTS(items)) {
             return error_fail(error, "-d: unknown log item '%s' (-d help lists them)", *w);
         }
@@ -80,7 +82,8 @@ bool log_set_file(const char *path, GError **error)
     g_autofree char *name = NULL;
     const char *percent = strchr(path, '%');
     if (percent && (percent[1] != 'd' || strchr(percent + 1, '%'))) {
-        return error_fail(error, "-D: bad file name '%s': one %%d may stand for the process id", path);
+        return error_fail(error, "-D: bad file name '%s': one %%d may stand for the process id",
+                          path);
     }
     if (percent) {
         name = g_strdup_printf("%.*s%d%s", (int)(percent - path), path, (int)getpid(), percent + 2);
@@ -121,7 +124,7 @@ typedef struct Limit {
     unsigned lines, dropped;
 } Limit;
 
-static GMutex mutex;                    /* guards limits and patterns */
+static GMutex mutex; /* guards limits and patterns */
 static GHashTable *limits;
 
 void guest_error_at(const char *name, const char *format, ...)
@@ -171,7 +174,7 @@ typedef struct Pattern {
 } Pattern;
 
 uint32_t trace_generation;
-static GArray *patterns;                /* the last that matches decides */
+static GArray *patterns; /* the last that matches decides */
 
 bool trace_name_selected(const char *name)
 {
@@ -241,5 +244,6 @@ void trace_printf(const char *name, const char *format, ...)
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
     int64_t t = clock_now(CLOCK_VIRTUAL);
-    log_printf("%" G_GINT64_FORMAT ".%06d %s %s", t / NS_PER_SECOND, (int)(t % NS_PER_SECOND / 1000), name, text);
+    log_printf("%" G_GINT64_FORMAT ".%06d %s %s", t / NS_PER_SECOND,
+               (int)(t % NS_PER_SECOND / 1000), name, text);
 }

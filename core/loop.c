@@ -10,7 +10,7 @@
 struct Loop {
     char *name;
     GMainContext *context;
-    GThread *thread;                    /* NULL: the main loop */
+    GThread *thread; /* NULL: the main loop */
     GMainLoop *run;
 };
 
@@ -116,7 +116,7 @@ void loop_wake(void)
 typedef struct Post {
     void (*fn)(void *arg);
     void *arg;
-    GMutex *mutex;                      /* loop_call waits; NULL: loop_post */
+    GMutex *mutex; /* loop_call waits; NULL: loop_post */
     GCond *cond;
     bool *done;
 } Post;
@@ -222,8 +222,8 @@ void loop_unwatch(Watch *watch)
 
 /* ---- One round of the main loop ---- */
 
-/* GMainContext's own iteration holds no lock of ours and waits in whole milliseconds; timers need better, so we go
- * through its phases ourselves and wait with ppoll. */
+/* GMainContext's own iteration holds no lock of ours and waits in whole milliseconds; timers need
+ * better, so we go through its phases ourselves and wait with ppoll. */
 void loop_iterate(bool block)
 {
     static GPollFD *fds;
@@ -248,7 +248,7 @@ void loop_iterate(bool block)
     }
     struct timespec ts = {wait / NS_PER_SECOND, wait % NS_PER_SECOND};
     unsigned depth = lock_depth;
-    if (wait != 0 && depth) {           /* release the lock whole, however often this thread took it */
+    if (wait != 0 && depth) { /* release the lock whole, however often this thread took it */
         if (loop_before_unlock) {
             loop_before_unlock();
         }

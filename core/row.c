@@ -49,14 +49,18 @@ char *row_bits_text(const Row *r, uint64_t value)
 
 /* ---- Properties as text ---- */
 
-static bool parse_failed(const Row *r, const char *text, const char *object, const char *expected, GError **error)
+static bool parse_failed(const Row *r, const char *text, const char *object, const char *expected,
+                         GError **error)
 {
-    return error_fail(error, "Property '%s.%s' doesn't take value '%s', expected: %s", object, r->name, text, expected);
+    return error_fail(error, "Property '%s.%s' doesn't take value '%s', expected: %s", object,
+                      r->name, text, expected);
 }
 
 bool row_parse_bool(const char *text, bool *v)
 {
-    static const char *const yes[] = {"on", "yes", "true", "y", NULL}, *const no[] = {"off", "no", "false", "n", NULL};
+    static const char *const yes[] = {"on", "yes", "true", "y", NULL}, *const no[] = {"off", "no",
+                                                                                      "false", "n",
+                                                                                      NULL};
     *v = g_strv_contains(yes, text);
     return *v || g_strv_contains(no, text);
 }
@@ -90,7 +94,8 @@ bool row_parse_size(const char *text, char default_suffix, uint64_t *bytes)
         if (!digits) {
             return false;
         }
-        g_autofree char *part = g_strndup(end, digits + 1);     /* no exponent: in 1.5E3 the E is a suffix */
+        g_autofree char *part =
+            g_strndup(end, digits + 1); /* no exponent: in 1.5E3 the E is a suffix */
         fraction = g_ascii_strtod(part, NULL);
         end += digits + 1;
     }
@@ -103,7 +108,8 @@ bool row_parse_size(const char *text, char default_suffix, uint64_t *bytes)
     if (whole > UINT64_MAX >> shift || (fraction != 0 && !shift)) {
         return false;
     }
-    return !__builtin_add_overflow(whole << shift, (uint64_t)(fraction * (double)(UINT64_C(1) << shift)), bytes);
+    return !__builtin_add_overflow(whole << shift,
+                                   (uint64_t)(fraction * (double)(UINT64_C(1) << shift)), bytes);
 }
 
 /* A hex number of at most `max`, with or without 0x; *text moves behind it. */
@@ -122,7 +128,7 @@ static bool parse_hex(const char **text, unsigned max, unsigned *v)
 static bool parse_pci_addr(const char *text, int32_t *devfn)
 {
     unsigned slot, fn = 0;
-    if (!strcmp(text, "-1")) {          /* any free slot, as row_format prints it */
+    if (!strcmp(text, "-1")) { /* any free slot, as row_format prints it */
         *devfn = -1;
         return true;
     }
@@ -133,7 +139,8 @@ static bool parse_pci_addr(const char *text, int32_t *devfn)
     return !*text;
 }
 
-static bool parse_hex_bytes(const char *text, uint8_t *out, unsigned n, char separator, bool dashes_free)
+static bool parse_hex_bytes(const char *text, uint8_t *out, unsigned n, char separator,
+                            bool dashes_free)
 {
     for (unsigned i = 0; i < n; i++) {
         if (dashes_free && *text == '-') {
@@ -150,7 +157,8 @@ static bool parse_hex_bytes(const char *text, uint8_t *out, unsigned n, char sep
     return !*text;
 }
 
-static bool parse_enum(const Row *r, void *field, const char *text, const char *object, GError **error)
+static bool parse_enum(const Row *r, void *field, const char *text, const char *object,
+                       GError **error)
 {
     for (unsigned i = 0; r->names[i]; i++) {
         if (!strcmp(r->names[i], text)) {
@@ -162,19 +170,23 @@ static bool parse_enum(const Row *r, void *field, const char *text, const char *
     return parse_failed(r, text, object, all, error);
 }
 
-static bool parse_integer(const Row *r, void *field, const char *text, const char *object, GError **error)
+static bool parse_integer(const Row *r, void *field, const char *text, const char *object,
+                          GError **error)
 {
     uint64_t v;
     bool sign = r->type == TYPE_INT;
     bool ok = r->type == TYPE_SIZE ? row_parse_size(text, 'B', &v) : parse_number(text, sign, &v);
     if (!ok) {
-        return parse_failed(r, text, object, r->type == TYPE_SIZE ? "a size such as 64K, 16M or 2G" : "a whole number",
-                            error);
+        return parse_failed(
+            r, text, object,
+            r->type == TYPE_SIZE ? "a size such as 64K, 16M or 2G" : "a whole number", error);
     }
     if (!row_accepts(r, v)) {
         uint64_t top = r->max ? r->max : size_mask(r->size) >> sign;
         int64_t bottom = !sign ? 0 : r->max ? -(int64_t)r->max : -(int64_t)top - 1;
-        return error_fail(error, "Property '%s.%s' doesn't take value %s (minimum: %" PRId64 ", maximum: %" PRIu64 ")",
+        return error_fail(error,
+                          "Property '%s.%s' doesn't take value %s (minimum: %" PRId64
+                          ", maximum: %" PRIu64 ")",
                           object, r->name, text, bottom, top);
     }
     store_le(field, r->size, v);
@@ -200,7 +212,8 @@ bool row_parse(const Row *r, void *base, const char *text, const char *object, G
     case TYPE_ENUM: return parse_enum(r, field, text, object, error);
     case TYPE_PCI_ADDR:
         if (!parse_pci_addr(text, &devfn)) {
-            return parse_failed(r, text, object, "SLOT or SLOT.FUNCTION in hex, such as 1f.7", error);
+            return parse_failed(r, text, object, "SLOT or SLOT.FUNCTION in hex, such as 1f.7",
+                                error);
         }
         *(int32_t *)field = devfn;
         return true;
@@ -230,10 +243,13 @@ char *row_format(const Row *r, const void *base)
         int32_t devfn = *(const int32_t *)f;
         return devfn < 0 ? g_strdup("-1") : g_strdup_printf("%02x.%x", devfn >> 3, devfn & 7);
     }
-    case TYPE_MAC: return g_strdup_printf("%02x:%02x:%02x:%02x:%02x:%02x", f[0], f[1], f[2], f[3], f[4], f[5]);
+    case TYPE_MAC:
+        return g_strdup_printf("%02x:%02x:%02x:%02x:%02x:%02x", f[0], f[1], f[2], f[3], f[4], f[5]);
     case TYPE_UUID:
-        return g_strdup_printf("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", f[0], f[1], f[2],
-                               f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10], f[11], f[12], f[13], f[14], f[15]);
+        return g_strdup_printf(
+            "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", f[0], f[1],
+            f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10], f[11], f[12], f[13], f[14],
+            f[15]);
     case TYPE_UINT:
     case TYPE_SIZE: return g_strdup_printf("%" PRIu64, row_get_raw(r, base, 0));
     default: return NULL;
@@ -242,7 +258,8 @@ char *row_format(const Row *r, const void *base)
 
 const char *row_type_name(const Row *r)
 {
-    static const char *const uints[] = {[1] = "uint8", [2] = "uint16", [4] = "uint32", [8] = "uint64"};
+    static const char *const uints[] = {
+        [1] = "uint8", [2] = "uint16", [4] = "uint32", [8] = "uint64"};
     static const char *const ints[] = {[1] = "int8", [2] = "int16", [4] = "int32", [8] = "int64"};
     switch (r->type) {
     case TYPE_BOOL: return "bool";

@@ -15,21 +15,30 @@ RunEvents run_events;
 /* What was asked and not yet carried out.  -1: nothing. */
 static atomic_int reset_wanted = -1, shutdown_wanted = -1, stop_wanted = -1, exit_code_wanted = -1;
 static atomic_bool powerdown_wanted, suspend_wanted, wakeup_wanted;
-static bool needs_reset;                /* shut down or failed: only a reset makes it runnable again */
+static bool needs_reset; /* shut down or failed: only a reset makes it runnable again */
 
-static const char *const names[RUN_STATES] = {
-    [RUN_DEBUG] = "debug", [RUN_INMIGRATE] = "inmigrate", [RUN_INTERNAL_ERROR] = "internal-error",
-    [RUN_IO_ERROR] = "io-error", [RUN_PAUSED] = "paused", [RUN_POSTMIGRATE] = "postmigrate",
-    [RUN_PRELAUNCH] = "prelaunch", [RUN_FINISH_MIGRATE] = "finish-migrate", [RUN_RESTORE_VM] = "restore-vm",
-    [RUN_RUNNING] = "running", [RUN_SAVE_VM] = "save-vm", [RUN_SHUTDOWN] = "shutdown",
-    [RUN_SUSPENDED] = "suspended", [RUN_WATCHDOG] = "watchdog", [RUN_GUEST_PANICKED] = "guest-panicked",
-    [RUN_COLO] = "colo"};
+static const char *const names[RUN_STATES] = {[RUN_DEBUG] = "debug",
+                                              [RUN_INMIGRATE] = "inmigrate",
+                                              [RUN_INTERNAL_ERROR] = "internal-error",
+                                              [RUN_IO_ERROR] = "io-error",
+                                              [RUN_PAUSED] = "paused",
+                                              [RUN_POSTMIGRATE] = "postmigrate",
+                                              [RUN_PRELAUNCH] = "prelaunch",
+                                              [RUN_FINISH_MIGRATE] = "finish-migrate",
+                                              [RUN_RESTORE_VM] = "restore-vm",
+                                              [RUN_RUNNING] = "running",
+                                              [RUN_SAVE_VM] = "save-vm",
+                                              [RUN_SHUTDOWN] = "shutdown",
+                                              [RUN_SUSPENDED] = "suspended",
+                                              [RUN_WATCHDOG] = "watchdog",
+                                              [RUN_GUEST_PANICKED] = "guest-panicked",
+                                              [RUN_COLO] = "colo"};
 
-#define EMIT(event, ...)                                                                                               \
-    do {                                                                                                               \
-        if (run_events.event) {                                                                                        \
-            run_events.event(__VA_ARGS__);                                                                             \
-        }                                                                                                              \
+#define EMIT(event, ...)                                                                           \
+    do {                                                                                           \
+        if (run_events.event) {                                                                    \
+            run_events.event(__VA_ARGS__);                                                         \
+        }                                                                                          \
     } while (0)
 
 RunState runstate(void)
@@ -68,7 +77,7 @@ static RunListener *listener_at(unsigned i)
 void machine_stop(RunState why)
 {
     assert(why != RUN_RUNNING);
-    if (state != RUN_RUNNING) {         /* it stays what it is: "prelaunch", "suspended" ... */
+    if (state != RUN_RUNNING) { /* it stays what it is: "prelaunch", "suspended" ... */
         return;
     }
     state = why;
@@ -106,7 +115,8 @@ bool machine_continue(GError **error)
 
 void machine_request_reset(ShutdownCause cause)
 {
-    if (run_actions.reboot == REBOOT_SHUTDOWN && cause != CAUSE_SUBSYSTEM_RESET && cause != CAUSE_SNAPSHOT_LOAD) {
+    if (run_actions.reboot == REBOOT_SHUTDOWN && cause != CAUSE_SUBSYSTEM_RESET &&
+        cause != CAUSE_SNAPSHOT_LOAD) {
         shutdown_wanted = (int)cause;
     } else {
         reset_wanted = (int)cause;
@@ -155,7 +165,7 @@ void machine_request_stop(RunState why)
 static void reset_machine(ShutdownCause cause)
 {
     bool was_running = state == RUN_RUNNING;
-    if (was_running) {                  /* CPUs stand still while the machine is reset; nobody hears of it */
+    if (was_running) { /* CPUs stand still while the machine is reset; nobody hears of it */
         for (unsigned i = listener_count(); i-- > 0;) {
             RunListener *l = listener_at(i);
             if (l->changed) {
@@ -193,8 +203,10 @@ void machine_reset_now(ShutdownCause cause)
 
 void machine_guest_panicked(void)
 {
-    static const char *const actions[] = {[PANIC_PAUSE] = "pause", [PANIC_SHUTDOWN] = "poweroff",
-                                          [PANIC_EXIT_FAILURE] = "poweroff", [PANIC_NONE] = "run"};
+    static const char *const actions[] = {[PANIC_PAUSE] = "pause",
+                                          [PANIC_SHUTDOWN] = "poweroff",
+                                          [PANIC_EXIT_FAILURE] = "poweroff",
+                                          [PANIC_NONE] = "run"};
     EMIT(guest_panicked, actions[run_actions.panic]);
     switch (run_actions.panic) {
     case PANIC_PAUSE: machine_request_stop(RUN_GUEST_PANICKED); break;
@@ -266,8 +278,8 @@ bool runstate_poll(int *exit_code)
     if (cause >= 0) {
         EMIT(shutdown, cause_is_guest((ShutdownCause)cause), (ShutdownCause)cause);
         int code = atomic_exchange(&exit_code_wanted, -1);
-        if (run_actions.shutdown == SHUTDOWN_PAUSE && cause != CAUSE_HOST_QMP_QUIT && cause != CAUSE_HOST_SIGNAL &&
-            code < 0) {
+        if (run_actions.shutdown == SHUTDOWN_PAUSE && cause != CAUSE_HOST_QMP_QUIT &&
+            cause != CAUSE_HOST_SIGNAL && code < 0) {
             machine_stop(RUN_SHUTDOWN);
             needs_reset = true;
         } else {

@@ -19,7 +19,8 @@ Bus *bus_new(const BusClass *class, Device *parent, const char *name, void *impl
         b->name = g_strdup(name);
     } else {
         unsigned n = parent && parent->id ? g_slist_length(parent->buses) : 0;
-        g_autofree char *lower = parent && parent->id ? g_strdup(parent->id) : g_ascii_strdown(class->type, -1);
+        g_autofree char *lower =
+            parent && parent->id ? g_strdup(parent->id) : g_ascii_strdown(class->type, -1);
         for (;; n++) {
             g_free(b->name);
             b->name = g_strdup_printf("%s.%u", lower, n);
@@ -51,7 +52,7 @@ Bus *bus_find(const char *name)
             return b;
         }
     }
-    const char *slash = strrchr(name, '/');             /* "/i440FX-pcihost/pci.0": the last part names it */
+    const char *slash = strrchr(name, '/'); /* "/i440FX-pcihost/pci.0": the last part names it */
     return slash && slash[1] ? bus_find(slash + 1) : NULL;
 }
 

@@ -36,11 +36,11 @@ typedef struct Builder {
     unsigned links;
 } Builder;
 
-static void add_class(Builder *b, const DeviceClass *class, const char *prefix, uint32_t base, uint16_t at,
-                      uint8_t space, bool is_part);
+static void add_class(Builder *b, const DeviceClass *class, const char *prefix, uint32_t base,
+                      uint16_t at, uint8_t space, bool is_part);
 
-static void add_rows(Builder *b, const DeviceClass *class, const char *prefix, uint32_t base, uint16_t at,
-                     uint8_t space)
+static void add_rows(Builder *b, const DeviceClass *class, const char *prefix, uint32_t base,
+                     uint16_t at, uint8_t space)
 {
     for (const Row *r = class->rows; r && r->kind != ROW_END; r++) {
         if (r->kind == ROW_PART) {
@@ -48,7 +48,11 @@ static void add_rows(Builder *b, const DeviceClass *class, const char *prefix, u
             add_class(b, r->part, inner, base + r->field, at + r->at, space + r->space, true);
             continue;
         }
-        Cell c = {.row = r, .owner = class, .base = base, .at = at + r->at, .space = space + r->space,
+        Cell c = {.row = r,
+                  .owner = class,
+                  .base = base,
+                  .at = at + r->at,
+                  .space = space + r->space,
                   .space_shift = space};
         c.name = r->kind == ROW_PROP ? g_strdup(r->name) : g_strconcat(prefix, r->name, NULL);
         assert(c.space < REG_SPACES);
@@ -61,8 +65,8 @@ static void add_rows(Builder *b, const DeviceClass *class, const char *prefix, u
     }
 }
 
-static void add_class(Builder *b, const DeviceClass *class, const char *prefix, uint32_t base, uint16_t at,
-                      uint8_t space, bool is_part)
+static void add_class(Builder *b, const DeviceClass *class, const char *prefix, uint32_t base,
+                      uint16_t at, uint8_t space, bool is_part)
 {
     if (class->base) {
         add_class(b, class->base, prefix, base, at, space, is_part);
@@ -110,7 +114,8 @@ static void index_spaces(ClassLayout *l)
             unsigned start = pool->len;
             for (unsigned i = 0; i < l->n; i++) {
                 const Cell *c = &l->cells[i];
-                if ((c->row->kind == ROW_REG || c->row->kind == ROW_WINDOW) && c->space == s && cell_covers(c, at)) {
+                if ((c->row->kind == ROW_REG || c->row->kind == ROW_WINDOW) && c->space == s &&
+                    cell_covers(c, at)) {
                     uint16_t number = (uint16_t)(i + 1);
                     g_array_append_val(pool, number);
                 }
@@ -123,8 +128,9 @@ static void index_spaces(ClassLayout *l)
             unsigned len = pool->len - start;
             if (at && l->space[s].first[at - 1]) {
                 uint16_t before = l->space[s].first[at - 1];
-                if (before + len <= start && !memcmp(&g_array_index(pool, uint16_t, before),
-                                                     &g_array_index(pool, uint16_t, start), len * sizeof(uint16_t))) {
+                if (before + len <= start &&
+                    !memcmp(&g_array_index(pool, uint16_t, before),
+                            &g_array_index(pool, uint16_t, start), len * sizeof(uint16_t))) {
                     g_array_set_size(pool, start);
                     l->space[s].first[at] = before;
                     continue;
@@ -156,7 +162,8 @@ ClassLayout *layout_of(const DeviceClass *class)
     }
     ClassLayout *l = g_hash_table_lookup(layouts, class);
     if (!l) {
-        Builder b = {g_array_new(FALSE, FALSE, sizeof(Cell)), g_array_new(FALSE, FALSE, sizeof(Member)), 0};
+        Builder b = {g_array_new(FALSE, FALSE, sizeof(Cell)),
+                     g_array_new(FALSE, FALSE, sizeof(Member)), 0};
         add_class(&b, class, "", 0, 0, 0, false);
         l = g_new0(ClassLayout, 1);
         l->class = class;
@@ -167,7 +174,7 @@ ClassLayout *layout_of(const DeviceClass *class)
         l->n_links = b.links;
         check_names(l);
         index_spaces(l);
-        g_hash_table_insert(layouts, (gpointer)class, l);
+        g_hash_table_insert(layouts, (gpointer) class, l);
     }
     return l;
 }
@@ -187,7 +194,8 @@ const Cell *layout_find(const ClassLayout *l, const char *name)
     return NULL;
 }
 
-void device_class_rows(const DeviceClass *class, void (*fn)(void *arg, const Row *row, const char *name), void *arg)
+void device_class_rows(const DeviceClass *class,
+                       void (*fn)(void *arg, const Row *row, const char *name), void *arg)
 {
     ClassLayout *l = layout_of(class);
     for (unsigned i = 0; i < l->n; i++) {

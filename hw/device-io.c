@@ -1,4 +1,5 @@
-/* A guest's access to the rows of a device, and what a monitor, a tracer and a snapshot read from them. */
+/* A guest's access to the rows of a device, and what a monitor, a tracer and a snapshot read from
+ * them. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -66,9 +67,11 @@ static const Cell *find_cell(const Device *d, unsigned space, unsigned at, bool 
 static void trace_row(const Device *d, const Cell *c, unsigned i, uint64_t v, bool write)
 {
     g_autofree char *bits = row_bits_text(c->row, v);
-    g_autofree char *name = c->row->count > 1 ? g_strdup_printf("%s[%u]", c->name, i) : g_strdup(c->name);
+    g_autofree char *name =
+        c->row->count > 1 ? g_strdup_printf("%s[%u]", c->name, i) : g_strdup(c->name);
     g_autofree char *full = g_strdup_printf("%s.%s", d->id ? d->id : d->class->name, name);
-    trace_printf(full, "%s %0*" PRIx64 "%s%s", write ? "<-" : "->", 2 * c->row->size, v, *bits ? " " : "", bits);
+    trace_printf(full, "%s %0*" PRIx64 "%s%s", write ? "<-" : "->", 2 * c->row->size, v,
+                 *bits ? " " : "", bits);
 }
 
 /* ---- Reading ---- */
@@ -80,7 +83,8 @@ static uint64_t read_window(Device *d, const Cell *c, unsigned off, unsigned n)
     if (r->on_read) {
         r->on_read(cell_base(d, c), r->arg, 0);
     }
-    uint64_t v = index > UINT16_MAX ? 0 : device_read_raw(d, r->into + c->space_shift, (unsigned)index, n);
+    uint64_t v =
+        index > UINT16_MAX ? 0 : device_read_raw(d, r->into + c->space_shift, (unsigned)index, n);
     return v;
 }
 
@@ -104,7 +108,8 @@ uint64_t device_read_raw(Device *d, unsigned space, unsigned at, unsigned size)
             }
             if (r->rc && r->stored) {
                 void *field = row_field(r, cell_base(d, c), i);
-                store_le(field, r->size, load_le(field, r->size) & ~(r->rc & size_mask(n) << 8 * lane));
+                store_le(field, r->size,
+                         load_le(field, r->size) & ~(r->rc & size_mask(n) << 8 * lane));
             }
             if (r->on_read) {
                 r->on_read(cell_base(d, c), r->arg, i);
@@ -126,7 +131,8 @@ uint64_t device_read(Device *d, unsigned space, unsigned at, unsigned size)
 
 /* ---- Writing ---- */
 
-static void write_element(Device *d, const Cell *c, unsigned i, unsigned lane, unsigned n, uint64_t v)
+static void write_element(Device *d, const Cell *c, unsigned i, unsigned lane, unsigned n,
+                          uint64_t v)
 {
     const Row *r = c->row;
     void *base = cell_base(d, c);
@@ -146,7 +152,9 @@ static void write_element(Device *d, const Cell *c, unsigned i, unsigned lane, u
     }
     void *field = row_field(r, base, i);
     uint64_t old = load_le(field, r->size);
-    uint64_t rw = r->mask.size ? load_le((char *)base + r->mask.field + (size_t)i * row_stride(r), r->mask.size) : r->rw;
+    uint64_t rw = r->mask.size ? load_le((char *)base + r->mask.field + (size_t)i * row_stride(r),
+                                         r->mask.size)
+                               : r->rw;
     uint64_t new = (old & ~(rw & lanes)) | (v & rw);
     new &= ~(v & r->w1c);
     new |= v & r->w1s;
@@ -194,12 +202,12 @@ void device_write(Device *d, unsigned space, unsigned at, unsigned size, uint64_
 
 /* ---- Regions ---- */
 
-typedef struct Window {                 /* what a device's region calls back with */
-    Device *dev;                        /* the whole */
+typedef struct Window { /* what a device's region calls back with */
+    Device *dev;        /* the whole */
     unsigned space;
-    const IoOps *ops;                   /* NULL: rows */
+    const IoOps *ops; /* NULL: rows */
     void *opaque;
-    IoOps own;                          /* ops' sizes around our functions */
+    IoOps own; /* ops' sizes around our functions */
     Region *region;
 } Window;
 
@@ -247,7 +255,8 @@ static Region *make_window(Device *dev, const char *name, uint64_t size, Window 
     Window *w = g_new(Window, 1);
     *w = init;
     w->dev = device_whole(dev);
-    w->own = (IoOps){window_read, window_write, init.ops ? init.ops->min : 0, init.ops ? init.ops->max : 0};
+    w->own = (IoOps){window_read, window_write, init.ops ? init.ops->min : 0,
+                     init.ops ? init.ops->max : 0};
     w->region = region_io(name ? name : dev->class->name, size, &w->own, w);
     w->dev->regions = g_slist_prepend(w->dev->regions, w);
     return w->region;
@@ -263,7 +272,8 @@ Region *device_region_io(Device *dev, const char *name, uint64_t size, const IoO
     return make_window(dev, name, size, (Window){.ops = ops, .opaque = dev});
 }
 
-Region *device_region_io_opaque(Device *dev, const char *name, uint64_t size, const IoOps *ops, void *opaque)
+Region *device_region_io_opaque(Device *dev, const char *name, uint64_t size, const IoOps *ops,
+                                void *opaque)
 {
     return make_window(dev, name, size, (Window){.ops = ops, .opaque = opaque});
 }
@@ -298,7 +308,8 @@ uint64_t device_peek(const Device *d, const char *name, unsigned i)
     if (!c || i >= c->row->count) {
         return 0;
     }
-    return c->row->kind == ROW_PIN ? ((Irq *)row_field(c->row, cell_base(d, c), i))->level : cell_value(d, c, i);
+    return c->row->kind == ROW_PIN ? ((Irq *)row_field(c->row, cell_base(d, c), i))->level
+                                   : cell_value(d, c, i);
 }
 
 char *device_registers_text(const Device *d)
@@ -313,10 +324,12 @@ char *device_registers_text(const Device *d)
         g_string_append_printf(out, "%-20s", c->name);
         unsigned count = cell_count(d, c);
         for (unsigned i = 0; i < count && i < 16; i++) {
-            g_string_append_printf(out, " %0*" PRIx64, 2 * r->size, cell_value(d, c, i) & size_mask(r->size));
+            g_string_append_printf(out, " %0*" PRIx64, 2 * r->size,
+                                   cell_value(d, c, i) & size_mask(r->size));
         }
         g_autofree char *bits = count == 1 ? row_bits_text(r, cell_value(d, c, 0)) : NULL;
-        g_string_append_printf(out, "%s%s%s\n", count > 16 ? " ..." : "", bits && *bits ? "  " : "", bits ? bits : "");
+        g_string_append_printf(out, "%s%s%s\n", count > 16 ? " ..." : "", bits && *bits ? "  " : "",
+                               bits ? bits : "");
     }
     return g_string_free(out, FALSE);
 }
@@ -330,7 +343,7 @@ static bool is_saved(const Row *r)
 
 void device_save(const Device *d, DeviceSaveFn *emit, void *arg)
 {
-    if (platform.chip_fetch) {          /* the kernel may have the state, and ours is a form to show it in */
+    if (platform.chip_fetch) { /* the kernel may have the state, and ours is a form to show it in */
         platform.chip_fetch((Device *)d);
     }
     for (unsigned n = 0; n < d->layout->n; n++) {
@@ -355,21 +368,23 @@ bool device_load(Device *d, const char *name, unsigned i, uint64_t value, GError
         return error_fail(error, "device '%s' has no state '%s'", d->class->name, name);
     }
     if (i >= c->row->count) {
-        return error_fail(error, "device '%s': state '%s' has %u elements, not %u", d->class->name, name, c->row->count,
-                          i + 1);
+        return error_fail(error, "device '%s': state '%s' has %u elements, not %u", d->class->name,
+                          name, c->row->count, i + 1);
     }
     void *field = row_field(c->row, cell_base(d, c), i);
     if (c->row->kind == ROW_TIMER) {
         enum { CENTURY = 100 * 366 * 24 * 3600LL };
         int64_t at = (int64_t)value;
         if (at != TIMER_OFF && (at < 0 || at / NS_PER_SECOND > CENTURY)) {
-            return error_fail(error, "device '%s': timer '%s' is out of range", d->class->name, name);
+            return error_fail(error, "device '%s': timer '%s' is out of range", d->class->name,
+                              name);
         }
         timer_at(field, at);
         return true;
     }
     if (!row_accepts(c->row, value)) {
-        return error_fail(error, "device '%s': state '%s' cannot be %" PRIu64, d->class->name, name, value);
+        return error_fail(error, "device '%s': state '%s' cannot be %" PRIu64, d->class->name, name,
+                          value);
     }
     store_le(field, c->row->size, value);
     return true;

@@ -10,7 +10,7 @@
 #include "core/log.h"
 #include "hw/layout.h"
 
-static GPtrArray *devices;              /* realized wholes, in order of creation */
+static GPtrArray *devices; /* realized wholes, in order of creation */
 bool device_creation_by_user;
 
 Device *device_whole(Device *dev)
@@ -43,7 +43,7 @@ void guest_error(const Device *dev, const char *format, ...)
 
 void device_settle(Device *dev)
 {
-    enum { ROUNDS = 16 };               /* two devices that keep waking one another are a bug, not a hang */
+    enum { ROUNDS = 16 }; /* two devices that keep waking one another are a bug, not a hang */
     Device *d = device_whole(dev);
     if (d->settling) {
         d->settling = 2;
@@ -148,7 +148,8 @@ static void make_links(Device *d)
         if (cell->row->kind == ROW_TIMER) {
             for (unsigned i = 0; i < cell->row->count; i++) {
                 d->links[n] = (struct DeviceLink){d, cell, i};
-                timer_init(row_field(cell->row, cell_base(d, cell), i), CLOCK_VIRTUAL, timer_fired, &d->links[n++]);
+                timer_init(row_field(cell->row, cell_base(d, cell), i), CLOCK_VIRTUAL, timer_fired,
+                           &d->links[n++]);
             }
         } else if (is_char(cell)) {
             d->links[n++] = (struct DeviceLink){d, cell, 0};
@@ -160,7 +161,8 @@ static bool attach_chars(Device *d, GError **error)
 {
     for (unsigned i = 0; i < d->layout->n_links; i++) {
         struct DeviceLink *link = &d->links[i];
-        if (is_char(link->cell) && *link_char(link) && !char_attach(*link_char(link), &char_user, link, error)) {
+        if (is_char(link->cell) && *link_char(link) &&
+            !char_attach(*link_char(link), &char_user, link, error)) {
             *link_char(link) = NULL;
             return false;
         }
@@ -217,7 +219,8 @@ static void apply_globals(Device *d)
             g_autoptr(GError) error = NULL;
             g->used = true;
             if (!device_set(d, g->property, g->value, &error)) {
-                warn_report("-global %s.%s=%s: %s", g->driver, g->property, g->value, error->message);
+                warn_report("-global %s.%s=%s: %s", g->driver, g->property, g->value,
+                            error->message);
             }
         }
     }
@@ -244,7 +247,8 @@ static bool set_backend(Device *d, const Cell *c, const char *text, GError **err
     default: break;
     }
     if (!backend) {
-        return error_fail(error, "Property '%s.%s' can't find value '%s'", d->class->name, c->name, text);
+        return error_fail(error, "Property '%s.%s' can't find value '%s'", d->class->name, c->name,
+                          text);
     }
     *(void **)row_field(c->row, cell_base(d, c), 0) = backend;
     return true;
@@ -257,8 +261,9 @@ bool device_set(Device *d, const char *property, const char *text, GError **erro
         return error_fail(error, "Property '%s.%s' not found", d->class->name, property);
     }
     if (d->realized) {
-        return error_fail(error, "Attempt to set property '%s' on device '%s' (type '%s') after it was realized",
-                          property, d->id ? d->id : "anonymous", d->class->name);
+        return error_fail(
+            error, "Attempt to set property '%s' on device '%s' (type '%s') after it was realized",
+            property, d->id ? d->id : "anonymous", d->class->name);
     }
     switch (c->row->type) {
     case TYPE_CHAR:
@@ -283,7 +288,8 @@ char *device_get(const Device *d, const char *property)
     if (!c) {
         return NULL;
     }
-    void *backend = c->row->size == sizeof(void *) ? *(void **)row_field(c->row, cell_base(d, c), 0) : NULL;
+    void *backend =
+        c->row->size == sizeof(void *) ? *(void **)row_field(c->row, cell_base(d, c), 0) : NULL;
     switch (c->row->type) {
     case TYPE_CHAR: return g_strdup(backend ? char_id(backend) : "");
     case TYPE_DRIVE: return g_strdup(backend ? drive_id(backend) : "");
@@ -533,7 +539,8 @@ void device_connect(Irq *pin, Device *sink, unsigned line)
 Irq *device_pin(Device *d, const char *name, unsigned i)
 {
     const Cell *c = layout_find(d->layout, name);
-    return c && c->row->kind == ROW_PIN && i < c->row->count ? row_field(c->row, cell_base(d, c), i) : NULL;
+    return c && c->row->kind == ROW_PIN && i < c->row->count ? row_field(c->row, cell_base(d, c), i)
+                                                             : NULL;
 }
 
 void device_receive(Device *d, const uint8_t *buf, size_t len)

@@ -47,7 +47,11 @@ const Row machine_rows[] = {
 
 void machine_init(void)
 {
-    machine = (Machine){.boot_splash_time = -1, .boot_reboot_timeout = -1, .rtc_clock = CLOCK_HOST, .topology = {1, 1, 1, 1}, .cpus = 1,
+    machine = (Machine){.boot_splash_time = -1,
+                        .boot_reboot_timeout = -1,
+                        .rtc_clock = CLOCK_HOST,
+                        .topology = {1, 1, 1, 1},
+                        .cpus = 1,
                         .max_cpus = 1};
     machine.fw_cfg_files = g_array_new(FALSE, FALSE, sizeof(FwCfgFile));
     machine.option_roms = g_ptr_array_new_with_free_func(g_free);
@@ -74,9 +78,11 @@ char *machine_help(void)
     GString *out = g_string_new("Supported machines are:\n");
     for (const MachineClass *const *c = machine_classes; *c; c++) {
         if ((*c)->alias) {
-            g_string_append_printf(out, "%-20s %s (alias of %s)\n", (*c)->alias, (*c)->doc, (*c)->name);
+            g_string_append_printf(out, "%-20s %s (alias of %s)\n", (*c)->alias, (*c)->doc,
+                                   (*c)->name);
         }
-        g_string_append_printf(out, "%-20s %s%s\n", (*c)->name, (*c)->doc, (*c)->is_default ? " (default)" : "");
+        g_string_append_printf(out, "%-20s %s%s\n", (*c)->name, (*c)->doc,
+                               (*c)->is_default ? " (default)" : "");
     }
     return g_string_free(out, FALSE);
 }
@@ -98,17 +104,20 @@ char *machine_properties_help(void)
     g_string_append_printf(out, "%s-machine options:\n", machine.class->name);
     for (const Row *r = machine_rows; r->kind != ROW_END; r++) {
         g_autofree char *left = g_strdup_printf("  %s=<%s>", r->name, row_type_name(r));
-        g_string_append_printf(out, "%-32s - %s%s%s%s\n", left, r->doc, r->init ? " (default: " : "",
-                               r->init ? r->init : "", r->init ? ")" : "");
+        g_string_append_printf(out, "%-32s - %s%s%s%s\n", left, r->doc,
+                               r->init ? " (default: " : "", r->init ? r->init : "",
+                               r->init ? ")" : "");
     }
     return g_string_free(out, FALSE);
 }
 
-/* ---- -smp: what is not given follows from the rest; sockets grow first (as since version 6.2: cores first) ---- */
+/* ---- -smp: what is not given follows from the rest; sockets grow first (as since version 6.2:
+ * cores first) ---- */
 
 bool machine_set_smp(const SmpOptions *o, GError **error)
 {
-    unsigned dies = o->dies ? o->dies : 1, sockets = o->sockets, cores = o->cores, threads = o->threads;
+    unsigned dies = o->dies ? o->dies : 1, sockets = o->sockets, cores = o->cores,
+             threads = o->threads;
     unsigned cpus = o->cpus, most = o->maxcpus;
     if (!cpus && !most) {
         sockets = sockets ? sockets : 1;
@@ -132,8 +141,10 @@ bool machine_set_smp(const SmpOptions *o, GError **error)
     most = most ? most : product > UINT32_MAX ? 0 : (unsigned)product;
     cpus = cpus ? cpus : most;
     if (product != most || !most) {
-        return error_fail(error, "-smp: sockets (%u) * dies (%u) * cores (%u) * threads (%u) must equal maxcpus (%u)",
-                          sockets, dies, cores, threads, most ? most : cpus);
+        return error_fail(
+            error,
+            "-smp: sockets (%u) * dies (%u) * cores (%u) * threads (%u) must equal maxcpus (%u)",
+            sockets, dies, cores, threads, most ? most : cpus);
     }
     if (cpus > most) {
         return error_fail(error, "-smp: cpus (%u) must not exceed maxcpus (%u)", cpus, most);
@@ -148,8 +159,9 @@ static bool check_options(GError **error)
 {
     const MachineClass *class = machine.class;
     if (machine.max_cpus > class->max_cpus) {
-        return error_fail(error, "Invalid SMP CPUs %u. The max CPUs supported by machine '%s' is %u", machine.max_cpus,
-                          class->name, class->max_cpus);
+        return error_fail(error,
+                          "Invalid SMP CPUs %u. The max CPUs supported by machine '%s' is %u",
+                          machine.max_cpus, class->name, class->max_cpus);
     }
     if (!machine.ram_size) {
         machine.ram_size = class->default_ram;

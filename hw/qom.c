@@ -174,7 +174,8 @@ static json_object *text_value(const Row *r, const char *text)
         return *end ? json_object_new_string(text) : json_object_new_uint64(n & size_mask(r->size));
     case TYPE_INT: return json_object_new_int64(g_ascii_strtoll(text, NULL, 0));
     case TYPE_SIZE:
-        return row_parse_size(text, 'B', &n) ? json_object_new_uint64(n) : json_object_new_string(text);
+        return row_parse_size(text, 'B', &n) ? json_object_new_uint64(n)
+                                             : json_object_new_string(text);
     default: return json_object_new_string(text);
     }
 }

@@ -19,22 +19,25 @@ struct RamBlock {
     char *name;
     uint8_t *host;
     uint64_t size;
-    size_t mapped;                      /* size, rounded to the page size of the backing */
+    size_t mapped; /* size, rounded to the page size of the backing */
     int fd;
-    _Atomic(uint64_t *) dirty[DIRTY_CLIENTS];   /* one bit a page; NULL: nobody tracks */
+    _Atomic(uint64_t *) dirty[DIRTY_CLIENTS]; /* one bit a page; NULL: nobody tracks */
 };
 
-static GPtrArray *blocks;               /* main lock */
+static GPtrArray *blocks; /* main lock */
 
-/* Large blocks start at a huge page's border and ask for such pages; small ones would only waste them. */
+/* Large blocks start at a huge page's border and ask for such pages; small ones would only waste
+ * them. */
 enum { HUGE = 2 << 20, LARGE = 64 << 20 };
 
 static int open_file(const RamOptions *o, uint64_t size, const char *name, GError **error)
 {
     struct stat st;
     bool is_dir = !stat(o->path, &st) && S_ISDIR(st.st_mode);
-    g_autofree char *template = is_dir ? g_strdup_printf("%s/ostler-%s-XXXXXX", o->path, name) : NULL;
-    int fd = is_dir ? mkostemp(template, O_CLOEXEC) : open(o->path, (o->readonly ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC, 0644);
+    g_autofree char *template =
+        is_dir ? g_strdup_printf("%s/ostler-%s-XXXXXX", o->path, name) : NULL;
+    int fd = is_dir ? mkostemp(template, O_CLOEXEC)
+                    : open(o->path, (o->readonly ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC, 0644);
     if (fd < 0) {
         error_fail_errno(error, errno, "memory '%s': cannot open backing file '%s'", name, o->path);
         return -1;
@@ -42,8 +45,11 @@ static int open_file(const RamOptions *o, uint64_t size, const char *name, GErro
     if (is_dir) {
         unlink(template);
     }
-    if (fstat(fd, &st) < 0 || (st.st_size < (off_t)size && (o->readonly || ftruncate(fd, (off_t)size) < 0))) {
-        error_fail_errno(error, errno, "memory '%s': backing file '%s' cannot hold %" PRIu64 " bytes", name, o->path, size);
+    if (fstat(fd, &st) < 0 ||
+        (st.st_size < (off_t)size && (o->readonly || ftruncate(fd, (off_t)size) < 0))) {
+        error_fail_errno(error, errno,
+                         "memory '%s': backing file '%s' cannot hold %" PRIu64 " bytes", name,
+                         o->path, size);
         close(fd);
         return -1;
     }
@@ -56,13 +62,13 @@ static int open_memfd(const RamOptions *o, uint64_t size, const char *name, GErr
     if (o->hugetlb) {
         flags |= MFD_HUGETLB;
         if (o->hugetlb_size) {
-            flags |= (unsigned)__builtin_ctzll(o->hugetlb_size) << 26;  /* MFD_HUGE_SHIFT */
+            flags |= (unsigned)__builtin_ctzll(o->hugetlb_size) << 26; /* MFD_HUGE_SHIFT */
         }
     }
     int fd = memfd_create(name, flags);
     if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
-        error_fail_errno(error, errno, "memory '%s': no memory file of %" PRIu64 " bytes%s", name, size,
-                         o->hugetlb ? " from huge pages" : "");
+        error_fail_errno(error, errno, "memory '%s': no memory file of %" PRIu64 " bytes%s", name,
+                         size, o->hugetlb ? " from huge pages" : "");
         if (fd >= 0) {
             close(fd);
         }
@@ -111,7 +117,8 @@ RamBlock *ram_new(const char *name, uint64_t size, const RamOptions *options, GE
     b->size = size;
     b->mapped = (size + RAM_PAGE - 1) & ~(size_t)(RAM_PAGE - 1);
     if (o->kind != RAM_ANON) {
-        b->fd = o->kind == RAM_FILE ? open_file(o, size, name, error) : open_memfd(o, size, name, error);
+        b->fd = o->kind == RAM_FILE ? open_file(o, size, name, error)
+                                    : open_memfd(o, size, name, error);
         if (b->fd < 0) {
             return NULL;
         }
@@ -120,18 +127,22 @@ RamBlock *ram_new(const char *name, uint64_t size, const RamOptions *options, GE
             b->mapped = (size + (size_t)fs.f_bsize - 1) & ~((size_t)fs.f_bsize - 1);
         }
     }
-    int flags = (b->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : o->share || o->kind == RAM_MEMFD ? MAP_SHARED : MAP_PRIVATE) |
+    int flags = (b->fd < 0                          ? MAP_PRIVATE | MAP_ANONYMOUS
+                 : o->share || o->kind == RAM_MEMFD ? MAP_SHARED
+                                                    : MAP_PRIVATE) |
                 MAP_NORESERVE;
     size_t slack = b->fd < 0 && b->mapped >= LARGE ? HUGE : 0;
-    uint8_t *p = mmap(NULL, b->mapped + slack, o->readonly ? PROT_READ : PROT_READ | PROT_WRITE, flags, b->fd, 0);
+    uint8_t *p = mmap(NULL, b->mapped + slack, o->readonly ? PROT_READ : PROT_READ | PROT_WRITE,
+                      flags, b->fd, 0);
     if (p == MAP_FAILED) {
-        error_fail_errno(error, errno, "cannot set up guest memory '%s' of %" PRIu64 " bytes", name, size);
+        error_fail_errno(error, errno, "cannot set up guest memory '%s' of %" PRIu64 " bytes", name,
+                         size);
         if (b->fd >= 0) {
             close(b->fd);
         }
         return NULL;
     }
-    if (slack) {                        /* give back what lies around the aligned window */
+    if (slack) { /* give back what lies around the aligned window */
         uint8_t *aligned = (uint8_t *)(((uintptr_t)p + HUGE - 1) & ~(uintptr_t)(HUGE - 1));
         if (aligned > p) {
             munmap(p, (size_t)(aligned - p));
@@ -175,10 +186,22 @@ void ram_free(RamBlock *b)
     g_free(b);
 }
 
-const char *ram_name(const RamBlock *b) { return b->name; }
-uint64_t ram_size(const RamBlock *b) { return b->size; }
-int ram_fd(const RamBlock *b) { return b->fd; }
-void *ram_host(const RamBlock *b) { return b->host; }
+const char *ram_name(const RamBlock *b)
+{
+    return b->name;
+}
+uint64_t ram_size(const RamBlock *b)
+{
+    return b->size;
+}
+int ram_fd(const RamBlock *b)
+{
+    return b->fd;
+}
+void *ram_host(const RamBlock *b)
+{
+    return b->host;
+}
 
 void ram_foreach(void (*fn)(void *arg, RamBlock *b), void *arg)
 {
@@ -212,26 +235,31 @@ void ram_dirty_track(RamBlock *b, DirtyClient client, bool on)
     uint64_t *map = b->dirty[client];
     if (on && !map) {
         map = g_new(uint64_t, bitmap_words(b));
-        memset(map, 0xff, bitmap_words(b) * sizeof(*map));      /* nobody has seen anything yet */
+        memset(map, 0xff, bitmap_words(b) * sizeof(*map)); /* nobody has seen anything yet */
         b->dirty[client] = map;
-    } else if (!on && map) {            /* the map stays until the block goes: a vCPU may be setting a bit in it */
+    } else if (!on &&
+               map) { /* the map stays until the block goes: a vCPU may be setting a bit in it */
         memset(map, 0, bitmap_words(b) * sizeof(*map));
     }
 }
 
-/* Calls on each word of [first, last] pages with the mask of bits that belong to it, until it returns true. */
-#define FOR_WORDS(map, offset, len, word, bits)                                                                        \
-    for (uint64_t first_ = (offset) / RAM_PAGE, last_ = ((offset) + (len)-1) / RAM_PAGE, w_ = first_ / 64, bits;       \
-         w_ <= last_ / 64 && (bits = (w_ == first_ / 64 ? UINT64_MAX << first_ % 64 : UINT64_MAX) &                    \
-                                     (w_ == last_ / 64 ? UINT64_MAX >> (63 - last_ % 64) : UINT64_MAX)) != 0;          \
-         w_++)                                                                                                         \
+/* Calls on each word of [first, last] pages with the mask of bits that belong to it, until it
+ * returns true. */
+#define FOR_WORDS(map, offset, len, word, bits)                                                    \
+    for (uint64_t first_ = (offset) / RAM_PAGE, last_ = ((offset) + (len)-1) / RAM_PAGE,           \
+                  w_ = first_ / 64, bits;                                                          \
+         w_ <= last_ / 64 &&                                                                       \
+         (bits = (w_ == first_ / 64 ? UINT64_MAX << first_ % 64 : UINT64_MAX) &                    \
+                 (w_ == last_ / 64 ? UINT64_MAX >> (63 - last_ % 64) : UINT64_MAX)) != 0;          \
+         w_++)                                                                                     \
         for (_Atomic uint64_t *word = (_Atomic uint64_t *)&(map)[w_]; word; word = NULL)
 
 void ram_dirty_set_client(RamBlock *b, DirtyClient client, uint64_t offset, uint64_t len)
 {
     uint64_t *map = b->dirty[client];
     if (map && len) {
-        FOR_WORDS (map, offset, len, word, bits) {
+        FOR_WORDS(map, offset, len, word, bits)
+        {
             if ((atomic_load_explicit(word, memory_order_relaxed) & bits) != bits) {
                 atomic_fetch_or_explicit(word, bits, memory_order_release);
             }
@@ -251,7 +279,8 @@ bool ram_dirty_any(const RamBlock *b, DirtyClient client, uint64_t offset, uint6
     uint64_t *map = b->dirty[client];
     bool any = false;
     if (map && len) {
-        FOR_WORDS (map, offset, len, word, bits) {
+        FOR_WORDS(map, offset, len, word, bits)
+        {
             any |= (atomic_load_explicit(word, memory_order_relaxed) & bits) != 0;
         }
     }
@@ -263,7 +292,8 @@ bool ram_dirty_take(RamBlock *b, DirtyClient client, uint64_t offset, uint64_t l
     uint64_t *map = b->dirty[client];
     bool any = false;
     if (map && len) {
-        FOR_WORDS (map, offset, len, word, bits) {
+        FOR_WORDS(map, offset, len, word, bits)
+        {
             if (atomic_load_explicit(word, memory_order_relaxed) & bits) {
                 any |= (atomic_fetch_and_explicit(word, ~bits, memory_order_acq_rel) & bits) != 0;
             }

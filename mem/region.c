@@ -46,7 +46,8 @@ Region *region_rom(const char *name, RamBlock *block, uint64_t offset, uint64_t 
     return r;
 }
 
-Region *region_romd_new(const char *name, RamBlock *block, const IoOps *ops, void *opaque, uint64_t size)
+Region *region_romd_new(const char *name, RamBlock *block, const IoOps *ops, void *opaque,
+                        uint64_t size)
 {
     Region *r = region_ram(name, block, 0, size);
     r->kind = REGION_ROMD;
@@ -87,7 +88,7 @@ void region_free(Region *r)
     if (r->eventfds) {
         g_array_free(r->eventfds, TRUE);
     }
-    mem_commit();                       /* no view shows it from here on */
+    mem_commit(); /* no view shows it from here on */
     g_free(r->name);
     g_free(r);
 }
@@ -117,26 +118,59 @@ void region_unmap(Region *r)
     }
 }
 
-bool region_mapped(const Region *r) { return r->parent != NULL; }
-const char *region_name(const Region *r) { return r->name; }
-uint64_t region_size(const Region *r) { return r->size; }
-RamBlock *region_ram_block(const Region *r) { return r->block; }
-void *region_opaque(const Region *r) { return r->opaque; }
+bool region_mapped(const Region *r)
+{
+    return r->parent != NULL;
+}
+const char *region_name(const Region *r)
+{
+    return r->name;
+}
+uint64_t region_size(const Region *r)
+{
+    return r->size;
+}
+RamBlock *region_ram_block(const Region *r)
+{
+    return r->block;
+}
+void *region_opaque(const Region *r)
+{
+    return r->opaque;
+}
 
-#define EDIT(field, value)                                                                                             \
-    do {                                                                                                               \
-        if ((field) != (value)) {                                                                                      \
-            (field) = (value);                                                                                         \
-            region_edited();                                                                                           \
-        }                                                                                                              \
+#define EDIT(field, value)                                                                         \
+    do {                                                                                           \
+        if ((field) != (value)) {                                                                  \
+            (field) = (value);                                                                     \
+            region_edited();                                                                       \
+        }                                                                                          \
     } while (0)
 
-void region_move(Region *r, uint64_t at) { EDIT(r->at, at); }
-void region_set_enabled(Region *r, bool enabled) { EDIT(r->enabled, enabled); }
-void region_set_readonly(Region *r, bool readonly) { EDIT(r->readonly, readonly); }
-void region_set_size(Region *r, uint64_t size) { EDIT(r->size, size); }
-void region_romd(Region *r, bool reads_from_memory) { EDIT(r->romd, reads_from_memory); }
-void region_set_coalesced(Region *r, bool coalesced) { EDIT(r->coalesced, coalesced); }
+void region_move(Region *r, uint64_t at)
+{
+    EDIT(r->at, at);
+}
+void region_set_enabled(Region *r, bool enabled)
+{
+    EDIT(r->enabled, enabled);
+}
+void region_set_readonly(Region *r, bool readonly)
+{
+    EDIT(r->readonly, readonly);
+}
+void region_set_size(Region *r, uint64_t size)
+{
+    EDIT(r->size, size);
+}
+void region_romd(Region *r, bool reads_from_memory)
+{
+    EDIT(r->romd, reads_from_memory);
+}
+void region_set_coalesced(Region *r, bool coalesced)
+{
+    EDIT(r->coalesced, coalesced);
+}
 
 void region_set_alias(Region *r, uint64_t offset)
 {
@@ -159,7 +193,7 @@ void region_add_eventfd(Region *r, uint64_t at, unsigned size, bool match, uint6
         r->eventfds = g_array_new(FALSE, TRUE, sizeof(EventFd));
     }
     EventFd e;
-    memset(&e, 0, sizeof(e));           /* compared byte by byte */
+    memset(&e, 0, sizeof(e)); /* compared byte by byte */
     e.at = at;
     e.data = data;
     e.size = size;
@@ -184,7 +218,7 @@ void region_del_eventfd(Region *r, uint64_t at, unsigned size, bool match, uint6
 /* ---- Flattening: walk from the highest priority down and fill what is still free ---- */
 
 typedef struct Flatten {
-    GArray *ranges;                     /* of FlatRange, sorted, disjoint */
+    GArray *ranges; /* of FlatRange, sorted, disjoint */
     GArray *eventfds;
 } Flatten;
 
@@ -192,7 +226,7 @@ typedef struct Flatten {
 static void insert_free(Flatten *f, FlatRange fr)
 {
     unsigned i = 0;
-    uint64_t at = fr.at, end = fr.at + fr.size - 1;     /* inclusive, so that 2^64 does not overflow */
+    uint64_t at = fr.at, end = fr.at + fr.size - 1; /* inclusive, so that 2^64 does not overflow */
     while (i < f->ranges->len) {
         FlatRange *r = &g_array_index(f->ranges, FlatRange, i);
         uint64_t r_end = r->at + r->size - 1;
@@ -224,7 +258,8 @@ static void insert_free(Flatten *f, FlatRange fr)
     g_array_insert_val(f->ranges, i, part);
 }
 
-/* Addresses while walking: an alias may place its target's first byte below zero, a container may end at 2^64. */
+/* Addresses while walking: an alias may place its target's first byte below zero, a container may
+ * end at 2^64. */
 typedef __int128 Wide;
 
 /* Shows what of [lo, hi] region r covers, when its first byte lies at `base`. */
@@ -256,16 +291,22 @@ static void flatten(Flatten *f, Region *r, Wide base, Wide lo, Wide hi, bool rea
             flatten(f, c, base + c->at, lo, hi, readonly);
         }
     } else {
-        insert_free(f, (FlatRange){.at = (uint64_t)lo, .size = (uint64_t)(hi - lo + 1), .region = r,
-                                   .offset = (uint64_t)(lo - base), .readonly = readonly, .romd = r->romd,
-                                   .coalesced = r->coalesced, .logged = r->logged});
+        insert_free(f, (FlatRange){.at = (uint64_t)lo,
+                                   .size = (uint64_t)(hi - lo + 1),
+                                   .region = r,
+                                   .offset = (uint64_t)(lo - base),
+                                   .readonly = readonly,
+                                   .romd = r->romd,
+                                   .coalesced = r->coalesced,
+                                   .logged = r->logged});
     }
 }
 
 static bool mergeable(const FlatRange *a, const FlatRange *b)
 {
     return a->at + a->size == b->at && a->region == b->region && a->offset + a->size == b->offset &&
-           a->readonly == b->readonly && a->romd == b->romd && a->coalesced == b->coalesced && a->logged == b->logged;
+           a->readonly == b->readonly && a->romd == b->romd && a->coalesced == b->coalesced &&
+           a->logged == b->logged;
 }
 
 GArray *region_flatten(Region *root, GArray *eventfds)

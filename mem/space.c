@@ -39,9 +39,18 @@ void space_free(Space *s)
     g_free(s);
 }
 
-Region *space_root(Space *s) { return s->root; }
-const char *space_name(const Space *s) { return s->name; }
-View *space_view(Space *s) { return atomic_load_explicit(&s->view, memory_order_acquire); }
+Region *space_root(Space *s)
+{
+    return s->root;
+}
+const char *space_name(const Space *s)
+{
+    return s->name;
+}
+View *space_view(Space *s)
+{
+    return atomic_load_explicit(&s->view, memory_order_acquire);
+}
 
 Space *space_memory(void)
 {
@@ -61,10 +70,11 @@ Space *space_io(void)
     return s;
 }
 
-/* ---- Readers without the lock: a view is freed when every reader has been quiescent since it was replaced ---- */
+/* ---- Readers without the lock: a view is freed when every reader has been quiescent since it was
+ * replaced ---- */
 
 typedef struct Reader {
-    _Atomic uint64_t seen;              /* the epoch at its last quiescence */
+    _Atomic uint64_t seen; /* the epoch at its last quiescence */
 } Reader;
 
 static _Atomic uint64_t epoch = 1;
@@ -75,7 +85,7 @@ typedef struct Retired {
     View *view;
     uint64_t epoch;
 } Retired;
-static GArray *retired;                 /* main lock */
+static GArray *retired; /* main lock */
 
 void mem_reader_register(void)
 {
@@ -100,7 +110,8 @@ void mem_reader_unregister(void)
 void mem_quiescent(void)
 {
     if (this_reader) {
-        atomic_store_explicit(&this_reader->seen, atomic_load_explicit(&epoch, memory_order_acquire),
+        atomic_store_explicit(&this_reader->seen,
+                              atomic_load_explicit(&epoch, memory_order_acquire),
                               memory_order_release);
     }
 }
@@ -119,7 +130,8 @@ static void retire(View *old)
         oldest = MIN(oldest, seen);
     }
     g_mutex_unlock(&readers_mutex);
-    /* The main thread's own pointers do not outlive a device access, and commits happen between those. */
+    /* The main thread's own pointers do not outlive a device access, and commits happen between
+     * those. */
     for (unsigned i = retired->len; i-- > 0;) {
         Retired *x = &g_array_index(retired, Retired, i);
         if (x->epoch <= oldest) {
@@ -133,14 +145,16 @@ static void retire(View *old)
 
 static bool same_range(const FlatRange *a, const FlatRange *b)
 {
-    return a->at == b->at && a->size == b->size && a->region == b->region && a->offset == b->offset &&
-           a->readonly == b->readonly && a->romd == b->romd && a->coalesced == b->coalesced;
+    return a->at == b->at && a->size == b->size && a->region == b->region &&
+           a->offset == b->offset && a->readonly == b->readonly && a->romd == b->romd &&
+           a->coalesced == b->coalesced;
 }
 
 static bool same_view(const View *a, const View *b)
 {
     for (unsigned i = 0; a->n == b->n && i < a->n; i++) {
-        if (!same_range(&a->ranges[i], &b->ranges[i]) || a->ranges[i].logged != b->ranges[i].logged) {
+        if (!same_range(&a->ranges[i], &b->ranges[i]) ||
+            a->ranges[i].logged != b->ranges[i].logged) {
             return false;
         }
     }
@@ -292,7 +306,7 @@ const FlatRange *space_find(Space *s, uint64_t at)
 {
     View *v = space_view(s);
     unsigned lo = 0, hi = v->n;
-    while (lo < hi) {                   /* the last range that starts at or below `at` */
+    while (lo < hi) { /* the last range that starts at or below `at` */
         unsigned mid = (lo + hi) / 2;
         if (v->ranges[mid].at <= at) {
             lo = mid + 1;
@@ -337,9 +351,10 @@ uint64_t range_load(const FlatRange *fr, uint64_t at, unsigned size)
         return ops->read(r->opaque, offset, size);
     }
     uint64_t v = 0;
-    if (size < min) {                   /* read the unit around it */
+    if (size < min) { /* read the unit around it */
         uint64_t base = offset & ~(uint64_t)(min - 1);
-        unsigned first = (unsigned)MIN(size, base + min - offset);      /* the rest is in the next unit */
+        unsigned first =
+            (unsigned)MIN(size, base + min - offset); /* the rest is in the next unit */
         v = ops->read(r->opaque, base, min) >> 8 * (offset - base);
         if (first < size) {
             v = (v & size_mask(first)) | ops->read(r->opaque, base + min, min) << 8 * first;
@@ -427,7 +442,8 @@ static void write_ram(const FlatRange *fr, uint64_t at, const void *buf, size_t 
     ram_dirty_set(fr->region->block, fr->region->offset + fr->offset + in, len);
 }
 
-static bool access_space(Space *s, uint64_t at, uint8_t *buf, size_t len, bool write, unsigned flags)
+static bool access_space(Space *s, uint64_t at, uint8_t *buf, size_t len, bool write,
+                         unsigned flags)
 {
     bool all = true;
     while (len) {
@@ -446,7 +462,7 @@ static bool access_space(Space *s, uint64_t at, uint8_t *buf, size_t len, bool w
             }
             all = false;
         } else {
-            FlatRange range = *fr;      /* a device may change the map under our feet */
+            FlatRange range = *fr; /* a device may change the map under our feet */
             left = MIN(range.size - (at - range.at), len);
             bool memory = write ? range.region->kind == REGION_RAM : reads_memory(&range);
             if ((flags & FORCE_ROM) && write && range.region->block) {
@@ -538,12 +554,14 @@ static const char *kind_name(const Region *r, bool readonly)
 static void print_tree(const Region *r, uint64_t base, unsigned depth, GString *out)
 {
     uint64_t last = base + r->size - 1;
-    g_string_append_printf(out, "%*s%016" G_GINT64_MODIFIER "x-%016" G_GINT64_MODIFIER "x (prio %d, %s): ",
-                           (int)(2 + 2 * depth), "", base, last, r->priority,
-                           r->kind == REGION_ALIAS ? kind_name(r->target, r->readonly) : kind_name(r, r->readonly));
+    g_string_append_printf(
+        out, "%*s%016" G_GINT64_MODIFIER "x-%016" G_GINT64_MODIFIER "x (prio %d, %s): ",
+        (int)(2 + 2 * depth), "", base, last, r->priority,
+        r->kind == REGION_ALIAS ? kind_name(r->target, r->readonly) : kind_name(r, r->readonly));
     if (r->kind == REGION_ALIAS) {
-        g_string_append_printf(out, "alias %s @%s %016" G_GINT64_MODIFIER "x-%016" G_GINT64_MODIFIER "x", r->name,
-                               r->target->name, r->offset, r->offset + r->size - 1);
+        g_string_append_printf(out,
+                               "alias %s @%s %016" G_GINT64_MODIFIER "x-%016" G_GINT64_MODIFIER "x",
+                               r->name, r->target->name, r->offset, r->offset + r->size - 1);
     } else {
         g_string_append(out, r->name);
     }
@@ -566,9 +584,10 @@ void space_print(Space *s, GString *out, bool flat)
     g_string_append_printf(out, "FlatView of %s\n", s->name);
     for (unsigned i = 0; i < v->n; i++) {
         const FlatRange *fr = &v->ranges[i];
-        g_string_append_printf(out, "  %016" G_GINT64_MODIFIER "x-%016" G_GINT64_MODIFIER "x (prio %d, %s): %s", fr->at,
-                               fr->at + fr->size - 1, fr->region->priority, kind_name(fr->region, fr->readonly),
-                               fr->region->name);
+        g_string_append_printf(
+            out, "  %016" G_GINT64_MODIFIER "x-%016" G_GINT64_MODIFIER "x (prio %d, %s): %s",
+            fr->at, fr->at + fr->size - 1, fr->region->priority,
+            kind_name(fr->region, fr->readonly), fr->region->name);
         if (fr->offset) {
             g_string_append_printf(out, " @%016" G_GINT64_MODIFIER "x", fr->offset);
         }

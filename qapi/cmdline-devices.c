@@ -51,8 +51,9 @@ HANDLER(opt_drive)
 HANDLER(opt_drive_short)
 {
     g_autofree char *escaped = keyval_escape(value);
-    g_autofree char *text = g_strdup_printf("file=%s%s%s", escaped, option->text ? "," : ",if=ide,index=0,media=disk",
-                                            option->text ? option->text : "");
+    g_autofree char *text =
+        g_strdup_printf("file=%s%s%s", escaped, option->text ? "," : ",if=ide,index=0,media=disk",
+                        option->text ? option->text : "");
     g_autoptr(KeyVal) kv = keyval_parse(text, NULL, error);
     return kv && add_drive(kv, error);
 }
@@ -67,7 +68,9 @@ HANDLER(opt_net)
     if (type && !strcmp(type, "none") && strcmp(option->name, "netdev")) {
         return true;
     }
-    return error_fail(error, "-%s: this build of Ostler does not have networks, expected: -nic none", option->name);
+    return error_fail(error,
+                      "-%s: this build of Ostler does not have networks, expected: -nic none",
+                      option->name);
 }
 
 /* ---- Devices ---- */
@@ -89,14 +92,21 @@ static void print_class_line(const DeviceClass *c)
 
 static void print_classes(void)
 {
-    static const char *const sections[][2] = {
-        {"bridge", "Controller/Bridge/Hub devices"}, {"usb", "USB devices"}, {"storage", "Storage devices"},
-        {"network", "Network devices"}, {"input", "Input devices"}, {"display", "Display devices"},
-        {"sound", "Sound devices"}, {"misc", "Misc devices"}, {"cpu", "CPU devices"}, {NULL, "Uncategorized devices"}};
+    static const char *const sections[][2] = {{"bridge", "Controller/Bridge/Hub devices"},
+                                              {"usb", "USB devices"},
+                                              {"storage", "Storage devices"},
+                                              {"network", "Network devices"},
+                                              {"input", "Input devices"},
+                                              {"display", "Display devices"},
+                                              {"sound", "Sound devices"},
+                                              {"misc", "Misc devices"},
+                                              {"cpu", "CPU devices"},
+                                              {NULL, "Uncategorized devices"}};
     for (unsigned s = 0; s < G_N_ELEMENTS(sections); s++) {
         bool first = true;
         for (const DeviceClass *const *c = device_classes; *c; c++) {
-            if ((*c)->abstract || (*c)->internal || (*c)->plain || g_strcmp0((*c)->category, sections[s][0])) {
+            if ((*c)->abstract || (*c)->internal || (*c)->plain ||
+                g_strcmp0((*c)->category, sections[s][0])) {
                 continue;
             }
             if (first) {
@@ -125,7 +135,8 @@ HANDLER(opt_device)
     if (kv->help && driver) {
         const DeviceClass *class = device_class_find(driver);
         if (!class || class->plain) {
-            return error_fail(error, "-device %s: '%s' is not a valid device model name", value, driver);
+            return error_fail(error, "-device %s: '%s' is not a valid device model name", value,
+                              driver);
         }
         g_autofree char *text = device_class_help(class);
         fputs(text, stdout);
@@ -139,7 +150,7 @@ HANDLER(opt_global)
 {
     g_autofree char *driver = NULL, *property = NULL, *text = NULL;
     const char *dot = strchr(value, '.'), *eq = strchr(value, '=');
-    if (dot && eq && dot < eq) {        /* driver.property=value; the value is taken as it stands */
+    if (dot && eq && dot < eq) { /* driver.property=value; the value is taken as it stands */
         driver = g_strndup(value, (gsize)(dot - value));
         property = g_strndup(dot + 1, (gsize)(eq - dot - 1));
         text = g_strdup(eq + 1);
@@ -161,7 +172,8 @@ HANDLER(opt_global)
 
 /* ---- Lines ---- */
 
-static bool add_line(const char *kind, const char *value, Char **lines, unsigned room, unsigned *n, GError **error)
+static bool add_line(const char *kind, const char *value, Char **lines, unsigned room, unsigned *n,
+                     GError **error)
 {
     g_autofree char *label = g_strdup_printf("%s%u", kind, *n);
     if (*n == room) {
@@ -200,8 +212,14 @@ static bool add_monitor(const char *value, bool qmp, bool pretty, GError **error
     return c && (qmp ? qmp_monitor_new(c, pretty, error) : hmp_monitor_new(c, true, error));
 }
 
-HANDLER(opt_monitor) { return add_monitor(value, false, false, error); }
-HANDLER(opt_qmp) { return add_monitor(value, true, option->text != NULL, error); }
+HANDLER(opt_monitor)
+{
+    return add_monitor(value, false, false, error);
+}
+HANDLER(opt_qmp)
+{
+    return add_monitor(value, true, option->text != NULL, error);
+}
 
 HANDLER(opt_mon)
 {
@@ -241,13 +259,20 @@ HANDLER(opt_debugcon)
     return true;
 }
 
-HANDLER(opt_smbios) { return smbios_option(value, error); }
-HANDLER(opt_acpitable) { return acpi_table_option(value, error); }
+HANDLER(opt_smbios)
+{
+    return smbios_option(value, error);
+}
+HANDLER(opt_acpitable)
+{
+    return acpi_table_option(value, error);
+}
 
 bool cmdline_default_lines(GError **error)
 {
     bool monitor_vc = !startup.monitor_given && !machine.no_defaults && !startup.nographic;
-    /* First of the virtual consoles, as people expect it: Alt-2 is the monitor, the ports follow. */
+    /* First of the virtual consoles, as people expect it: Alt-2 is the monitor, the ports follow.
+     */
     if (monitor_vc && !opt_monitor(NULL, "vc", error)) {
         return false;
     }
@@ -286,6 +311,7 @@ bool cmdline_default_drives(GError **error)
     if (machine.no_defaults) {
         return true;
     }
-    return (machine.class->no_cdrom || default_drive(IF_IDE, 1, "if=ide,index=2,media=cdrom", error)) &&
+    return (machine.class->no_cdrom ||
+            default_drive(IF_IDE, 1, "if=ide,index=2,media=cdrom", error)) &&
            (machine.class->no_floppy || default_drive(IF_FLOPPY, 0, "if=floppy,index=0", error));
 }

@@ -32,7 +32,8 @@ static bool nothing_left(const KeyVal *kv, const char *accepted, GError **error)
     if (!kv->items->len) {
         return true;
     }
-    return error_fail(error, "unknown parameter '%s', expected: %s", g_array_index(kv->items, KeyValue, 0).key, accepted);
+    return error_fail(error, "unknown parameter '%s', expected: %s",
+                      g_array_index(kv->items, KeyValue, 0).key, accepted);
 }
 
 static bool set_text(char **field, const char *value)
@@ -58,10 +59,11 @@ HANDLER(opt_machine)
     if (type) {
         machine.class = machine_class_find(type);
         if (!machine.class) {
-            return error_fail(error, "unsupported machine type '%s' (-machine help lists them)", type);
+            return error_fail(error, "unsupported machine type '%s' (-machine help lists them)",
+                              type);
         }
     }
-    if (accels) {                       /* accel=kvm:tcg is a list of -accel */
+    if (accels) { /* accel=kvm:tcg is a list of -accel */
         g_auto(GStrv) names = g_strsplit(accels, ":", -1);
         for (char **n = names; *n; n++) {
             g_ptr_array_add(startup.accels, g_strdup(*n));
@@ -129,10 +131,13 @@ HANDLER(opt_smp)
 {
     g_autoptr(KeyVal) kv = keyval_parse(value, "cpus", error);
     SmpOptions smp;
-    return kv && take_count(kv, "cpus", &smp.cpus, error) && take_count(kv, "maxcpus", &smp.maxcpus, error) &&
-           take_count(kv, "sockets", &smp.sockets, error) && take_count(kv, "dies", &smp.dies, error) &&
-           take_count(kv, "cores", &smp.cores, error) && take_count(kv, "threads", &smp.threads, error) &&
-           nothing_left(kv, "cpus, maxcpus, sockets, dies, cores, threads", error) && machine_set_smp(&smp, error);
+    return kv && take_count(kv, "cpus", &smp.cpus, error) &&
+           take_count(kv, "maxcpus", &smp.maxcpus, error) &&
+           take_count(kv, "sockets", &smp.sockets, error) &&
+           take_count(kv, "dies", &smp.dies, error) && take_count(kv, "cores", &smp.cores, error) &&
+           take_count(kv, "threads", &smp.threads, error) &&
+           nothing_left(kv, "cpus, maxcpus, sockets, dies, cores, threads", error) &&
+           machine_set_smp(&smp, error);
 }
 
 HANDLER(opt_memory)
@@ -143,13 +148,17 @@ HANDLER(opt_memory)
     if (!kv) {
         return false;
     }
-    g_autofree char *size = keyval_take(kv, "size"), *slots = keyval_take(kv, "slots"), *max = keyval_take(kv, "maxmem");
+    g_autofree char *size = keyval_take(kv, "size"), *slots = keyval_take(kv, "slots"),
+                    *max = keyval_take(kv, "maxmem");
     guint64 n = 0;
-    if (size && (!row_parse_size(size, 'M', &machine.ram_size) || !machine.ram_size || machine.ram_size > most)) {
-        return error_fail(error, "-m: size=%s, expected: MiB or a size such as 512M or 4G, at most 4T", size);
+    if (size && (!row_parse_size(size, 'M', &machine.ram_size) || !machine.ram_size ||
+                 machine.ram_size > most)) {
+        return error_fail(
+            error, "-m: size=%s, expected: MiB or a size such as 512M or 4G, at most 4T", size);
     }
     machine.ram_size = (machine.ram_size + ALIGN - 1) & ~(uint64_t)(ALIGN - 1);
-    if (max && (!row_parse_size(max, 'M', &machine.max_ram) || machine.max_ram < machine.ram_size)) {
+    if (max &&
+        (!row_parse_size(max, 'M', &machine.max_ram) || machine.max_ram < machine.ram_size)) {
         return error_fail(error, "-m: maxmem=%s, expected: a size of at least the RAM's", max);
     }
     if (slots && !g_ascii_string_to_unsigned(slots, 10, 0, 256, &n, NULL)) {
@@ -159,7 +168,10 @@ HANDLER(opt_memory)
     return nothing_left(kv, "size, slots, maxmem", error);
 }
 
-HANDLER(opt_mem_path) { return set_text(&machine.mem_path, value); }
+HANDLER(opt_mem_path)
+{
+    return set_text(&machine.mem_path, value);
+}
 
 HANDLER(opt_mem_prealloc)
 {
@@ -186,8 +198,12 @@ HANDLER(opt_name)
 
 HANDLER(opt_uuid)
 {
-    static const Row row = {.name = "uuid", .type = TYPE_UUID, .size = 16, .count = 1,
-                            .field = offsetof(Machine, uuid), .stored = true};
+    static const Row row = {.name = "uuid",
+                            .type = TYPE_UUID,
+                            .size = 16,
+                            .count = 1,
+                            .field = offsetof(Machine, uuid),
+                            .stored = true};
     machine.uuid_set = true;
     return row_parse(&row, &machine, value, "machine", error);
 }
@@ -200,7 +216,8 @@ static bool take_ms(KeyVal *kv, const char *key, int64_t most, int64_t *ms, GErr
         return true;
     }
     if (!g_ascii_string_to_signed(text, 10, -1, most, &v, NULL)) {
-        return error_fail(error, "-boot: %s=%s, expected: milliseconds, -1 .. %" PRId64, key, text, most);
+        return error_fail(error, "-boot: %s=%s, expected: milliseconds, -1 .. %" PRId64, key, text,
+                          most);
     }
     *ms = v;
     return true;
@@ -210,21 +227,27 @@ static bool check_order(const char *key, const char *order, GError **error)
 {
     for (const char *c = order; c && *c; c++) {
         if (*c < 'a' || *c > 'p') {
-            return error_fail(error, "-boot: %s=%s: invalid boot device '%c', expected letters: a and b (floppy), c (hard "
-                              "disk), d (CD-ROM), n (network)", key, order, *c);
+            return error_fail(error,
+                              "-boot: %s=%s: invalid boot device '%c', expected letters: a and b "
+                              "(floppy), c (hard "
+                              "disk), d (CD-ROM), n (network)",
+                              key, order, *c);
         }
         if (strchr(c + 1, *c)) {
-            return error_fail(error, "-boot: %s=%s: boot device '%c' was given twice", key, order, *c);
+            return error_fail(error, "-boot: %s=%s: boot device '%c' was given twice", key, order,
+                              *c);
         }
     }
     return true;
 }
 
-static bool take_onoff(KeyVal *kv, const char *option, const char *key, bool *given, bool *on, GError **error)
+static bool take_onoff(KeyVal *kv, const char *option, const char *key, bool *given, bool *on,
+                       GError **error)
 {
     g_autofree char *text = keyval_take(kv, key);
     *given = text != NULL;
-    return !text || row_parse_bool(text, on) || error_fail(error, "-%s: %s=%s, expected: on, off", option, key, text);
+    return !text || row_parse_bool(text, on) ||
+           error_fail(error, "-%s: %s=%s, expected: on, off", option, key, text);
 }
 
 HANDLER(opt_boot)
@@ -234,7 +257,8 @@ HANDLER(opt_boot)
     if (!kv) {
         return false;
     }
-    g_autofree char *order = keyval_take(kv, "order"), *once = keyval_take(kv, "once"), *splash = keyval_take(kv, "splash");
+    g_autofree char *order = keyval_take(kv, "order"), *once = keyval_take(kv, "once"),
+                    *splash = keyval_take(kv, "splash");
     if (!check_order("order", order, error) || !check_order("once", once, error) ||
         !take_onoff(kv, "boot", "menu", &given, &menu, error)) {
         return false;
@@ -254,7 +278,8 @@ HANDLER(opt_boot)
     return take_onoff(kv, "boot", "strict", &given, &machine.boot_strict, error) &&
            take_ms(kv, "splash-time", 0xffff, &machine.boot_splash_time, error) &&
            take_ms(kv, "reboot-timeout", 0xffff, &machine.boot_reboot_timeout, error) &&
-           nothing_left(kv, "order, once, menu, splash, splash-time, reboot-timeout, strict", error);
+           nothing_left(kv, "order, once, menu, splash, splash-time, reboot-timeout, strict",
+                        error);
 }
 
 static bool set_rtc_base(const char *base, GError **error)
@@ -271,7 +296,9 @@ static bool set_rtc_base(const char *base, GError **error)
     const char *end = strptime(base, "%Y-%m-%dT%H:%M:%S", &tm);
     end = end ? end : strptime(base, "%Y-%m-%d", &tm);
     if (!end || *end) {
-        return error_fail(error, "-rtc: base=%s, expected: utc, localtime, 2006-06-17T16:01:21 or 2006-06-17", base);
+        return error_fail(
+            error, "-rtc: base=%s, expected: utc, localtime, 2006-06-17T16:01:21 or 2006-06-17",
+            base);
     }
     machine.rtc_base = RTC_FIXED;
     machine.rtc_start = timegm(&tm);
@@ -284,14 +311,16 @@ HANDLER(opt_rtc)
     if (!kv) {
         return false;
     }
-    g_autofree char *base = keyval_take(kv, "base"), *clock = keyval_take(kv, "clock"), *fix = keyval_take(kv, "driftfix");
+    g_autofree char *base = keyval_take(kv, "base"), *clock = keyval_take(kv, "clock"),
+                    *fix = keyval_take(kv, "driftfix");
     if (base && !set_rtc_base(base, error)) {
         return false;
     }
     if (clock) {
         static const char *const names[] = {"vm", "rt", "host"};
         unsigned i;
-        for (i = 0; i < CLOCK_TYPES && strcmp(names[i], clock); i++) {}
+        for (i = 0; i < CLOCK_TYPES && strcmp(names[i], clock); i++) {
+        }
         if (i == CLOCK_TYPES) {
             return error_fail(error, "-rtc: clock=%s, expected: host, rt, vm", clock);
         }
@@ -306,7 +335,8 @@ HANDLER(opt_rtc)
 
 /* ---- Actions ---- */
 
-static bool pick(const char *key, const char *text, const char *const *names, int *value, GError **error)
+static bool pick(const char *key, const char *text, const char *const *names, int *value,
+                 GError **error)
 {
     for (int i = 0; names[i]; i++) {
         if (!strcmp(names[i], text)) {
@@ -322,7 +352,8 @@ static bool pick(const char *key, const char *text, const char *const *names, in
 static const char *const reboot_names[] = {"reset", "shutdown", NULL};
 static const char *const shutdown_names[] = {"poweroff", "pause", NULL};
 static const char *const panic_names[] = {"pause", "shutdown", "exit-failure", "none", NULL};
-static const char *const watchdog_names[] = {"reset", "shutdown", "poweroff", "pause", "debug", "none", "inject-nmi", NULL};
+static const char *const watchdog_names[] = {"reset", "shutdown", "poweroff",   "pause",
+                                             "debug", "none",     "inject-nmi", NULL};
 
 static bool set_action(const char *key, const char *text, GError **error)
 {
@@ -336,7 +367,8 @@ static bool set_action(const char *key, const char *text, GError **error)
     } else if (!strcmp(key, "watchdog") && pick(key, text, watchdog_names, &v, error)) {
         run_actions.watchdog = v;
     } else if (error && !*error) {
-        return error_fail(error, "unknown event '%s', expected: reboot, shutdown, panic, watchdog", key);
+        return error_fail(error, "unknown event '%s', expected: reboot, shutdown, panic, watchdog",
+                          key);
     }
     return !error || !*error;
 }
@@ -353,7 +385,10 @@ HANDLER(opt_action)
     return kv != NULL;
 }
 
-HANDLER(opt_watchdog_action) { return set_action("watchdog", value, error); }
+HANDLER(opt_watchdog_action)
+{
+    return set_action("watchdog", value, error);
+}
 
 HANDLER(opt_no_reboot)
 {
@@ -371,14 +406,18 @@ HANDLER(opt_no_shutdown)
 
 HANDLER(opt_vga)
 {
-    static const char *const built[] = {"std", "none", NULL}, *const known[] = {"cirrus", "vmware", "qxl", "virtio", "tcx",
-                                                                               "cg3", "xenfb", NULL};
+    static const char *const built[] = {"std", "none", NULL}, *const known[] = {"cirrus", "vmware",
+                                                                                "qxl",    "virtio",
+                                                                                "tcx",    "cg3",
+                                                                                "xenfb",  NULL};
     if (is_help(value)) {
-        return print(g_strdup("std                  standard VGA (default)\nnone                 no graphic card\n"));
+        return print(g_strdup(
+            "std                  standard VGA (default)\nnone                 no graphic card\n"));
     }
     if (!g_strv_contains(built, value)) {
         return error_fail(error, "-vga %s: %s, expected: std, none", value,
-                          g_strv_contains(known, value) ? "this build does not have that adapter" : "unknown adapter");
+                          g_strv_contains(known, value) ? "this build does not have that adapter"
+                                                        : "unknown adapter");
     }
     return set_text(&machine.vga, value);
 }
@@ -403,7 +442,8 @@ HANDLER(opt_fw_cfg)
     if (!kv) {
         return false;
     }
-    g_autofree char *name = keyval_take(kv, "name"), *file = keyval_take(kv, "file"), *text = keyval_take(kv, "string");
+    g_autofree char *name = keyval_take(kv, "name"), *file = keyval_take(kv, "file"),
+                    *text = keyval_take(kv, "string");
     if (!nothing_left(kv, "name, file, string", error)) {
         return false;
     }
@@ -423,7 +463,7 @@ HANDLER(opt_fw_cfg)
             g_free(f.name);
             return error_fail(error, "-fw_cfg: can't load %s: %s", file, local->message);
         }
-    } else {                            /* no terminating zero, as documented */
+    } else { /* no terminating zero, as documented */
         f.data = (uint8_t *)g_strdup(text);
         f.len = strlen(text);
     }

@@ -27,19 +27,23 @@ static const Option options[];
 
 static HANDLER(opt_help)
 {
-    printf("usage: %s [options] [disk_image]\n\n'disk_image' is a raw hard disk image for IDE hard disk 0\n", g_get_prgname());
+    printf("usage: %s [options] [disk_image]\n\n'disk_image' is a raw hard disk image for IDE hard "
+           "disk 0\n",
+           g_get_prgname());
     for (const Option *o = options; o->name; o++) {
         if (!o->help) {
             continue;
         }
-        g_autofree char *left = g_strdup_printf("-%s%s%s", o->name, o->syntax ? " " : "", o->syntax ? o->syntax : "");
+        g_autofree char *left =
+            g_strdup_printf("-%s%s%s", o->name, o->syntax ? " " : "", o->syntax ? o->syntax : "");
         if (strlen(left) > 24) {
             printf("%s\n%-24s %s\n", left, "", o->help);
         } else {
             printf("%-24s %s\n", left, o->help);
         }
     }
-    printf("\nDuring -nographic: Ctrl-a h lists the keys of the multiplexer, Ctrl-a x ends the program.\n");
+    printf("\nDuring -nographic: Ctrl-a h lists the keys of the multiplexer, Ctrl-a x ends the "
+           "program.\n");
     return cmdline_done();
 }
 
@@ -75,7 +79,8 @@ static HANDLER(opt_trace)
         return false;
     }
     if (kv->help) {
-        printf("Trace events are chosen by name or pattern ('*', '?'); registers of a device by its id or type.\n");
+        printf("Trace events are chosen by name or pattern ('*', '?'); registers of a device by "
+               "its id or type.\n");
         return cmdline_done();
     }
     g_autofree char *enable = keyval_take(kv, "enable"), *events = keyval_take(kv, "events"),
@@ -84,8 +89,8 @@ static HANDLER(opt_trace)
         return error_fail(error, "-trace: unknown parameter '%s', expected: enable, events, file",
                           g_array_index(kv->items, KeyValue, 0).key);
     }
-    return (!enable || trace_enable(enable, true, error)) && (!events || trace_enable_file(events, error)) &&
-           (!file || log_set_file(file, error));
+    return (!enable || trace_enable(enable, true, error)) &&
+           (!events || trace_enable_file(events, error)) && (!file || log_set_file(file, error));
 }
 
 static HANDLER(opt_msg)
@@ -114,10 +119,26 @@ static HANDLER(opt_dir)
     return true;
 }
 
-static HANDLER(opt_stopped) { startup.stopped = true; return true; }
-static HANDLER(opt_daemonize) { startup.daemonize = true; return true; }
-static HANDLER(opt_snapshot) { startup.snapshot = true; return true; }
-static HANDLER(opt_nodefaults) { machine.no_defaults = true; return true; }
+static HANDLER(opt_stopped)
+{
+    startup.stopped = true;
+    return true;
+}
+static HANDLER(opt_daemonize)
+{
+    startup.daemonize = true;
+    return true;
+}
+static HANDLER(opt_snapshot)
+{
+    startup.snapshot = true;
+    return true;
+}
+static HANDLER(opt_nodefaults)
+{
+    machine.no_defaults = true;
+    return true;
+}
 
 static bool set_text(char **field, const char *value)
 {
@@ -131,8 +152,14 @@ static HANDLER(opt_pidfile)
     g_autofree char *path = g_canonicalize_filename(value, NULL);
     return set_text(&startup.pidfile, path);
 }
-static HANDLER(opt_qtest) { return set_text(&startup.qtest, value); }
-static HANDLER(opt_qtest_log) { return set_text(&startup.qtest_log, value); }
+static HANDLER(opt_qtest)
+{
+    return set_text(&startup.qtest, value);
+}
+static HANDLER(opt_qtest_log)
+{
+    return set_text(&startup.qtest_log, value);
+}
 
 static HANDLER(opt_display)
 {
@@ -151,17 +178,22 @@ static HANDLER(opt_nographic)
     return true;
 }
 
-static HANDLER(opt_curses) { return set_text(&startup.display, "curses"); }
+static HANDLER(opt_curses)
+{
+    return set_text(&startup.display, "curses");
+}
 
 static HANDLER(opt_keyboard)
 {
-    return !strcmp(value, "en-us") || error_fail(error, "-k: keyboard layout '%s' is not known, expected: en-us", value);
+    return !strcmp(value, "en-us") ||
+           error_fail(error, "-k: keyboard layout '%s' is not known, expected: en-us", value);
 }
 
 static HANDLER(opt_echr)
 {
     guint64 v;
-    if (!g_ascii_string_to_unsigned(value, g_str_has_prefix(value, "0x") ? 16 : 10, 0, 255, &v, NULL) &&
+    if (!g_ascii_string_to_unsigned(value, g_str_has_prefix(value, "0x") ? 16 : 10, 0, 255, &v,
+                                    NULL) &&
         !(g_str_has_prefix(value, "0x") && (v = g_ascii_strtoull(value, NULL, 16)) && v < 256)) {
         return error_fail(error, "-echr: '%s' is no character code, expected: 0 .. 255", value);
     }
@@ -171,7 +203,8 @@ static HANDLER(opt_echr)
 
 static HANDLER(opt_not_built)
 {
-    return error_fail(error, "-%s: this build of Ostler does not have %s", option->name, option->text);
+    return error_fail(error, "-%s: this build of Ostler does not have %s", option->name,
+                      option->text);
 }
 
 // clang-format off
@@ -333,8 +366,9 @@ bool cmdline_parse(int argc, char **argv, int *exit_code)
 static Phase phase_of(const Given *g)
 {
     const char *v = g->value;
-    bool help = g->option->set == opt_device && (!strcmp(v, "help") || !strcmp(v, "?") || g_str_has_suffix(v, ",help") ||
-                                                 g_str_has_suffix(v, ",?"));
+    bool help =
+        g->option->set == opt_device && (!strcmp(v, "help") || !strcmp(v, "?") ||
+                                         g_str_has_suffix(v, ",help") || g_str_has_suffix(v, ",?"));
     return help ? PHASE_EARLY : g->option->phase;
 }
 
@@ -354,7 +388,8 @@ bool cmdline_run(Phase phase, int *exit_code)
             g_autofree char *named = g_strdup_printf("-%s", g->option->name);
             const char *rest = error->message + strlen(named);
             if (!g_str_has_prefix(error->message, named) || !strchr(": ", *rest)) {
-                g_prefix_error(&error, "-%s%s%s: ", g->option->name, g->value ? " " : "", g->value ? g->value : "");
+                g_prefix_error(&error, "-%s%s%s: ", g->option->name, g->value ? " " : "",
+                               g->value ? g->value : "");
             }
             return failed(error, exit_code);
         }

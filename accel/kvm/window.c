@@ -1,10 +1,11 @@
 /* Finding the moment at which an emulating KVM would take an interrupt.
  *
- * A KVM without hardware behind it emulates kernel-mode code in bursts and looks for interrupts only between them.  Code
- * that opens its window for two instructions ("STI; NOP; PAUSE; CLI", firmware waiting for a disk) can run for ever
- * without a burst ending there.  So, while an interrupt waits for its window, a timer breaks the burst now and then, and
- * for a while the CPU goes on in single steps: then the window cannot be missed.  Where hardware reports the window, none
- * of this runs. */
+ * A KVM without hardware behind it emulates kernel-mode code in bursts and looks for interrupts
+ * only between them.  Code that opens its window for two instructions ("STI; NOP; PAUSE; CLI",
+ * firmware waiting for a disk) can run for ever without a burst ending there.  So, while an
+ * interrupt waits for its window, a timer breaks the burst now and then, and for a while the CPU
+ * goes on in single steps: then the window cannot be missed.  Where hardware reports the window,
+ * none of this runs. */
 #include "accel/kvm/kvm.h"
 
 #include "accel/debug.h"
@@ -20,10 +21,11 @@
 #endif
 
 enum {
-    /* Time between searches: doubled each time, so that a guest that has interrupts off for long loses little speed. */
+    /* Time between searches: doubled each time, so that a guest that has interrupts off for long
+       loses little speed. */
     PATIENCE_NS = 500000,
     PATIENCE_MAX_NS = 64000000,
-    STEPS = 300,                        /* the longest polling loop that is searched in one go, in instructions */
+    STEPS = 300, /* the longest polling loop that is searched in one go, in instructions */
 };
 
 bool kvm_emulates(void)
@@ -43,13 +45,14 @@ static void set_stepping(Cpu *c, KvmCpu *k, bool on)
     struct kvm_guest_debug d = {.control = on ? KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP : 0};
     k->steps_left = on && kvm_cpu_ioctl(c, KVM_SET_GUEST_DEBUG, (uintptr_t)&d) >= 0 ? STEPS : 0;
     if (!on) {
-        kvm_guest_debug(c, NULL);       /* whatever a debugger asked for */
+        kvm_guest_debug(c, NULL); /* whatever a debugger asked for */
     }
 }
 
 static void arm(KvmCpu *k, long ns)
 {
-    struct itimerspec t = {.it_value = {0, ns}, .it_interval = {0, PATIENCE_NS}};  /* a signal may come too early */
+    struct itimerspec t = {.it_value = {0, ns},
+                           .it_interval = {0, PATIENCE_NS}}; /* a signal may come too early */
     if (!k->window_timer_made) {
         struct sigevent e = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KVM_KICK_SIGNAL};
         e._sigev_un._tid = (pid_t)syscall(SYS_gettid);

@@ -1,4 +1,5 @@
-/* The board "pc": Intel 440FX host bridge and PIIX3, as a 1996 desktop was wired, with today's firmware interface. */
+/* The board "pc": Intel 440FX host bridge and PIIX3, as a 1996 desktop was wired, with today's
+ * firmware interface. */
 #include <string.h>
 
 #include "core/runstate.h"
@@ -9,7 +10,8 @@
 #include "hw/platform.h"
 #include "hw/timer/mc146818.h"
 
-static Device *pci_function(const char *type, unsigned slot, unsigned fn, bool multifunction, GError **error)
+static Device *pci_function(const char *type, unsigned slot, unsigned fn, bool multifunction,
+                            GError **error)
 {
     const DeviceClass *class = device_class_find(type);
     if (!class) {
@@ -48,8 +50,8 @@ static void s3_pin(void *unused, unsigned line, bool level)
     }
 }
 
-/* Out of S3 everything but memory comes from its reset state; the power management still knows that it slept, and says
- * so in WAK_STS. */
+/* Out of S3 everything but memory comes from its reset state; the power management still knows that
+ * it slept, and says so in WAK_STS. */
 static void machine_wakes(void *unused)
 {
     if (device_pin(pc.pm, "s3", 0)->level) {
@@ -77,7 +79,8 @@ static bool make_power_management(GError **error)
     if (machine.acpi == OFA_OFF) {
         return true;
     }
-    runstate_listen(&listener);         /* before the chip's own: it must not have forgotten that it slept */
+    runstate_listen(
+        &listener); /* before the chip's own: it must not have forgotten that it slept */
     PciDevice *pm = pci_new(device_class_find("PIIX4_PM"), NULL, PCI_DEVFN(1, 3), false);
     if (!device_set(&pm->dev, "smm-enabled", smm ? "on" : "off", error) ||
         !device_realize(&pm->dev, pci_bus_as_bus(i440fx_bus(pc.host)), error)) {
@@ -93,7 +96,8 @@ static bool make_power_management(GError **error)
 
 static bool build(GError **error)
 {
-    if (!machine_make_model(error) || !machine_make_cpus() || !pc_make_ram(error) || !pc_load_bios(error)) {
+    if (!machine_make_model(error) || !machine_make_cpus() || !pc_make_ram(error) ||
+        !pc_load_bios(error)) {
         return false;
     }
     pc.host = i440fx_new(&pc.memory, error);
@@ -102,8 +106,9 @@ static bool build(GError **error)
         return false;
     }
     pc.isa = piix3_isa(pc.piix3);
-    return pc_make_interrupts(error) && pc_make_isa_chips(error) && pc_make_fw_cfg(error) && pc_make_hpet(error) &&
-           make_display(error) && pci_function("piix3-ide", 1, 1, false, error) && pc_make_ide_drives(error) &&
+    return pc_make_interrupts(error) && pc_make_isa_chips(error) && pc_make_fw_cfg(error) &&
+           pc_make_hpet(error) && make_display(error) &&
+           pci_function("piix3-ide", 1, 1, false, error) && pc_make_ide_drives(error) &&
            make_power_management(error);
 }
 

@@ -1,4 +1,5 @@
-/* What a PC tells its firmware: CMOS bytes, numbered items and files of the configuration device. */
+/* What a PC tells its firmware: CMOS bytes, numbered items and files of the configuration device.
+ */
 #include <string.h>
 
 #include "core/runstate.h"
@@ -33,7 +34,8 @@ static void set_boot_order(const char *order)
         n[i] = boot_number(order[i]);
     }
     mc146818_set(pc.rtc, FIRST_TWO, (uint8_t)(n[1] << 4 | n[0]));
-    mc146818_set(pc.rtc, THIRD, (uint8_t)(n[2] << 4 | (machine.fd_bootchk ? 0 : NO_SIGNATURE_CHECK)));
+    mc146818_set(pc.rtc, THIRD,
+                 (uint8_t)(n[2] << 4 | (machine.fd_bootchk ? 0 : NO_SIGNATURE_CHECK)));
 }
 
 static const char *usual_order(void)
@@ -75,13 +77,15 @@ static bool add_bootorder(GError **error)
     g_autoptr(GString) text = g_string_new(NULL);
     device_foreach(collect_boot, list);
     g_array_sort(list, compare_boot);
-    if (loader_boot_path()) {           /* -kernel goes first */
+    if (loader_boot_path()) { /* -kernel goes first */
         g_string_append_printf(text, "%s\n", loader_boot_path());
     }
     for (unsigned i = 0; i < list->len; i++) {
         Boot *b = &g_array_index(list, Boot, i);
         if (i && b[-1].index == b->index) {
-            return error_fail(error, "two devices have bootindex=%d, expected: a different number for each", (int)b->index);
+            return error_fail(
+                error, "two devices have bootindex=%d, expected: a different number for each",
+                (int)b->index);
         }
         g_string_append_printf(text, "%s\n", b->path);
     }
@@ -129,10 +133,18 @@ static void describe_drives_in_cmos(void)
     mc146818_set(pc.rtc, 0x5f, (uint8_t)(machine.cpus - 1));
 }
 
-/* Type 47, whose numbers stand in CMOS, for the first channel's two disks; for all four how the BIOS translates. */
+/* Type 47, whose numbers stand in CMOS, for the first channel's two disks; for all four how the
+ * BIOS translates. */
 static void describe_disks_in_cmos(void)
 {
-    enum { TYPES = 0x12, USER_TYPE_AT = 0x19, NUMBERS_AT = 0x1b, NUMBERS = 9, TRANSLATION = 0x39, USER_TYPE = 47 };
+    enum {
+        TYPES = 0x12,
+        USER_TYPE_AT = 0x19,
+        NUMBERS_AT = 0x1b,
+        NUMBERS = 9,
+        TRANSLATION = 0x39,
+        USER_TYPE = 47
+    };
     uint8_t types = 0, translation = 0;
     for (unsigned n = 0; n < 4; n++) {
         Bus *bus = bus_find(n < 2 ? "ide.0" : "ide.1");
@@ -207,7 +219,8 @@ static bool add_option_roms(GError **error)
 {
     for (unsigned i = 0; i < machine.option_roms->len; i++) {
         const char *path = g_ptr_array_index(machine.option_roms, i);
-        g_autofree char *base = g_path_get_basename(path), *name = g_strdup_printf("genroms/%s", base), *data = NULL;
+        g_autofree char *base = g_path_get_basename(path),
+                        *name = g_strdup_printf("genroms/%s", base), *data = NULL;
         g_autoptr(GError) local = NULL;
         gsize len;
         if (!g_file_get_contents(path, &data, &len, &local)) {
@@ -254,6 +267,6 @@ bool pc_describe(GError **error)
                                              machine.ram_below_4g, error)) {
         return false;
     }
-    return add_e820(error) && add_boot_files(error) && add_option_roms(error) && add_user_files(error) &&
-           add_bootorder(error) && tables_add(pc.fw, error);
+    return add_e820(error) && add_boot_files(error) && add_option_roms(error) &&
+           add_user_files(error) && add_bootorder(error) && tables_add(pc.fw, error);
 }

@@ -20,8 +20,11 @@ PcBoard pc;
 
 bool pc_make_ram(GError **error)
 {
-    RamOptions options = {.kind = machine.mem_path ? RAM_FILE : RAM_ANON, .path = machine.mem_path,
-                          .prealloc = machine.mem_prealloc, .merge = machine.mem_merge, .dump = machine.dump_guest_core};
+    RamOptions options = {.kind = machine.mem_path ? RAM_FILE : RAM_ANON,
+                          .path = machine.mem_path,
+                          .prealloc = machine.mem_prealloc,
+                          .merge = machine.mem_merge,
+                          .dump = machine.dump_guest_core};
     pc.ram_block = ram_new("pc.ram", machine.ram_size, &options, error);
     if (!pc.ram_block) {
         return false;
@@ -53,14 +56,18 @@ bool pc_load_bios(GError **error)
     if (!path) {
         g_autofree char *folders = fw_dirs_text();
         g_strdelimit(g_strchomp(folders), "\n", ' ');
-        return error_fail(error, "could not find the firmware '%s' in %s (Debian: package seabios; -L names a folder)",
-                          name, folders);
+        return error_fail(
+            error,
+            "could not find the firmware '%s' in %s (Debian: package seabios; -L names a folder)",
+            name, folders);
     }
     if (!g_file_get_contents(path, &data, &len, &local)) {
         return error_fail(error, "-bios: %s", local->message);
     }
     if (!len || len % UNIT || len > MOST) {
-        return error_fail(error, "-bios: '%s' has %zu bytes, expected: a multiple of 64 KiB, at most 16 MiB", path, len);
+        return error_fail(
+            error, "-bios: '%s' has %zu bytes, expected: a multiple of 64 KiB, at most 16 MiB",
+            path, len);
     }
     pc.bios = ram_new("pc.bios", len, NULL, error);
     if (!pc.bios) {
@@ -71,7 +78,8 @@ bool pc_load_bios(GError **error)
     return true;
 }
 
-/* ---- A20: masks address bit 20; for the only megabyte where software can tell, by an alias ---- */
+/* ---- A20: masks address bit 20; for the only megabyte where software can tell, by an alias ----
+ */
 
 enum { MEGABYTE = 1 << 20, A20_PRIORITY = 100 };
 
@@ -106,7 +114,7 @@ void pc_gsi(void *unused, unsigned gsi, bool level)
     if (gsi < 16) {
         device_input(pc.pic[gsi / 8], gsi % 8, level);
     }
-    if (pc.ioapic) {                    /* the timer's line is pin 2: an override in the MADT says so */
+    if (pc.ioapic) { /* the timer's line is pin 2: an override in the MADT says so */
         device_input(pc.ioapic, gsi == 0 ? 2 : gsi, level);
     }
 }
@@ -142,7 +150,8 @@ static bool make_pics(GError **error)
 {
     static const unsigned ports[] = {0x20, 0xa0}, elcr[] = {0x4d0, 0x4d1};
     for (unsigned i = 0; i < 2; i++) {
-        pc.pic[i] = board_device("isa-i8259", i ? "pic1" : "pic0", NULL, i ? NULL : "master=on", error);
+        pc.pic[i] =
+            board_device("isa-i8259", i ? "pic1" : "pic0", NULL, i ? NULL : "master=on", error);
         if (!pc.pic[i]) {
             return false;
         }
@@ -178,7 +187,8 @@ bool pc_make_interrupts(GError **error)
         return true;
     }
     if (has_apic) {
-        region_map(space_root(space_memory()), device_region(pc.ioapic, 0, "ioapic", 0x1000), 0xfec00000, 0);
+        region_map(space_root(space_memory()), device_region(pc.ioapic, 0, "ioapic", 0x1000),
+                   0xfec00000, 0);
         platform.eoi = pc_eoi;
     }
     Irq *intr = device_pin(pc.pic[0], "int", 0);
@@ -213,8 +223,8 @@ static void map_io(Device *d, unsigned space, const char *name, unsigned port, u
     region_map(space_root(space_io()), device_region(d, space, name, size), port, 0);
 }
 
-/* The HPET may take over the lines of timer and clock ("legacy replacement"): then the 8254 and the RTC are cut off.
- * Otherwise whoever moved last has the line: these are edges. */
+/* The HPET may take over the lines of timer and clock ("legacy replacement"): then the 8254 and the
+ * RTC are cut off. Otherwise whoever moved last has the line: these are edges. */
 static void timer_pin(void *unused, unsigned gsi, bool level)
 {
     if (!pc.legacy_replaced) {
@@ -238,7 +248,7 @@ static bool make_timer(GError **error)
         return false;
     }
     pcspk_wire(pc.spk, pc.pit);
-    if (!platform.kernel_pit) {         /* the kernel's timer takes ports 40h-43h and 61h */
+    if (!platform.kernel_pit) { /* the kernel's timer takes ports 40h-43h and 61h */
         map_io(pc.pit, 0, "pit", 0x40, 4);
         map_io(pc.spk, 0, "pcspk", 0x61, 1);
         irq_connect(device_pin(pc.pit, "out", 0), timer_pin, NULL, 0);
@@ -269,12 +279,15 @@ static char *rtc_properties(void)
     int64_t start = machine.rtc_start;
     if (machine.rtc_base != RTC_FIXED) {
         g_autoptr(GDateTime) here = g_date_time_new_now_local();
-        start = g_date_time_to_unix(here) +
-                (machine.rtc_base == RTC_LOCALTIME ? g_date_time_get_utc_offset(here) / G_TIME_SPAN_SECOND : 0);
+        start =
+            g_date_time_to_unix(here) + (machine.rtc_base == RTC_LOCALTIME
+                                             ? g_date_time_get_utc_offset(here) / G_TIME_SPAN_SECOND
+                                             : 0);
     }
-    static const char *const clocks[] = {[CLOCK_VIRTUAL] = "vm", [CLOCK_RT] = "rt", [CLOCK_HOST] = "host"};
-    return g_strdup_printf("base=%" G_GINT64_FORMAT ",clock=%s,lost_tick_policy=%s", start, clocks[machine.rtc_clock],
-                           machine.rtc_slew ? "slew" : "discard");
+    static const char *const clocks[] = {
+        [CLOCK_VIRTUAL] = "vm", [CLOCK_RT] = "rt", [CLOCK_HOST] = "host"};
+    return g_strdup_printf("base=%" G_GINT64_FORMAT ",clock=%s,lost_tick_policy=%s", start,
+                           clocks[machine.rtc_clock], machine.rtc_slew ? "slew" : "discard");
 }
 
 static bool make_clock(GError **error)
@@ -359,8 +372,8 @@ bool pc_make_isa_chips(GError **error)
         irq_connect(&pc.isa->irq[i], pc_gsi, NULL, i);
     }
     wire_a20();
-    return make_timer(error) && make_clock(error) && make_dma(error) && make_keyboard(error) && make_lines(error) &&
-           make_floppies(error);
+    return make_timer(error) && make_clock(error) && make_dma(error) && make_keyboard(error) &&
+           make_lines(error) && make_floppies(error);
 }
 
 bool pc_make_hpet(GError **error)
@@ -373,7 +386,7 @@ bool pc_make_hpet(GError **error)
         return false;
     }
     region_map(space_root(space_memory()), device_region(pc.hpet, 0, "hpet", 0x400), 0xfed00000, 0);
-    for (unsigned i = 0; i < PC_GSIS; i++) {            /* pin 2 of the I/O APIC is the timer's line */
+    for (unsigned i = 0; i < PC_GSIS; i++) { /* pin 2 of the I/O APIC is the timer's line */
         irq_connect(device_pin(pc.hpet, "irq", i), pc_gsi, NULL, i == 2 ? 0 : i);
     }
     irq_connect(device_pin(pc.hpet, "legacy", 0), pc_gsi, NULL, 0);
@@ -386,16 +399,20 @@ bool pc_make_hpet(GError **error)
 
 static bool make_ide_drive(DriveInfo *info, GError **error)
 {
-    g_autofree char *bus_name = g_strdup_printf("ide.%d", info->bus), *unit = g_strdup_printf("%d", info->unit);
+    g_autofree char *bus_name = g_strdup_printf("ide.%d", info->bus),
+                    *unit = g_strdup_printf("%d", info->unit);
     Bus *bus = bus_find(bus_name);
     if (!bus || info->unit > 1) {
-        return error_fail(error, "machine type '%s' has no IDE bus %d, unit %d (expected: bus 0 or 1, unit 0 or 1)",
-                          machine.class->name, info->bus, info->unit);
+        return error_fail(
+            error,
+            "machine type '%s' has no IDE bus %d, unit %d (expected: bus 0 or 1, unit 0 or 1)",
+            machine.class->name, info->bus, info->unit);
     }
     Device *d = device_new(device_class_find(info->cdrom ? "ide-cd" : "ide-hd"), NULL);
     device_set_pointer(d, "drive", info->drive);
     info->claimed = true;
-    if (!device_set(d, "unit", unit, error) || (info->serial && !device_set(d, "serial", info->serial, error)) ||
+    if (!device_set(d, "unit", unit, error) ||
+        (info->serial && !device_set(d, "serial", info->serial, error)) ||
         !device_realize(d, bus, error)) {
         device_free(d);
         return false;

@@ -57,12 +57,30 @@ void *bench_device(const DeviceClass *class, const char *props)
     return d;
 }
 
-uint8_t in8(void *dev, unsigned at) { return (uint8_t)device_read(dev, 0, at, 1); }
-uint16_t in16(void *dev, unsigned at) { return (uint16_t)device_read(dev, 0, at, 2); }
-uint32_t in32(void *dev, unsigned at) { return (uint32_t)device_read(dev, 0, at, 4); }
-void out8(void *dev, unsigned at, uint8_t v) { device_write(dev, 0, at, 1, v); }
-void out16(void *dev, unsigned at, uint16_t v) { device_write(dev, 0, at, 2, v); }
-void out32(void *dev, unsigned at, uint32_t v) { device_write(dev, 0, at, 4, v); }
+uint8_t in8(void *dev, unsigned at)
+{
+    return (uint8_t)device_read(dev, 0, at, 1);
+}
+uint16_t in16(void *dev, unsigned at)
+{
+    return (uint16_t)device_read(dev, 0, at, 2);
+}
+uint32_t in32(void *dev, unsigned at)
+{
+    return (uint32_t)device_read(dev, 0, at, 4);
+}
+void out8(void *dev, unsigned at, uint8_t v)
+{
+    device_write(dev, 0, at, 1, v);
+}
+void out16(void *dev, unsigned at, uint16_t v)
+{
+    device_write(dev, 0, at, 2, v);
+}
+void out32(void *dev, unsigned at, uint32_t v)
+{
+    device_write(dev, 0, at, 4, v);
+}
 
 static void probe_set(void *sink, unsigned line, bool level)
 {

@@ -13,7 +13,10 @@
 
 /* ---- Buses ---- */
 
-static unsigned map_irq(void *opaque, uint8_t devfn, unsigned pin) { return (PCI_SLOT(devfn) + pin) % 4; }
+static unsigned map_irq(void *opaque, uint8_t devfn, unsigned pin)
+{
+    return (PCI_SLOT(devfn) + pin) % 4;
+}
 static void set_irq(void *opaque, unsigned line, bool level) {}
 
 static Bus *pci_bus(void)
@@ -41,7 +44,9 @@ static Bus *isa_bus_for_tests(void)
 }
 
 /* Controllers that offer the buses of drives. */
-static const struct { const char *bus, *controller; } offers[] = {
+static const struct {
+    const char *bus, *controller;
+} offers[] = {
     {"IDE", "piix3-ide"},
     {"floppy-bus", "isa-fdc"},
 };
@@ -94,10 +99,14 @@ static size_t sink_write(Char *c, const uint8_t *buf, size_t len)
 {
     return blocked ? 0 : len;
 }
-static bool sink_open(Char *c, GHashTable *options, GError **error) { return true; }
-static const CharClass sink_class = {.name = "free-test", .size = sizeof(Char), .open = sink_open, .write = sink_write};
+static bool sink_open(Char *c, GHashTable *options, GError **error)
+{
+    return true;
+}
+static const CharClass sink_class = {
+    .name = "free-test", .size = sizeof(Char), .open = sink_open, .write = sink_write};
 
-static GSList *chars;                   /* of every device made */
+static GSList *chars; /* of every device made */
 
 static Char *new_char(void)
 {

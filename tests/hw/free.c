@@ -1,8 +1,9 @@
-/* The tests that come free with the table, for every class in the registry (docs/architecture.md §3):
- * reset values, write masks, save and load, hostile snapshots, random accesses in spells, idempotent update, and no state
- * outside the rows.
+/* The tests that come free with the table, for every class in the registry (docs/architecture.md
+ * §3): reset values, write masks, save and load, hostile snapshots, random accesses in spells,
+ * idempotent update, and no state outside the rows.
  *
- * OSTLER_FREE=class[,class] runs only these; OSTLER_SEED=n repeats a run (the seed is printed when a test fails). */
+ * OSTLER_FREE=class[,class] runs only these; OSTLER_SEED=n repeats a run (the seed is printed when
+ * a test fails). */
 #include "tests/hw/bench.h"
 
 #include <inttypes.h>
@@ -26,16 +27,19 @@ static uint64_t rnd(void)
     seed ^= seed >> 27;
     return seed * UINT64_C(2685821657736338717);
 }
-static unsigned below(unsigned n) { return n ? (unsigned)(rnd() >> 33) % n : 0; }
+static unsigned below(unsigned n)
+{
+    return n ? (unsigned)(rnd() >> 33) % n : 0;
+}
 
-#define FAIL_IF(cond, d, ...)                                                                                          \
-    do {                                                                                                               \
-        if (cond) {                                                                                                    \
-            fprintf(stderr, "%s (seed %" PRIu64 "): ", (d)->class->name, first_seed);                                  \
-            fprintf(stderr, __VA_ARGS__);                                                                              \
-            fputc('\n', stderr);                                                                                       \
-            ck_abort_msg("free test failed, see above");                                                              \
-        }                                                                                                              \
+#define FAIL_IF(cond, d, ...)                                                                      \
+    do {                                                                                           \
+        if (cond) {                                                                                \
+            fprintf(stderr, "%s (seed %" PRIu64 "): ", (d)->class->name, first_seed);              \
+            fprintf(stderr, __VA_ARGS__);                                                          \
+            fputc('\n', stderr);                                                                   \
+            ck_abort_msg("free test failed, see above");                                           \
+        }                                                                                          \
     } while (0)
 static uint64_t first_seed;
 
@@ -150,13 +154,13 @@ static void test_reset_values(Device *d)
     free_host_calm(d);
     g_autoptr(GArray) b = save(d);
     const char *which = "";
-    for (unsigned i = 0; i < a->len && i < b->len; i++) {       /* times may differ: the clock went on */
+    for (unsigned i = 0; i < a->len && i < b->len; i++) { /* times may differ: the clock went on */
         Saved *x = &g_array_index(a, Saved, i), *y = &g_array_index(b, Saved, i);
         const Cell *c = layout_find(d->layout, x->name);
         bool time = c->row->kind == ROW_TIMER || c->row->type == TYPE_INT;
         FAIL_IF(strcmp(x->name, y->name) || (!time && x->value != y->value), d,
-                "power-on reset leaves '%s' [%u] at %" PRIx64 ", it was %" PRIx64 " when new", y->name, y->i, y->value,
-                x->value);
+                "power-on reset leaves '%s' [%u] at %" PRIx64 ", it was %" PRIx64 " when new",
+                y->name, y->i, y->value, x->value);
     }
     FAIL_IF(a->len != b->len, d, "power-on reset changes which state exists (%s)", which);
 }
@@ -172,14 +176,16 @@ static void test_idempotent_update(Device *d)
     FAIL_IF(pins != pin_levels(d), d, "a second update changes a pin");
 }
 
-/* Bits that no mask allows must not change, whatever is written; rows with a hook are held to that as well. */
+/* Bits that no mask allows must not change, whatever is written; rows with a hook are held to that
+ * as well. */
 static void test_write_masks(Device *d)
 {
     for (unsigned n = 0; n < d->layout->n; n++) {
         const Cell *c = &d->layout->cells[n];
         const Row *r = c->row;
-        if (r->kind != ROW_REG || !r->stored || r->ro || r->on_write || r->bank.mask || r->lock.mask || r->mask.size ||
-            r->select.size || r->live.size || r->count != 1 || r->size > 8) {
+        if (r->kind != ROW_REG || !r->stored || r->ro || r->on_write || r->bank.mask ||
+            r->lock.mask || r->mask.size || r->select.size || r->live.size || r->count != 1 ||
+            r->size > 8) {
             continue;
         }
         void *field = row_field(r, cell_base(d, c), 0);
@@ -190,8 +196,10 @@ static void test_write_masks(Device *d)
             expect &= size_mask(r->size);
             device_write_raw(d, c->space, c->at, r->size, v & size_mask(r->size));
             uint64_t got = load_le(field, r->size);
-            FAIL_IF(got != expect, d, "register '%s': %" PRIx64 " written over %" PRIx64 " gives %" PRIx64
-                    " and not %" PRIx64, c->name, v & size_mask(r->size), old, got, expect);
+            FAIL_IF(got != expect, d,
+                    "register '%s': %" PRIx64 " written over %" PRIx64 " gives %" PRIx64
+                    " and not %" PRIx64,
+                    c->name, v & size_mask(r->size), old, got, expect);
             store_le(field, r->size, old);
         }
     }
@@ -209,7 +217,8 @@ static void test_save_load(Device *d, const DeviceClass *class)
     for (unsigned i = 0; i < a->len; i++) {
         Saved *s = &g_array_index(a, Saved, i);
         g_autoptr(GError) error = NULL;
-        FAIL_IF(!device_load(e, s->name, s->i, s->value, &error), d, "cannot load what it saved: %s", error->message);
+        FAIL_IF(!device_load(e, s->name, s->i, s->value, &error), d,
+                "cannot load what it saved: %s", error->message);
     }
     device_loaded(e);
     FAIL_IF(free_host_watch_messages(false), d, "loading sends a message");
@@ -247,8 +256,12 @@ static void act(Device *d, unsigned mood, unsigned hammered_space, unsigned hamm
     } while (!d->layout->space[space].extent && ++tries < 64);
     unsigned extent = d->layout->space[space].extent;
     switch (mood) {
-    case 0: extent ? random_access(d, space, below(extent + 4), below(8) == 0) : device_settle(d); break;
-    case 1: extent ? random_access(d, space, below(extent + 4), below(8) != 0) : device_settle(d); break;
+    case 0:
+        extent ? random_access(d, space, below(extent + 4), below(8) == 0) : device_settle(d);
+        break;
+    case 1:
+        extent ? random_access(d, space, below(extent + 4), below(8) != 0) : device_settle(d);
+        break;
     case 2: random_access(d, hammered_space, hammered, below(2)); break;
     case 3: free_host_stimulate(d, rnd()); break;
     default:
@@ -302,12 +315,13 @@ static void test_hostile_snapshot(Device *d)
                 v &= size_mask(c->row->size);
                 v = c->row->max ? v % (c->row->max + 1) : c->row->type == TYPE_BOOL ? v & 1 : v;
             }
-            device_load(d, s->name, s->i, v, NULL);     /* a refusal is fine */
+            device_load(d, s->name, s->i, v, NULL); /* a refusal is fine */
         }
-        for (unsigned n = 0; n < d->layout->n; n++) {   /* elements beyond the ones that live now */
+        for (unsigned n = 0; n < d->layout->n; n++) { /* elements beyond the ones that live now */
             const Cell *c = &d->layout->cells[n];
             if (c->row->live.size && c->row->kind == ROW_STATE) {
-                device_load(d, c->name, below(c->row->count), rnd() & size_mask(c->row->size), NULL);
+                device_load(d, c->name, below(c->row->count), rnd() & size_mask(c->row->size),
+                            NULL);
             }
         }
         device_loaded(d);
@@ -342,13 +356,15 @@ END_TEST
 
 int main(void)
 {
-    const char *only = g_getenv("OSTLER_FREE"), *fixed = g_getenv("OSTLER_SEED"), *acts = g_getenv("OSTLER_ACTS");
+    const char *only = g_getenv("OSTLER_FREE"), *fixed = g_getenv("OSTLER_SEED"),
+               *acts = g_getenv("OSTLER_ACTS");
     g_auto(GStrv) wanted = only ? g_strsplit(only, ",", -1) : NULL;
     first_seed = fixed ? g_ascii_strtoull(fixed, NULL, 0) : (uint64_t)g_get_real_time() | 1;
     current_acts = acts ? (unsigned)atoi(acts) : 2000000;
     int failed = 0;
     for (const DeviceClass *const *c = device_classes; *c; c++) {
-        if ((*c)->abstract || (*c)->plain || (wanted && !g_strv_contains((const char *const *)wanted, (*c)->name)) ||
+        if ((*c)->abstract || (*c)->plain ||
+            (wanted && !g_strv_contains((const char *const *)wanted, (*c)->name)) ||
             free_host_skips(*c)) {
             continue;
         }
