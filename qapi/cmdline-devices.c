@@ -311,7 +311,8 @@ bool cmdline_default_drives(GError **error)
     if (machine.no_defaults) {
         return true;
     }
-    return (machine.class->no_cdrom ||
+    return (machine.class->no_cdrom || startup.cdrom_given ||
             default_drive(IF_IDE, 1, "if=ide,index=2,media=cdrom", error)) &&
-           (machine.class->no_floppy || default_drive(IF_FLOPPY, 0, "if=floppy,index=0", error));
+           (machine.class->no_floppy || startup.floppy_given ||
+            default_drive(IF_FLOPPY, 0, "if=floppy,index=0", error));
 }

@@ -5,6 +5,7 @@
 
 #include "char/char.h"
 #include "core/error.h"
+#include "core/json.h"
 #include "core/keyval.h"
 #include "core/row.h"
 #include "core/log.h"
@@ -321,6 +322,28 @@ static const Option *find_option(const char *name)
     return NULL;
 }
 
+/* -device of such a kind comes in place of the default one. */
+static void note_device(const char *value)
+{
+    const struct {
+        const char *driver;
+        bool *given;
+    } kinds[] = {
+        {"isa-serial", &startup.serial_given}, {"isa-parallel", &startup.parallel_given},
+        {"floppy", &startup.floppy_given},     {"isa-fdc", &startup.floppy_given},
+        {"ide-cd", &startup.cdrom_given},      {"ide-hd", &startup.cdrom_given},
+        {"scsi-cd", &startup.cdrom_given},     {"scsi-hd", &startup.cdrom_given},
+    };
+    g_autoptr(KeyVal) kv = keyval_parse(value, "driver", NULL);
+    json_object *tree = kv ? keyval_tree(kv, NULL) : NULL, *driver;
+    if (json_object_object_get_ex(tree, "driver", &driver)) {
+        for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
+            *kinds[i].given |= !strcmp(json_object_get_string(driver), kinds[i].driver);
+        }
+    }
+    json_object_put(tree);
+}
+
 static bool collect(int argc, char **argv, GError **error)
 {
     given = g_array_new(FALSE, FALSE, sizeof(Given));
@@ -341,6 +364,9 @@ static bool collect(int argc, char **argv, GError **error)
         }
         Given g = {o, o->takes_value ? argv[++i] : NULL};
         g_array_append_val(given, g);
+        if (o->set == opt_device) {
+            note_device(g.value);
+        }
     }
     return true;
 }

@@ -39,7 +39,7 @@ typedef struct Startup {
     char *qtest, *qtest_log;
     struct Char *debugcon;              /* -debugcon */
     bool snapshot;                      /* -snapshot */
-    bool monitor_given, serial_given, parallel_given;
+    bool monitor_given, serial_given, parallel_given, floppy_given, cdrom_given;
 } Startup;
 extern Startup startup;
 
