@@ -112,6 +112,7 @@ bool kvm_emulates(void);
 void kvm_window_wait(Cpu *c, bool waiting);     /* an interrupt that cannot be taken now waits, or no longer */
 void kvm_window_interrupted(Cpu *c);    /* a signal ended KVM_RUN */
 bool kvm_window_stepped(Cpu *c);        /* KVM_EXIT_DEBUG: was it a step of the search? */
+bool kvm_window_halted(Cpu *c);         /* KVM_EXIT_HLT: does the CPU really halt? */
 void kvm_window_free(KvmCpu *k);
 
 /* debug.c */

@@ -304,7 +304,7 @@ static RunResult handle_exit(Cpu *c, KvmCpu *k)
     switch (run->exit_reason) {
     case KVM_EXIT_IO: exit_io(k); return RUN_AGAIN;
     case KVM_EXIT_MMIO: exit_mmio(c, k); return RUN_AGAIN;
-    case KVM_EXIT_HLT: c->halted = true; return RUN_AGAIN;
+    case KVM_EXIT_HLT: c->halted = kvm_window_halted(c); return RUN_AGAIN;
     case KVM_EXIT_X86_RDMSR: exit_msr(c, k, false); return RUN_AGAIN;
     case KVM_EXIT_X86_WRMSR: exit_msr(c, k, true); return RUN_AGAIN;
     case KVM_EXIT_IOAPIC_EOI: kvm_eoi(run->eoi.vector); return RUN_AGAIN;

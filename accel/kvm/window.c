@@ -9,6 +9,8 @@
 #include "accel/kvm/kvm.h"
 
 #include "accel/debug.h"
+#include "core/loop.h"
+#include "cpu/paging.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -105,4 +107,20 @@ void kvm_window_free(KvmCpu *k)
     if (k->window_timer_made) {
         timer_delete(k->window_timer);
     }
+}
+
+/* An interrupt that was queued may be delivered in the same KVM_RUN as the HLT before it, which is
+ * reported all the same: then the CPU already stands in the handler, with interrupts off. */
+bool kvm_window_halted(Cpu *c)
+{
+    enum { HLT = 0xf4 };
+    uint8_t byte = HLT;
+    if (!kvm.emulates || kvm_cpu(c)->run->if_flag) {
+        return true;
+    }
+    loop_lock();
+    cpu_sync(c);
+    cpu_memory_debug(c, c->state.seg[SEG_CS].base + c->state.rip - 1, &byte, 1, false);
+    loop_unlock();
+    return byte == HLT;
 }
