@@ -5,7 +5,7 @@ import time
 import unittest
 
 import harness
-from harness import Machine, need_kvm
+from harness import Machine, need_kvm, kvm_emulates
 
 MODES = ["off", "split", "on"]
 
@@ -50,12 +50,17 @@ class Irqchip(unittest.TestCase):
         self.assertEqual([c["cpu-index"] for c in cpus], [0, 1, 2, 3])
         self.assertEqual(len({c["thread-id"] for c in cpus}), 4)
         # The firmware has started each of them by INIT and SIPI and left it halted in its own code.
-        # (Without stopping the machine: an emulating KVM may leave a CPU halted for ever when a stop and an interrupt
-        # end its HLT together.)
         time.sleep(0.2)
+        # With its own chips an emulating KVM may leave a CPU halted for ever when a stop and an interrupt end its HLT
+        # together; ours (accel/kvm/window.c) and hardware do not.
+        stops = mode == "off" or not kvm_emulates()
+        if stops:
+            m.qmp.command("stop")
         for i in range(1, 4):
             registers = m.qmp.command("human-monitor-command", command_line="info registers", cpu_index=i)
             self.assertNotRegex(registers, r"EIP=0000fff0|RIP=000000000000fff0", f"CPU {i} was not started")
+        if stops:
+            m.qmp.command("cont")
         m.keys("esc")
         m.wait_for("Select boot device", 60)
         self.assertEqual(m.quit(), 0)
