@@ -10,36 +10,6 @@
 #include <cpuid.h>
 #endif
 
-/* The names that people type for the software CPU. */
-static bool soft_start(GError **error)
-{
-    return error_fail(
-        error,
-        "the software CPU (\"soft\", \"tcg\") is not part of this version; use -accel kvm, or "
-        "-accel qtest for a machine whose CPUs do not run");
-}
-
-/* Options of the software CPU; checked, so that a misspelt one is found. */
-static bool soft_option(const char *key, const char *value, GError **error)
-{
-    static const char *const keys[] = {"thread", "tb-size", "one-insn-per-tb", "split-wx", NULL};
-    if (!g_strv_contains(keys, key)) {
-        return error_fail(error,
-                          "-accel soft: no option \"%s\"; it has thread, tb-size, "
-                          "one-insn-per-tb, split-wx",
-                          key);
-    }
-    return true;
-}
-
-static const Accel soft_accel = {
-    .name = "soft",
-    .alias = "tcg",
-    .doc = "software CPU (not part of this version)",
-    .option = soft_option,
-    .start = soft_start,
-};
-
 const Accel *const accels[] = {&kvm_accel, &soft_accel, &qtest_accel, NULL};
 const Accel *accel;
 

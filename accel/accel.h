@@ -68,7 +68,7 @@ void accel_stop_cpus(void);                   /* at exit: stop and join */
 bool qtest_listen(const char *chardev_text, const char *log_path, GError **error);
 
 /* ---- Between accel.c, run.c and the accelerators ---- */
-extern const Accel kvm_accel, qtest_accel;
+extern const Accel kvm_accel, soft_accel, qtest_accel;
 void run_init(void); /* accel.c: an accelerator was chosen */
 /* Release the main lock, however often this thread holds it, and take it back. */
 unsigned run_unlock_main(void);

@@ -13,6 +13,7 @@ CpuPlatform cpu_platform;
 enum { MAX_CPUS = 255 };
 static Cpu *cpus[MAX_CPUS];
 static unsigned count;
+size_t cpu_room;
 static __thread Cpu *current;
 
 // clang-format off
@@ -26,9 +27,10 @@ const Row cpu_run_rows[] = {
 Cpu *cpu_new(const CpuModel *model, uint32_t apic_id, Space *memory)
 {
     g_assert(count < MAX_CPUS);
-    Cpu *c = aligned_alloc(_Alignof(Cpu), sizeof(Cpu));
+    size_t size = (MAX(cpu_room, sizeof(Cpu)) + _Alignof(Cpu) - 1) & ~(_Alignof(Cpu) - 1);
+    Cpu *c = aligned_alloc(_Alignof(Cpu), size);
     g_assert(c);
-    memset(c, 0, sizeof(*c));
+    memset(c, 0, size);
     c->index = count;
     c->apic_id = apic_id;
     c->model = model;

@@ -82,6 +82,7 @@ typedef struct CpuPlatform {            /* filled in by hw/ */
 extern CpuPlatform cpu_platform;
 
 /* ---- The CPUs of the machine ---- */
+extern size_t cpu_room;                 /* bytes of what cpu_new makes: a Cpu, and what an accelerator adds behind it */
 Cpu *cpu_new(const CpuModel *model, uint32_t apic_id, Space *memory);   /* index is the next free one; in reset */
 void cpu_free_all(void);                /* at exit, and between unit tests; the threads are gone */
 unsigned cpu_count(void);

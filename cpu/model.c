@@ -146,7 +146,10 @@ static void load_row(CpuModel *m, const ModelRow *r, unsigned version)
         set_as_offered(m, FEATURE_KVM_PV_EOI);
         set_as_offered(m, FEATURE_X2APIC);
         apply_list(m->words, "acpi monitor svm", false);
-    } else if (m->env.supported && !(word_supported(&m->env, WORD_1_EDX) & 1u << 1)) {
+    } else if (m->env.supported) {
+        apply_list(m->words, "svm npt nrip-save", false); /* models that have them are older than that was known of */
+    }
+    if (!m->env.kvm && m->env.supported && !(word_supported(&m->env, WORD_1_EDX) & 1u << 1)) {
         apply_list(m->words, "vme", false); /* every model has it; not worth a warning each time */
     }
     apply_list(m->words, "hypervisor", true);

@@ -25,6 +25,7 @@ struct RamBlock {
 };
 
 static GPtrArray *blocks; /* main lock */
+RamWatch ram_watch;
 
 /* Large blocks start at a huge page's border and ask for such pages; small ones would only waste
  * them. */
@@ -267,11 +268,50 @@ void ram_dirty_set_client(RamBlock *b, DirtyClient client, uint64_t offset, uint
     }
 }
 
+static bool any_code(const RamBlock *b, uint64_t offset, uint64_t len)
+{
+    const uint64_t *map = b->dirty[DIRTY_CODE];
+    for (uint64_t page = offset / RAM_PAGE; map && len && page <= (offset + len - 1) / RAM_PAGE; page++) {
+        if (!(map[page / 64] >> page % 64 & 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void ram_dirty_set(RamBlock *b, uint64_t offset, uint64_t len)
 {
-    for (DirtyClient c = 0; c < DIRTY_CLIENTS; c++) {
-        ram_dirty_set_client(b, c, offset, len);
+    if (G_UNLIKELY(ram_watch.code_written) && any_code(b, offset, len)) {
+        ram_watch.code_written(b, offset, len); /* it marks the pages dirty once their code is gone */
     }
+    ram_dirty_set_client(b, DIRTY_VGA, offset, len);
+    ram_dirty_set_client(b, DIRTY_MIGRATION, offset, len);
+}
+
+bool ram_dirty_everywhere(const RamBlock *b, uint64_t offset)
+{
+    for (DirtyClient c = 0; c < DIRTY_CLIENTS; c++) {
+        if (b->dirty[c] && !ram_dirty_any(b, c, offset & ~(uint64_t)(RAM_PAGE - 1), 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void ram_code_mark(RamBlock *b, uint64_t offset)
+{
+    static GMutex making; /* several CPUs may meet the first code of a block at once */
+    if (!b->dirty[DIRTY_CODE]) {
+        g_mutex_lock(&making);
+        ram_dirty_track(b, DIRTY_CODE, true);
+        g_mutex_unlock(&making);
+    }
+    ram_dirty_take(b, DIRTY_CODE, offset & ~(uint64_t)(RAM_PAGE - 1), 1);
+}
+
+bool ram_code_marked(const RamBlock *b, uint64_t offset)
+{
+    return any_code(b, offset, 1);
 }
 
 bool ram_dirty_any(const RamBlock *b, DirtyClient client, uint64_t offset, uint64_t len)
@@ -298,6 +338,9 @@ bool ram_dirty_take(RamBlock *b, DirtyClient client, uint64_t offset, uint64_t l
                 any |= (atomic_fetch_and_explicit(word, ~bits, memory_order_acq_rel) & bits) != 0;
             }
         }
+    }
+    if (any && ram_watch.cleaned) {
+        ram_watch.cleaned(b, offset, len);
     }
     return any;
 }

@@ -43,5 +43,18 @@ void ram_dirty_set(RamBlock *b, uint64_t offset, uint64_t len);         /* for a
 void ram_dirty_set_client(RamBlock *b, DirtyClient client, uint64_t offset, uint64_t len);
 bool ram_dirty_any(const RamBlock *b, DirtyClient client, uint64_t offset, uint64_t len);
 bool ram_dirty_take(RamBlock *b, DirtyClient client, uint64_t offset, uint64_t len);    /* any, and clear them */
+/* Every client that tracks has the page of `offset` as dirty: one more write to it changes nothing. */
+bool ram_dirty_everywhere(const RamBlock *b, uint64_t offset);
+
+/* A page that is clean for DIRTY_CODE holds code that the software CPU has decoded.  ram_code_mark makes it so, tracking from
+ * the first call on. */
+void ram_code_mark(RamBlock *b, uint64_t offset);
+bool ram_code_marked(const RamBlock *b, uint64_t offset);
+/* What the software CPU wants to hear, NULL: nothing.  Any thread. */
+typedef struct RamWatch {
+    void (*cleaned)(RamBlock *b, uint64_t offset, uint64_t len);        /* pages became clean for some client           */
+    void (*code_written)(RamBlock *b, uint64_t offset, uint64_t len);   /* not by a CPU: code in there may have changed */
+} RamWatch;
+extern RamWatch ram_watch;
 
 #endif

@@ -1,0 +1,120 @@
+/* Micro-ops that hold blocks together: entering, leaving, C functions, addresses that must be checked. */
+#include "accel/soft/tlb.h"
+#include "accel/soft/uop.h"
+#include "core/log.h"
+
+/* ---- Entering and leaving ---- */
+
+static inline void enter(SoftCpu *s, const Uop *u)
+{
+    Block *b = (Block *)((char *)u - offsetof(Block, uops));
+    s->block = b;
+    s->rip_base = b->rip;
+}
+
+static const Uop *leave_at(SoftCpu *s, uint64_t rip)
+{
+    s->cpu.state.rip = rip;
+    return NULL;
+}
+
+const Uop *exec_enter(SoftCpu *s, const Uop *u)
+{
+    enter(s, u);
+    if (G_UNLIKELY(atomic_load_explicit(&s->poll, memory_order_relaxed))) {
+        return leave_at(s, s->rip_base);
+    }
+    NEXT(s, u);
+}
+
+const Uop *exec_enter_counting(SoftCpu *s, const Uop *u)
+{
+    enter(s, u);
+    unsigned n = s->block->insns;
+    if (G_UNLIKELY(atomic_load_explicit(&s->poll, memory_order_relaxed) || s->left < (int64_t)n)) {
+        return leave_at(s, s->rip_base);
+    }
+    s->left -= n;
+    s->count += n;
+    s->cur = u;
+    s->counted = true;
+    NEXT(s, u);
+}
+
+/* A block that was thrown away, met by a jump that was linked to it. */
+const Uop *exec_stale(SoftCpu *s, const Uop *u)
+{
+    enter(s, u);
+    return leave_at(s, s->rip_base);
+}
+
+/* The instructions behind here were overwritten while the block ran. */
+const Uop *exec_leave(SoftCpu *s, const Uop *u)
+{
+    if (s->counting || s->block->mode & MODE_SINGLE) {
+        unsigned undone = s->block->insns - u->aux;
+        s->left += undone;
+        s->count -= undone;
+    }
+    return leave_at(s, s->rip_base + u->ip);
+}
+
+const Uop *exec_fault(SoftCpu *s, const Uop *u)
+{
+    s->cur = u;
+    s->insn_rip = s->rip_base + u->ip;
+    if (u->imm == EXC_GP) {
+        soft_fault_error(s, EXC_GP, 0);
+    }
+    soft_fault(s, (unsigned)u->imm);
+}
+
+/* ---- C functions ---- */
+
+static inline __attribute__((always_inline)) void call_op(SoftCpu *s, const Uop *u)
+{
+    const OpInsn *o = u->ptr;
+    s->cur = u;
+    s->insn_rip = s->rip_base + u->ip;
+    s->cpu.state.rip = o->next_rip;
+    o->fn(s, &o->insn);
+}
+
+const Uop *exec_op(SoftCpu *s, const Uop *u)
+{
+    call_op(s, u);
+    NEXT(s, u);
+}
+
+const Uop *exec_op_end(SoftCpu *s, const Uop *u)
+{
+    call_op(s, u);
+    if (s->mode_stale || atomic_load_explicit(&s->poll, memory_order_relaxed) ||
+        atomic_load_explicit(&s->cpu.events, memory_order_relaxed)) {
+        return NULL;
+    }
+    const Uop *to = exec_go(s, s->cpu.state.rip);
+    if (!to) {
+        return NULL;
+    }
+    GO(s, to);
+}
+
+/* ---- Addresses ---- */
+
+/* seg number in d, bytes in s; imm: address size, and 256 for a write. */
+const Uop *exec_linear(SoftCpu *s, const Uop *u)
+{
+    uint64_t ea = (uint64_t)(int64_t)u->disp + AT(s, uint64_t, u->base) + (AT(s, uint64_t, u->index) << u->scale);
+    unsigned address_size = u->imm & 255, size = u->s;
+    ea = address_size == 2 ? (uint16_t)ea : address_size == 4 ? (uint32_t)ea : ea;
+    const Segment *g = &s->cpu.state.seg[u->d];
+    if (G_LIKELY(!(s->mode & MODE_PROTECTED) && ea + size - 1 <= g->limit)) {
+        s->tmp[3] = (uint32_t)(g->base + ea);
+    } else {
+        s->cur = u;
+        s->insn_rip = s->rip_base + u->ip;
+        s->tmp[3] = soft_linear(s, u->d, ea, size, u->imm >> 8);
+    }
+    NEXT(s, u);
+}

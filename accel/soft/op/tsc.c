@@ -1,0 +1,125 @@
+#include "accel/soft/op/tsc.h"
+
+#include "accel/soft/op/system.h"
+#include "core/clock.h"
+#include "core/loop.h"
+#include "hw/intc/apic.h"
+#include "hw/platform.h"
+
+/* Per CPU; touched by its own thread only, or while it does not run. */
+typedef struct Counter {
+    int64_t offset;
+    uint64_t stored; /* what soft_tsc_store left in the state */
+    bool published;  /* the APIC knows the offset             */
+} Counter;
+enum { MAX_CPUS = 255 };
+static Counter counters[MAX_CPUS];
+
+static Counter *counter(const SoftCpu *s)
+{
+    return &counters[s->cpu.index % MAX_CPUS];
+}
+
+uint64_t soft_tsc_hz(const SoftCpu *s)
+{
+    const CpuModel *m = s->cpu.model;
+    return m && m->tsc_frequency > 0 ? (uint64_t)m->tsc_frequency : (uint64_t)NS_PER_SECOND;
+}
+
+/* The counter with an offset of 0, the same for all CPUs of this frequency. */
+static uint64_t common(const SoftCpu *s)
+{
+    uint64_t hz = soft_tsc_hz(s), ns = (uint64_t)clock_now(CLOCK_VIRTUAL);
+    return hz == (uint64_t)NS_PER_SECOND ? ns : muldiv64(ns, hz, NS_PER_SECOND);
+}
+
+uint64_t soft_tsc(SoftCpu *s)
+{
+    return common(s) + (uint64_t)counter(s)->offset;
+}
+
+static void publish(SoftCpu *s)
+{
+    if (s->cpu.apic && platform.irqchip == IRQCHIP_OFF) {
+        loop_lock();
+        apic_set_tsc(s->cpu.apic, soft_tsc_hz(s), counter(s)->offset);
+        loop_unlock();
+        counter(s)->published = true;
+    }
+}
+
+static void offset_add(SoftCpu *s, uint64_t difference)
+{
+    counter(s)->offset = (int64_t)((uint64_t)counter(s)->offset + difference);
+    publish(s);
+}
+
+void soft_tsc_store(SoftCpu *s)
+{
+    counter(s)->stored = s->cpu.state.msr.tsc = soft_tsc(s);
+}
+
+void soft_tsc_load(SoftCpu *s)
+{
+    Counter *c = counter(s);
+    uint64_t value = s->cpu.state.msr.tsc;
+    if (value != c->stored) {
+        c->stored = value;
+        c->offset = value ? (int64_t)(value - common(s)) : 0;
+        publish(s);
+    } else if (!c->published) {
+        publish(s);
+    }
+}
+
+void soft_tsc_write(SoftCpu *s, uint64_t value)
+{
+    uint64_t difference = value - soft_tsc(s);
+    s->cpu.state.msr.tsc_adjust += difference;
+    offset_add(s, difference);
+}
+
+void soft_tsc_adjust_write(SoftCpu *s, uint64_t value)
+{
+    uint64_t difference = value - s->cpu.state.msr.tsc_adjust;
+    s->cpu.state.msr.tsc_adjust = value;
+    offset_add(s, difference);
+}
+
+/* ---- Instructions ---- */
+
+static void check_tsd(SoftCpu *s)
+{
+    system_gp(s, s->cpu.state.cr4 & CR4_TSD && soft_cpl(s) != 0);
+}
+
+void op_rdtsc(SoftCpu *s, const Insn *i)
+{
+    system_ud(s, !system_has(s, FEATURE_TSC));
+    check_tsd(s);
+    system_put_edx_eax(s, soft_tsc(s));
+}
+
+void op_rdtscp(SoftCpu *s, const Insn *i)
+{
+    system_ud(s, !system_has(s, FEATURE_RDTSCP));
+    check_tsd(s);
+    system_put_edx_eax(s, soft_tsc(s));
+    s->cpu.state.gpr[CPU_RCX] = (uint32_t)s->cpu.state.msr.tsc_aux;
+}
+
+void op_rdpid(SoftCpu *s, const Insn *i)
+{
+    system_ud(s, !system_has(s, FEATURE_RDPID));
+    soft_gpr_put(s, i->op[0].reg, system_64bit(s) ? 8 : 4, (uint32_t)s->cpu.state.msr.tsc_aux);
+}
+
+/* No counters are offered (CPUID.0AH is empty); AMD's four, which no feature bit announces, stand still
+ * (APM vol 2 §13.2.1). */
+void op_rdpmc(SoftCpu *s, const Insn *i)
+{
+    enum { AMD_COUNTERS = 4 };
+    system_gp(s, !(s->cpu.state.cr4 & CR4_PCE) && soft_cpl(s) != 0);
+    system_gp(s, !system_is_amd(s) || soft_gpr(s, CPU_RCX, 4) >= AMD_COUNTERS);
+    system_put_edx_eax(s, 0);
+}

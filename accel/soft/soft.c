@@ -1,0 +1,178 @@
+/* The accelerator "soft": CPUs in software, one thread each. */
+#include "accel/soft/soft.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "accel/accel.h"
+#include "accel/soft/offer.h"
+#include "accel/soft/op/tsc.h"
+#include "accel/soft/run.h"
+#include "accel/soft/tlb.h"
+#include "accel/soft/uop.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "core/runstate.h"
+#include "hw/platform.h"
+
+/* Options that people give to the reference's software CPU; checked, so that a misspelt one is found. */
+static bool soft_option(const char *key, const char *value, GError **error)
+{
+    static const char *const keys[] = {"thread", "tb-size", "one-insn-per-tb", "split-wx", NULL};
+    if (!g_strv_contains(keys, key)) {
+        return error_fail(error, "-accel soft: no option \"%s\"; it has thread, tb-size, one-insn-per-tb, split-wx", key);
+    }
+    if (!strcmp(key, "thread") && strcmp(value, "single") && strcmp(value, "multi")) {
+        return error_fail(error, "-accel soft,thread=%s: it is single or multi", value);
+    }
+    return true;
+}
+
+/* ---- The memory map ---- */
+
+static void map_changed(MemListener *l)
+{
+    for (unsigned i = 0; i < cpu_count(); i++) {
+        if (soft_cpu(cpu_at(i))->tlb) {
+            soft_poll(soft_cpu(cpu_at(i)), POLL_FLUSH);
+        }
+    }
+}
+
+static void listen_once(MemListener *l, Space *space)
+{
+    if (space && !l->space) {
+        l->commit = map_changed;
+        mem_listen(l, space);
+    }
+}
+
+static void listen_maps(void)
+{
+    static MemListener ordinary, smm;
+    listen_once(&ordinary, space_memory());
+    listen_once(&smm, platform.smm_space);
+}
+
+/* ---- CPUs ---- */
+
+void soft_prepare(void)
+{
+    cpu_room = sizeof(SoftCpu);
+    block_watch_ram();
+}
+
+void soft_cpu_setup(Cpu *c)
+{
+    SoftCpu *s = soft_cpu(c);
+    s->delivering = EXC_NONE;
+    block_code_setup(s);
+    tlb_setup(s);
+    soft_sync_in(s);
+    soft_tsc_load(s);
+    listen_maps();
+}
+
+void soft_cpu_teardown(Cpu *c)
+{
+    SoftCpu *s = soft_cpu(c);
+    if (s->code) {
+        block_code_teardown(s);
+        borrow_free(s);
+        tlb_teardown(s);
+    }
+}
+
+static uint64_t tsc_now(Cpu *c)
+{
+    return soft_tsc(soft_cpu(c));
+}
+
+static bool soft_cpu_init(Cpu *c, GError **error)
+{
+    soft_cpu_setup(c);
+    cpu_ops.tsc = tsc_now;
+    c->accel = c;
+    return true;
+}
+
+static void soft_cpu_free(Cpu *c)
+{
+    loop_lock(); /* others look at c->accel with it */
+    c->accel = NULL;
+    soft_cpu_teardown(c);
+    loop_unlock();
+}
+
+static void soft_fetch(Cpu *c)
+{
+    soft_sync_out(soft_cpu(c));
+    soft_tsc_store(soft_cpu(c));
+}
+
+static void soft_flush(Cpu *c)
+{
+    soft_sync_in(soft_cpu(c));
+    soft_tsc_load(soft_cpu(c));
+}
+
+static void soft_interrupted(Cpu *c)
+{
+    if (c->accel) {
+        soft_poll(soft_cpu(c), POLL_KICK);
+    }
+}
+
+static RunResult triple_fault(SoftCpu *s)
+{
+    s->triple = false;
+    if (log_enabled(LOG_CPU_RESET)) {
+        log_printf("cpu%u: triple fault\n", s->cpu.index);
+    }
+    machine_request_reset(CAUSE_GUEST_RESET);
+    return RUN_STOPPED;
+}
+
+static RunResult soft_run(Cpu *c)
+{
+    SoftCpu *s = soft_cpu(c);
+    if (c->state_dirty) {
+        soft_flush(c);
+        c->state_dirty = false;
+    }
+    c->state_valid = false;
+    borrow_enter(s);
+    SoftExit e = soft_execute(s);
+    borrow_leave(s);
+    soft_fetch(c);
+    c->state_valid = true;
+    switch (e) {
+    case SOFT_TRIPLE: return triple_fault(s);
+    case SOFT_HALTED: return RUN_HALTED;
+    default: return RUN_AGAIN;
+    }
+}
+
+static bool soft_start(GError **error)
+{
+    soft_prepare();
+    platform.irqchip = IRQCHIP_OFF;
+    platform.smm = true;
+    return true;
+}
+
+const Accel soft_accel = {
+    .name = "soft",
+    .alias = "tcg",
+    .doc = "CPU in software, runs everywhere",
+    .thread_suffix = "TCG",
+    .option = soft_option,
+    .start = soft_start,
+    .cpu_init = soft_cpu_init,
+    .cpu_free = soft_cpu_free,
+    .run = soft_run,
+    .interrupt = soft_interrupted,
+    .fetch = soft_fetch,
+    .flush = soft_flush,
+    .supported_cpuid = soft_supported_cpuid,
+};

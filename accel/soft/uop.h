@@ -1,0 +1,204 @@
+/* Micro-ops of the interpreter: 32 bytes each, run by calling one after the other.
+ *
+ * A function does its work and goes on with the next one: where the compiler makes tail calls of that, as a jump; in builds
+ * without optimisation or with sanitizers by returning it to the loop in run.c.  NULL leaves to the loop, which finds the next
+ * block from state.rip.  Registers are named by their offset in SoftCpu, so AH is one byte behind AL. */
+#ifndef ACCEL_SOFT_UOP_H
+#define ACCEL_SOFT_UOP_H
+
+#include <string.h>
+
+#include "accel/soft/borrow.h"
+#include "accel/soft/soft.h"
+
+typedef const Uop *UopFn(SoftCpu *s, const Uop *u);
+
+struct Uop {
+    UopFn *fn;
+    union {
+        struct {
+            int32_t disp;               /* of an address; of a jump: the linked block, in the arena (0: none yet) */
+            union {
+                int32_t imm;
+                int32_t aux_mask;       /* LEA: what the address is cut to, if seg is set */
+            };
+        };
+        uint64_t imm64;
+        const void *ptr;                /* OpInsn, Stub */
+    };
+    union {
+        struct {
+            uint16_t base, index;       /* offsets in SoftCpu; `zero` for none */
+        };
+        int32_t target;                 /* of a jump: RIP minus the block's */
+    };
+    uint16_t seg;                       /* offset of the segment's base, or zero, zero_ss */
+    uint16_t ip;                        /* of the instruction, from the block's start */
+    union {
+        struct {
+            uint16_t d, s;              /* destination and source: offsets */
+        };
+        int32_t disp2;                  /* of an address where ptr takes the place of disp */
+    };
+    uint8_t scale, length;              /* length of the instruction */
+    uint16_t aux;                       /* number of the instruction in the block */
+};
+_Static_assert(sizeof(Uop) == 32, "two to a cache line");
+
+typedef struct OpInsn {                 /* an instruction done in C */
+    OpFn *fn;
+    unsigned flags;                     /* OP_* */
+    uint64_t next_rip;
+    Insn insn;
+} OpInsn;
+
+typedef struct StubUop {                /* one on the host's vector unit */
+    StubFn *code;
+    const Stub *stub;
+    Insn insn;
+} StubUop;
+
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__)
+#define NEXT(s, u) return (u)[1].fn(s, (u) + 1)
+#define GO(s, u) return (u)->fn(s, u)
+#else
+#define NEXT(s, u) return (u) + 1
+#define GO(s, u) return (u)
+#endif
+
+/* A register, of any size, by its offset. */
+#define AT(s, type, offset) (*(type *)((char *)(s) + (offset)))
+#define GPR_OFFSET(n) ((uint16_t)(offsetof(SoftCpu, cpu.state.gpr) + 8 * (n)))
+
+/* ---- Blocks ---- */
+struct Block {
+    Block *hash_next, *page_next, *page2_next;  /* page2: in the list of host2's page */
+    const uint8_t *host;                /* where its first byte is */
+    const uint8_t *host2;               /* its last instruction lies across two pages: the second one; else NULL */
+    uint64_t rip;
+    uint32_t mode;
+    uint16_t size, insns, uop_count;    /* bytes, instructions, micro-ops */
+    bool dead;
+    Uop uops[];                         /* first of all "enter" */
+};
+
+typedef struct JumpEntry {
+    uint64_t rip, base;                 /* base: of CS */
+    uint64_t key;                       /* generation << 32 | mode */
+    Block *block;
+} JumpEntry;
+enum { JUMP_BITS = 11, JUMP_SIZE = 1 << JUMP_BITS };
+
+struct SoftCode {
+    uint8_t *arena;
+    size_t used, size;
+    uint64_t key;                       /* of entries in `jumps` that count */
+    Block *link_from_block;             /* a jump that wants to be linked to the block that is found next */
+    Uop *link_from;
+    unsigned traits;                    /* DECODE_* */
+    Block **hash;
+    GHashTable *pages;                  /* host page -> its blocks, by page_next */
+    GMutex inbox_lock;
+    GArray *inbox;                      /* code that others have written: see block.c */
+    uint64_t made, thrown;              /* statistics */
+    JumpEntry jumps[JUMP_SIZE];
+};
+/* The block at state.rip in the present mode; raises faults of the fetch.  May throw all blocks away to make room. */
+Block *block_find(SoftCpu *s);
+void block_process_inbox(SoftCpu *s);
+void block_flush(SoftCpu *s);           /* throw away all of them; not from within a block */
+void block_forget_jumps(SoftCpu *s);    /* translations changed */
+/* Room that lasts as long as the blocks do. */
+void *block_alloc(SoftCpu *s, size_t size);
+void block_watch_ram(void);             /* hear what devices write */
+void block_code_setup(SoftCpu *s);
+void block_code_teardown(SoftCpu *s);
+/* `len` bytes at `host` (within a page) are about to be written by this CPU's instruction at insn_rip, and the page has code.
+ * True: it no longer has. */
+bool block_written(SoftCpu *s, RamBlock *ram, uint8_t *host, size_t len);
+
+/* ---- lower.c ---- */
+typedef struct Lowering {
+    SoftCpu *s;
+    uint32_t mode;
+    uint64_t rip;                       /* of the block */
+    uint64_t next_rip;                  /* behind the present instruction */
+    Uop *out;                           /* being written */
+    unsigned number;                    /* of the instruction in the block */
+    uint16_t live;                      /* arithmetic flags that somebody looks at behind the present instruction */
+    const Insn *next;                   /* what follows in the block, or NULL */
+    bool fused;                         /* the next one is done already */
+    bool ended;                         /* nothing falls through */
+} Lowering;
+enum { UOPS_PER_INSN = 3 };             /* at most */
+
+typedef struct UopAddress {
+    uint16_t base, index, seg;
+    uint8_t scale;
+    int32_t disp;
+} UopAddress;
+
+/* The micro-ops of `n` instructions; returns the end of the list.  `next_rip` follows the last. */
+Uop *lower_block(SoftCpu *s, Uop *out, const Insn *insns, unsigned n, uint32_t mode, uint64_t next_rip);
+const Op *insn_op(const Insn *i);       /* NULL: a vector instruction, or none at all */
+bool insn_ends(const Insn *i);          /* OP_END, for this form of it */
+void lower_op(Lowering *l, const Insn *i, const Op *op);
+Uop *lower_new(Lowering *l, const Insn *i, UopFn *fn);
+/* Where the memory operand is, after a micro-op that checks and computes it if it is not plain.  False: leave it to op/. */
+bool lower_address(Lowering *l, const Insn *i, UopAddress *a, unsigned size, bool write);
+static inline void uop_address(Uop *u, const UopAddress *a)
+{
+    u->base = a->base;
+    u->index = a->index;
+    u->seg = a->seg;
+    u->scale = a->scale;
+    u->disp = a->disp;
+}
+/* Each says whether it knows the instruction. */
+bool lower_alu(Lowering *l, const Insn *i);
+bool lower_move(Lowering *l, const Insn *i);
+bool lower_flow(Lowering *l, const Insn *i);
+bool lower_vector(Lowering *l, const Insn *i);
+void lower_fall_through(Lowering *l, uint64_t rip);
+static inline uint16_t operand_offset(const Operand *o) { return (uint16_t)(GPR_OFFSET(o->reg) + o->high); }
+static inline bool operand_gpr(const Operand *o) { return o->kind == OPERAND_REG && o->bank == BANK_GPR; }
+/* 1, 2, 4, 8 bytes as 0 to 3. */
+static inline unsigned size_index(unsigned size) { return (unsigned)__builtin_ctz(size); }
+/* The condition of Jcc, SETcc, CMOVcc by its encoding; -1: another instruction. */
+static inline unsigned insn_condition(const Insn *i) { return i->opcode & 15; }
+
+/* ---- The slow half of memory accesses (tlb.c) ---- */
+uint64_t tlb_load(SoftCpu *s, const Uop *u, uint64_t linear, unsigned size);
+void tlb_store(SoftCpu *s, const Uop *u, uint64_t linear, unsigned size, uint64_t value);
+uint64_t tlb_load_rmw(SoftCpu *s, const Uop *u, uint64_t linear, unsigned size);
+/* Host pointer to `size` bytes at `linear` or NULL (device, two pages); checks are done either way. */
+uint8_t *tlb_host(SoftCpu *s, const Uop *u, uint64_t linear, unsigned size, bool write);
+
+static inline __attribute__((always_inline)) uint64_t uop_ea(SoftCpu *s, const Uop *u, int32_t disp)
+{
+    return ((uint64_t)(int64_t)disp + AT(s, uint64_t, u->base) + (AT(s, uint64_t, u->index) << u->scale) +
+            AT(s, uint64_t, u->seg)) & s->ea_mask;
+}
+/* Host pointer when the access hits, else NULL. */
+static inline __attribute__((always_inline)) uint8_t *tlb_hit(TlbEntry *table, uint64_t linear, unsigned size)
+{
+    TlbEntry *e = &table[linear >> 12 & (TLB_SIZE - 1)];
+    uint64_t in = linear - e->tag;
+    return G_LIKELY(in <= 4096 - size) ? e->host + in : NULL;
+}
+
+/* ---- Leaving ---- */
+UopFn exec_enter, exec_enter_counting, exec_stale, exec_leave, exec_op, exec_op_end, exec_linear, exec_fault;
+/* A transfer to `rip` within CS: the block that was seen there last, or NULL for the loop. */
+static inline __attribute__((always_inline)) const Uop *exec_go(SoftCpu *s, uint64_t rip)
+{
+    SoftCode *code = s->code;
+    JumpEntry *e = &code->jumps[(rip ^ rip >> JUMP_BITS) & (JUMP_SIZE - 1)];
+    if (G_LIKELY(e->rip == rip && e->key == code->key && e->base == s->cpu.state.seg[SEG_CS].base)) {
+        return e->block->uops;
+    }
+    s->cpu.state.rip = rip;
+    return NULL;
+}
+
+#endif

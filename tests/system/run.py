@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""System tests: bare-metal programs that check the processor from inside, one test a program.
+
+Each NAME.asm is assembled to a firmware image (start.inc says how it is laid out) and started with -bios.  It prints on
+port E9h what it is about ("topic: ..."), what failed ("fail: ..."), what it leaves out ("skip: ..."), and last "end: N
+checks, M failed"; isa-debug-exit tells the same as an exit code.  Lines of its opening comment direct the runner:
+
+    ; run: OPTIONS          start it with these; -DNAME goes to nasm instead.  One run for each such line.
+    ; ends: reset           success is a machine that resets (triple fault) after the last topic, not an exit code
+    ; twice                 both of two runs print the same
+
+    run.py                  all programs           SYSTEM_ACCEL    soft; "tcg" to try the programs themselves on a reference
+    run.py System.test_smc  one                    SYSTEM_CPU      max
+    run.py -k smp           those with "smp"       SYSTEM_SECONDS  limit of one run: 60
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(FOLDER, "..", "boot"))
+from harness import OSTLER, main, need_tool  # noqa: E402  (found by the line above)
+
+ACCEL = os.environ.get("SYSTEM_ACCEL", "soft")
+CPU = os.environ.get("SYSTEM_CPU", "max")
+SECONDS = float(os.environ.get("SYSTEM_SECONDS", "60"))
+PASSED, FAILED, SKIPPED = 16 << 1 | 1, 1 << 1 | 1, 8 << 1 | 1       # what isa-debug-exit makes of the verdict
+
+
+class Program:
+    """What the opening comment of a program says."""
+
+    def __init__(self, path):
+        self.path = path
+        self.runs, self.ends_by_reset, self.twice = [], False, False
+        with open(path, encoding="utf-8") as source:
+            for line in source:
+                if not line.startswith(";"):
+                    break
+                if match := re.match(r"; run:\s*(.*)", line):
+                    self.runs.append(match[1].split())
+                elif re.match(r"; ends: reset\b", line):
+                    self.ends_by_reset = True
+                elif re.match(r"; twice\b", line):
+                    self.twice = True
+        self.runs = self.runs or [[]]
+
+    def assemble(self, image, defines):
+        subprocess.run([need_tool("nasm"), "-Werror", "-f", "bin", "-i", FOLDER + "/", *defines, "-o", image, self.path],
+                       check=True)
+
+
+def start(image, options):
+    """Exit code (None: time is up) and what the program printed."""
+    command = [OSTLER, "-accel", ACCEL, "-cpu", CPU, "-m", "32", "-nodefaults", "-display", "none", "-vga", "none",
+               "-no-reboot", "-bios", image, "-debugcon", "stdio", "-device", "isa-debug-exit", *options]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            out, errors = process.communicate(timeout=SECONDS)
+            code = process.returncode
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, errors = process.communicate()
+            code = None
+    return code, out.decode("latin-1"), errors.decode("latin-1")
+
+
+class System(unittest.TestCase):
+    def run_program(self, program):
+        skipped = []
+        for options in program.runs:
+            defines = [o for o in options if o.startswith("-D")]
+            with self.subTest(" ".join(options)), tempfile.TemporaryDirectory(prefix="ostler-system-") as folder:
+                image = os.path.join(folder, "program.bin")
+                program.assemble(image, defines)
+                text = self.run_once(program, image, [o for o in options if o not in defines])
+                skipped += re.findall(r"^skip: (.*)", text, re.M)
+                if program.twice:
+                    again = self.run_once(program, image, [o for o in options if o not in defines])
+                    self.assertEqual(text, again, "two runs differ")
+        for what in skipped:
+            print(f"left out: {os.path.basename(program.path)}: {what}")
+
+    def run_once(self, program, image, options):
+        code, text, errors = start(image, options)
+        failures = re.findall(r"^fail: (.*)", text, re.M)
+        topics = re.findall(r"^topic: (.*)", text, re.M)
+        where = f"after topic {topics[-1]!r}" if topics else "before the first topic"
+        tail = f"{errors}\n--- the end of what it printed:\n{text[-1500:]}"
+        if failures:
+            self.fail(f"{len(failures)} failed:\n" + "\n".join(failures[:40]))
+        if code is None:
+            self.fail(f"no end within {SECONDS:g} s, {where}\n{tail}")
+        if program.ends_by_reset:
+            self.assertEqual((code, topics[-1:]), (0, ["reset"]), f"it should reset the machine\n{tail}")
+            return text
+        if code == SKIPPED:
+            self.skipTest("; ".join(re.findall(r"^skip: (.*)", text, re.M)) or "it does not say why")
+        self.assertEqual(code, PASSED, f"ended {where}\n{tail}")
+        self.assertRegex(text, r"(?m)^end: \d+ checks, 0 failed$")
+        return text
+
+
+def add_tests():
+    for name in sorted(os.listdir(FOLDER)):
+        if name.endswith(".asm"):
+            program = Program(os.path.join(FOLDER, name))
+            test = lambda self, program=program: self.run_program(program)  # noqa: E731
+            test.__name__ = "test_" + name[:-4].replace("-", "_")
+            setattr(System, test.__name__, test)
+
+
+add_tests()
+
+if __name__ == "__main__":
+    main()
