@@ -138,7 +138,7 @@ static void block_kill(SoftCpu *s, Block *b)
     if (*p) {
         *p = b->hash_next;
     }
-    b->dead = true;
+    b->dead = b->special = true;
     b->uops[0].fn = exec_stale;
     c->thrown++;
     if (s->in_block && s->block == b) {
@@ -398,6 +398,7 @@ static Block *block_make(SoftCpu *s, const Source *src, const Insn *insns, unsig
                  .size = (uint16_t)(last->rip + last->length - c->rip)};
     Uop *end = lower_block(s, b->uops, insns, n, s->mode, last->rip + last->length);
     b->uop_count = (uint16_t)(end - b->uops);
+    b->special = b->uops[0].fn != exec_enter;
     s->code->made++;
     if (log_enabled(LOG_IN_ASM)) {
         log_block(s, insns, n);

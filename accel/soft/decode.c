@@ -180,6 +180,11 @@ static void insn_from(Insn *out, const ZydisDecodedInstruction *z, const ZydisDe
         operand_from(out, n, &ops[n], &imms);
     }
     flags_from(out, z);
+    /* Zydis 4.0 takes a SIB byte's "no base" for R13 when REX.B is set and the address size overridden. */
+    if (out->modrm && (out->modrm & 0xc7) == 4 && out->address_size != 2 && z->raw.sib.base == 5) {
+        out->mem.base = NO_REG;
+        out->mem.disp = z->raw.disp.value;
+    }
 }
 
 DecodeResult insn_decode_as(Insn *out, const uint8_t *bytes, size_t len, uint32_t mode, uint64_t rip, unsigned traits)

@@ -73,34 +73,12 @@ enum { SHL, SHR, SAR, ROL, ROR, SHIFTS };
         PUT_##bits(u->d, a);                                                                                           \
         NEXT(s, u);                                                                                                    \
     }                                                                                                                  \
-    static const Uop *mode##_##OP##_rm_##bits(SoftCpu *s, const Uop *u)                                                \
-    {                                                                                                                  \
-        uint64_t ea = uop_ea(s, u, u->disp);                                                                           \
-        uint8_t *p = tlb_hit(s->load, ea, sizeof(uint##bits##_t));                                                     \
-        uint##bits##_t b = G_LIKELY(p) ? *(uint##bits##_t *)p : (uint##bits##_t)tlb_load(s, u, ea, sizeof(b));         \
-        uint##bits##_t a = AT(s, uint##bits##_t, u->d);                                                                \
-        mode##_##OP(a, b);                                                                                             \
-        PUT_##bits(u->d, a);                                                                                           \
-        NEXT(s, u);                                                                                                    \
-    }
+    LOAD_UOP(mode##_##OP##_rm_##bits, uint##bits##_t, uint##bits##_t a = AT(s, uint##bits##_t, u->d);                  \
+             mode##_##OP(a, m); PUT_##bits(u->d, a))
 
 /* Into memory: the flags count only once the store has succeeded, so the slow way asks for the page first. */
 #define MEMORY(OP, bits, form, source)                                                                                 \
-    static const Uop *DO_##OP##_##form##_##bits(SoftCpu *s, const Uop *u)                                              \
-    {                                                                                                                  \
-        uint64_t ea = uop_ea(s, u, u->disp);                                                                           \
-        uint##bits##_t *p = (uint##bits##_t *)tlb_hit(s->store, ea, sizeof(uint##bits##_t)), b = (uint##bits##_t)source, a; \
-        if (G_LIKELY(p)) {                                                                                             \
-            a = *p;                                                                                                    \
-            DO_##OP(a, b);                                                                                             \
-            *p = a;                                                                                                    \
-        } else {                                                                                                       \
-            a = (uint##bits##_t)tlb_load_rmw(s, u, ea, sizeof(a));                                                     \
-            DO_##OP(a, b);                                                                                             \
-            tlb_store(s, u, ea, sizeof(a), a);                                                                         \
-        }                                                                                                              \
-        NEXT(s, u);                                                                                                    \
-    }
+    MODIFY_UOP(DO_##OP##_##form##_##bits, uint##bits##_t, uint##bits##_t b = (uint##bits##_t)source; DO_##OP(m, b))
 
 #define COMPARE(OP, bits)                                                                                              \
     static const Uop *DO_##OP##_rr_##bits(SoftCpu *s, const Uop *u)                                                    \
@@ -119,15 +97,8 @@ enum { SHL, SHR, SAR, ROL, ROR, SHIFTS };
     COMPARE_MEMORY(OP, bits, mr, m, AT(s, uint##bits##_t, u->s))                                                       \
     COMPARE_MEMORY(OP, bits, mi, m, (int64_t)u->imm)
 #define COMPARE_MEMORY(OP, bits, form, left, right)                                                                    \
-    static const Uop *DO_##OP##_##form##_##bits(SoftCpu *s, const Uop *u)                                              \
-    {                                                                                                                  \
-        uint64_t ea = uop_ea(s, u, u->disp);                                                                           \
-        uint8_t *p = tlb_hit(s->load, ea, sizeof(uint##bits##_t));                                                     \
-        uint##bits##_t m = G_LIKELY(p) ? *(uint##bits##_t *)p : (uint##bits##_t)tlb_load(s, u, ea, sizeof(m));         \
-        uint##bits##_t a = left, b = (uint##bits##_t)right;                                                            \
-        DO_##OP(a, b);                                                                                                 \
-        NEXT(s, u);                                                                                                    \
-    }
+    LOAD_UOP(DO_##OP##_##form##_##bits, uint##bits##_t, uint##bits##_t a = left; uint##bits##_t b = (uint##bits##_t)right; \
+             DO_##OP(a, b))
 
 #define SIZES(M, ...) M(__VA_ARGS__, 8) M(__VA_ARGS__, 16) M(__VA_ARGS__, 32) M(__VA_ARGS__, 64)
 #define MODIFY(OP, bits)                                                                                               \
@@ -145,15 +116,23 @@ SIZES(MODIFY, XOR)
 SIZES(COMPARE, CMP)
 SIZES(COMPARE, TEST)
 
-enum { RR, RI, RM, MR, MI, FORMS };
 #define FORM(mode, OP, form) {mode##_##OP##_##form##_8, mode##_##OP##_##form##_16, mode##_##OP##_##form##_32, mode##_##OP##_##form##_64}
-#define ROW2(OP)                                                                                                       \
-    [OP] = {FORM(DO, OP, rr), FORM(DO, OP, ri), FORM(DO, OP, rm), FORM(DO, OP, mr), FORM(DO, OP, mi)}
-static UopFn *const binary[TWO_OPERANDS][FORMS][4] = {ROW2(ADD), ROW2(OR), ROW2(ADC), ROW2(SBB), ROW2(AND), ROW2(SUB),
-                                                      ROW2(XOR), ROW2(CMP), ROW2(TEST)};
-#define ROW2_DEAD(OP) [OP] = {FORM(DEAD, OP, rr), FORM(DEAD, OP, ri), FORM(DEAD, OP, rm)}
-static UopFn *const binary_dead[CMP][3][4] = {ROW2_DEAD(ADD), ROW2_DEAD(OR), ROW2_DEAD(ADC), ROW2_DEAD(SBB),
-                                              ROW2_DEAD(AND), ROW2_DEAD(SUB), ROW2_DEAD(XOR)};
+#define MEM_FORM(mode, OP, form)                                                                                       \
+    {MEM_FN(mode##_##OP##_##form##_8), MEM_FN(mode##_##OP##_##form##_16), MEM_FN(mode##_##OP##_##form##_32),           \
+     MEM_FN(mode##_##OP##_##form##_64)}
+enum { FROM_MEMORY, TO_MEMORY, TO_MEMORY_IMM };
+#define ROW2(OP) [OP] = {FORM(DO, OP, rr), FORM(DO, OP, ri)}
+#define ROW2_MEM(OP) [OP] = {MEM_FORM(DO, OP, rm), MEM_FORM(DO, OP, mr), MEM_FORM(DO, OP, mi)}
+static UopFn *const binary[TWO_OPERANDS][2][4] = {ROW2(ADD), ROW2(OR), ROW2(ADC), ROW2(SBB), ROW2(AND), ROW2(SUB),
+                                                  ROW2(XOR), ROW2(CMP), ROW2(TEST)};
+static const MemFn binary_mem[TWO_OPERANDS][3][4] = {ROW2_MEM(ADD), ROW2_MEM(OR), ROW2_MEM(ADC), ROW2_MEM(SBB), ROW2_MEM(AND),
+                                                     ROW2_MEM(SUB), ROW2_MEM(XOR), ROW2_MEM(CMP), ROW2_MEM(TEST)};
+#define ROW2_DEAD(OP) [OP] = {FORM(DEAD, OP, rr), FORM(DEAD, OP, ri)}
+static UopFn *const binary_dead[CMP][2][4] = {ROW2_DEAD(ADD), ROW2_DEAD(OR), ROW2_DEAD(ADC), ROW2_DEAD(SBB), ROW2_DEAD(AND),
+                                              ROW2_DEAD(SUB), ROW2_DEAD(XOR)};
+#define ROW2_DEAD_MEM(OP) [OP] = MEM_FORM(DEAD, OP, rm)
+static const MemFn binary_dead_mem[CMP][4] = {ROW2_DEAD_MEM(ADD), ROW2_DEAD_MEM(OR), ROW2_DEAD_MEM(ADC), ROW2_DEAD_MEM(SBB),
+                                              ROW2_DEAD_MEM(AND), ROW2_DEAD_MEM(SUB), ROW2_DEAD_MEM(XOR)};
 
 /* ---- One operand ---- */
 
@@ -169,21 +148,7 @@ static UopFn *const binary_dead[CMP][3][4] = {ROW2_DEAD(ADD), ROW2_DEAD(OR), ROW
 #define UNARY(OP, bits)                                                                                                \
     UNARY_REGISTER(OP, DO, bits)                                                                                       \
     UNARY_REGISTER(OP, DEAD, bits)                                                                                     \
-    static const Uop *DO_##OP##_m_##bits(SoftCpu *s, const Uop *u)                                                     \
-    {                                                                                                                  \
-        uint64_t ea = uop_ea(s, u, u->disp);                                                                           \
-        uint##bits##_t *p = (uint##bits##_t *)tlb_hit(s->store, ea, sizeof(uint##bits##_t)), a;                        \
-        if (G_LIKELY(p)) {                                                                                             \
-            a = *p;                                                                                                    \
-            DO_##OP(a);                                                                                                \
-            *p = a;                                                                                                    \
-        } else {                                                                                                       \
-            a = (uint##bits##_t)tlb_load_rmw(s, u, ea, sizeof(a));                                                     \
-            DO_##OP(a);                                                                                                \
-            tlb_store(s, u, ea, sizeof(a), a);                                                                         \
-        }                                                                                                              \
-        NEXT(s, u);                                                                                                    \
-    }
+    MODIFY_UOP(DO_##OP##_m_##bits, uint##bits##_t, DO_##OP(m))
 #define UNARY_REGISTER(OP, mode, bits)                                                                                 \
     static const Uop *mode##_##OP##_r_##bits(SoftCpu *s, const Uop *u)                                                 \
     {                                                                                                                  \
@@ -196,8 +161,10 @@ SIZES(UNARY, INC)
 SIZES(UNARY, DEC)
 SIZES(UNARY, NEG)
 SIZES(UNARY, NOT)
-#define ROW1(OP) [OP] = {FORM(DO, OP, r), FORM(DEAD, OP, r), FORM(DO, OP, m)}
-static UopFn *const unary[ONE_OPERAND][3][4] = {ROW1(INC), ROW1(DEC), ROW1(NEG), ROW1(NOT)};
+#define ROW1(OP) [OP] = {FORM(DO, OP, r), FORM(DEAD, OP, r)}
+#define ROW1_MEM(OP) [OP] = MEM_FORM(DO, OP, m)
+static UopFn *const unary[ONE_OPERAND][2][4] = {ROW1(INC), ROW1(DEC), ROW1(NEG), ROW1(NOT)};
+static const MemFn unary_mem[ONE_OPERAND][4] = {ROW1_MEM(INC), ROW1_MEM(DEC), ROW1_MEM(NEG), ROW1_MEM(NOT)};
 
 /* ---- Shifts of registers by a constant, or by CL ---- */
 
@@ -265,16 +232,8 @@ static UopFn *const shift[SHIFTS][2][2][4] = {ROW_SHIFT(SHL), ROW_SHIFT(SHR), RO
         PUT_##bits(u->d, a);                                                                                           \
         NEXT(s, u);                                                                                                    \
     }                                                                                                                  \
-    static const Uop *imul_rm_##bits(SoftCpu *s, const Uop *u)                                                         \
-    {                                                                                                                  \
-        uint64_t ea = uop_ea(s, u, u->disp);                                                                           \
-        uint8_t *p = tlb_hit(s->load, ea, sizeof(uint##bits##_t));                                                     \
-        uint##bits##_t b = G_LIKELY(p) ? *(uint##bits##_t *)p : (uint##bits##_t)tlb_load(s, u, ea, sizeof(b));         \
-        uint##bits##_t a = AT(s, uint##bits##_t, u->d);                                                                \
-        HOST_OP2("imul", a, b);                                                                                        \
-        PUT_##bits(u->d, a);                                                                                           \
-        NEXT(s, u);                                                                                                    \
-    }                                                                                                                  \
+    LOAD_UOP(imul_rm_##bits, uint##bits##_t, uint##bits##_t a = AT(s, uint##bits##_t, u->d); HOST_OP2("imul", a, m);    \
+             PUT_##bits(u->d, a))                                                                                      \
     static const Uop *bt_rr_##bits(SoftCpu *s, const Uop *u)                                                           \
     {                                                                                                                  \
         unsigned bit = AT(s, uint8_t, u->s) & (bits - 1);                                                              \
@@ -290,7 +249,9 @@ IMUL(16)
 IMUL(32)
 IMUL(64)
 #define ROW3(name) {NULL, name##_16, name##_32, name##_64}
-static UopFn *const imul_rr[4] = ROW3(imul_rr), *const imul_rri[4] = ROW3(imul_rri), *const imul_rm[4] = ROW3(imul_rm);
+#define NO_FN {NULL, NULL}
+static UopFn *const imul_rr[4] = ROW3(imul_rr), *const imul_rri[4] = ROW3(imul_rri);
+static const MemFn imul_rm[4] = {NO_FN, MEM_FN(imul_rm_16), MEM_FN(imul_rm_32), MEM_FN(imul_rm_64)};
 static UopFn *const bt_rr[4] = ROW3(bt_rr), *const bt_ri[4] = ROW3(bt_ri);
 
 /* ---- Lowering ---- */
@@ -312,15 +273,15 @@ static bool lower_two(Lowering *l, const Insn *i, unsigned op)
         return false;
     }
     if (a->kind == OPERAND_MEM || b->kind == OPERAND_MEM) {
-        unsigned form = b->kind == OPERAND_MEM ? RM : b->kind == OPERAND_IMM ? MI : MR;
-        if (!lower_address(l, i, &at, a->size, writes && form != RM)) {
+        unsigned form = b->kind == OPERAND_MEM ? FROM_MEMORY : b->kind == OPERAND_IMM ? TO_MEMORY_IMM : TO_MEMORY;
+        if (!lower_address(l, i, &at, a->size, writes && form != FROM_MEMORY)) {
             return false;
         }
-        u = lower_new(l, i, dead && form == RM ? binary_dead[op][RM][size] : binary[op][form][size]);
+        bool quiet = dead && form == FROM_MEMORY;
+        u = lower_new(l, i, (quiet ? binary_dead_mem[op] : binary_mem[op][form])[size][at.plain]);
         uop_address(u, &at);
     } else {
-        unsigned form = b->kind == OPERAND_IMM ? RI : RR;
-        u = lower_new(l, i, dead ? binary_dead[op][form][size] : binary[op][form][size]);
+        u = lower_new(l, i, (dead ? binary_dead : binary)[op][b->kind == OPERAND_IMM][size]);
     }
     if (a->kind == OPERAND_REG) {
         u->d = operand_offset(a);
@@ -342,7 +303,7 @@ static bool lower_one(Lowering *l, const Insn *i, unsigned op)
         if (!lower_address(l, i, &at, a->size, true)) {
             return false;
         }
-        uop_address(lower_new(l, i, unary[op][2][size]), &at);
+        uop_address(lower_new(l, i, unary_mem[op][size][at.plain]), &at);
         return true;
     }
     bool dead = !(l->live & i->flags_written);
@@ -382,7 +343,7 @@ static bool lower_imul(Lowering *l, const Insn *i)
     if (i->operands != 2 || (b->kind == OPERAND_MEM && !lower_address(l, i, &at, a->size, false))) {
         return false;
     }
-    Uop *u = lower_new(l, i, b->kind == OPERAND_MEM ? imul_rm[size] : imul_rr[size]);
+    Uop *u = lower_new(l, i, b->kind == OPERAND_MEM ? imul_rm[size][at.plain] : imul_rr[size]);
     u->d = operand_offset(a);
     if (b->kind == OPERAND_MEM) {
         uop_address(u, &at);

@@ -9,7 +9,7 @@
 static inline __attribute__((always_inline)) const Uop *jump_linked(SoftCpu *s, const Uop *u)
 {
     if (G_LIKELY(u->disp)) {
-        return ((Block *)(s->code->arena + (uint32_t)u->disp))->uops;
+        return exec_into(s, (Block *)(s->code->arena + (uint32_t)u->disp));
     }
     s->code->link_from = (Uop *)u;
     s->code->link_from_block = s->block;
@@ -189,13 +189,6 @@ static UopFn *const fused[2][2][4][16] = { /* test; immediate; size; condition *
         check_target(s, u, to);                                                                                        \
         FOLLOW(s, exec_go(s, to));                                                                                     \
     }                                                                                                                  \
-    static const Uop *exec_load_target_##B(SoftCpu *s, const Uop *u)                                                   \
-    {                                                                                                                  \
-        uint64_t ea = uop_ea(s, u, u->disp);                                                                           \
-        uint8_t *p = tlb_hit(s->load, ea, sizeof(T));                                                                  \
-        s->tmp[0] = G_LIKELY(p) ? *(T *)p : tlb_load(s, u, ea, sizeof(T));                                             \
-        NEXT(s, u);                                                                                                    \
-    }                                                                                                                  \
     static const Uop *exec_ret_##B(SoftCpu *s, const Uop *u)                                                           \
     {                                                                                                                  \
         uint64_t sp = (T)s->cpu.state.gpr[CPU_RSP];                                                                    \
@@ -215,6 +208,9 @@ static inline __attribute__((always_inline)) void check_target(SoftCpu *s, const
         soft_fault_error(s, EXC_GP, 0);
     }
 }
+LOAD_UOP(load_target_64, uint64_t, s->tmp[0] = m)
+LOAD_UOP(load_target_32, uint32_t, s->tmp[0] = m)
+static const MemFn load_target[2] = {MEM_FN(load_target_32), MEM_FN(load_target_64)};
 STACK_OPS(64, uint64_t)
 STACK_OPS(32, uint32_t)
 
@@ -230,6 +226,7 @@ static Uop *new_jump(Lowering *l, const Insn *i, uint64_t target, UopFn *near, U
 {
     Uop *u = lower_new(l, i, near_target(l, target) ? near : away);
     u->target = (int32_t)(target - l->rip);
+    u->seg = offsetof(SoftCpu, zero_ss); /* of calls */
     return u;
 }
 
@@ -308,17 +305,19 @@ static bool lower_indirect(Lowering *l, const Insn *i, bool call, bool wide)
         if (!lower_address(l, i, &a, wide ? 8 : 4, false)) {
             return false;
         }
-        u = lower_new(l, i, wide ? exec_load_target_64 : exec_load_target_32);
+        u = lower_new(l, i, load_target[wide][a.plain]);
         uop_address(u, &a);
     }
     u = lower_new(l, i, call ? (wide ? exec_call_to_64 : exec_call_to_32) : (wide ? exec_jump_to_64 : exec_jump_to_32));
     u->s = from;
+    u->seg = offsetof(SoftCpu, zero_ss);
     return true;
 }
 
 static bool lower_transfer(Lowering *l, const Insn *i)
 {
     bool wide = (l->mode & MODE_SIZE) == MODE_64, call = i->mnemonic == ZYDIS_MNEMONIC_CALL;
+    Uop *u;
     switch (i->opcode) {
     case 0xe9:
     case 0xeb: new_jump(l, i, i->imm[0], exec_jump, exec_jump_away); return true;
@@ -337,7 +336,9 @@ static bool lower_transfer(Lowering *l, const Insn *i)
         if (!flat_stack(l)) {
             return false;
         }
-        lower_new(l, i, wide ? exec_ret_64 : exec_ret_32)->imm = i->opcode == 0xc2 ? (int32_t)(i->imm[0] & 0xffff) : 0;
+        u = lower_new(l, i, wide ? exec_ret_64 : exec_ret_32);
+        u->imm = i->opcode == 0xc2 ? (int32_t)(i->imm[0] & 0xffff) : 0;
+        u->seg = offsetof(SoftCpu, zero_ss);
         return true;
     default: return false;
     }

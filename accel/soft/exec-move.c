@@ -9,6 +9,7 @@
 #define PUT_64(o, v) (AT(s, uint64_t, o) = (uint64_t)(v))
 #define SIZES(M) M(8) M(16) M(32) M(64)
 #define TABLE(name) {name##_8, name##_16, name##_32, name##_64}
+#define MEM_TABLE(name) {MEM_FN(name##_8), MEM_FN(name##_16), MEM_FN(name##_32), MEM_FN(name##_64)}
 
 /* ---- MOV ---- */
 
@@ -23,43 +24,19 @@
         PUT_##bits(u->d, u->imm64);                                                                                    \
         NEXT(s, u);                                                                                                    \
     }                                                                                                                  \
-    static const Uop *mov_rm_##bits(SoftCpu *s, const Uop *u)                                                          \
-    {                                                                                                                  \
-        uint64_t ea = uop_ea(s, u, u->disp);                                                                           \
-        uint8_t *p = tlb_hit(s->load, ea, bits / 8);                                                                   \
-        uint##bits##_t v = G_LIKELY(p) ? *(uint##bits##_t *)p : (uint##bits##_t)tlb_load(s, u, ea, bits / 8);          \
-        PUT_##bits(u->d, v);                                                                                           \
-        NEXT(s, u);                                                                                                    \
-    }                                                                                                                  \
-    static const Uop *mov_mr_##bits(SoftCpu *s, const Uop *u)                                                          \
-    {                                                                                                                  \
-        uint64_t ea = uop_ea(s, u, u->disp);                                                                           \
-        uint8_t *p = tlb_hit(s->store, ea, bits / 8);                                                                  \
-        uint##bits##_t v = AT(s, uint##bits##_t, u->s);                                                                \
-        if (G_LIKELY(p)) {                                                                                             \
-            *(uint##bits##_t *)p = v;                                                                                  \
-        } else {                                                                                                       \
-            tlb_store(s, u, ea, bits / 8, v);                                                                          \
-        }                                                                                                              \
-        NEXT(s, u);                                                                                                    \
-    }                                                                                                                  \
-    static const Uop *mov_mi_##bits(SoftCpu *s, const Uop *u)                                                          \
-    {                                                                                                                  \
-        uint64_t ea = uop_ea(s, u, u->disp);                                                                           \
-        uint8_t *p = tlb_hit(s->store, ea, bits / 8);                                                                  \
-        uint##bits##_t v = (uint##bits##_t)(int64_t)u->imm;                                                            \
-        if (G_LIKELY(p)) {                                                                                             \
-            *(uint##bits##_t *)p = v;                                                                                  \
-        } else {                                                                                                       \
-            tlb_store(s, u, ea, bits / 8, v);                                                                          \
-        }                                                                                                              \
-        NEXT(s, u);                                                                                                    \
-    }                                                                                                                  \
+    LOAD_UOP(mov_rm_##bits, uint##bits##_t, PUT_##bits(u->d, m))                                                       \
+    STORE_UOP(mov_mr_##bits, uint##bits##_t, AT(s, uint##bits##_t, u->s))                                              \
+    STORE_UOP(mov_mi_##bits, uint##bits##_t, (int64_t)u->imm)                                                          \
     static const Uop *xchg_rr_##bits(SoftCpu *s, const Uop *u)                                                         \
     {                                                                                                                  \
         uint##bits##_t a = AT(s, uint##bits##_t, u->d), b = AT(s, uint##bits##_t, u->s);                               \
         PUT_##bits(u->d, b);                                                                                           \
         PUT_##bits(u->s, a);                                                                                           \
+        NEXT(s, u);                                                                                                    \
+    }                                                                                                                  \
+    static const Uop *lea_base_##bits(SoftCpu *s, const Uop *u)                                                        \
+    {                                                                                                                  \
+        PUT_##bits(u->d, uop_ea_base(s, u, u->disp));                                                                  \
         NEXT(s, u);                                                                                                    \
     }                                                                                                                  \
     static const Uop *lea_##bits(SoftCpu *s, const Uop *u)                                                             \
@@ -69,9 +46,9 @@
         NEXT(s, u);                                                                                                    \
     }
 SIZES(MOV)
-static UopFn *const mov_rr[4] = TABLE(mov_rr), *const mov_ri[4] = TABLE(mov_ri), *const mov_rm[4] = TABLE(mov_rm),
-                    *const mov_mr[4] = TABLE(mov_mr), *const mov_mi[4] = TABLE(mov_mi), *const xchg_rr[4] = TABLE(xchg_rr),
-                    *const lea[4] = TABLE(lea);
+static UopFn *const mov_rr[4] = TABLE(mov_rr), *const mov_ri[4] = TABLE(mov_ri), *const xchg_rr[4] = TABLE(xchg_rr),
+                    *const lea[4] = TABLE(lea), *const lea_base[4] = TABLE(lea_base);
+static const MemFn mov_rm[4] = MEM_TABLE(mov_rm), mov_mr[4] = MEM_TABLE(mov_mr), mov_mi[4] = MEM_TABLE(mov_mi);
 
 /* ---- MOVZX, MOVSX, MOVSXD ---- */
 
@@ -81,14 +58,7 @@ static UopFn *const mov_rr[4] = TABLE(mov_rr), *const mov_ri[4] = TABLE(mov_ri),
         PUT_##to(u->d, AT(s, T, u->s));                                                                                \
         NEXT(s, u);                                                                                                    \
     }                                                                                                                  \
-    static const Uop *name##_rm_##to##_##from(SoftCpu *s, const Uop *u)                                                \
-    {                                                                                                                  \
-        uint64_t ea = uop_ea(s, u, u->disp);                                                                           \
-        uint8_t *p = tlb_hit(s->load, ea, from / 8);                                                                   \
-        T v = G_LIKELY(p) ? *(T *)p : (T)tlb_load(s, u, ea, from / 8);                                                 \
-        PUT_##to(u->d, v);                                                                                             \
-        NEXT(s, u);                                                                                                    \
-    }
+    LOAD_UOP(name##_rm_##to##_##from, T, PUT_##to(u->d, m))
 #define EXTEND_FROM(name, P)                                                                                           \
     EXTEND(name, 16, 8, P##8_t)                                                                                        \
     EXTEND(name, 32, 8, P##8_t)                                                                                        \
@@ -100,16 +70,20 @@ static UopFn *const mov_rr[4] = TABLE(mov_rr), *const mov_ri[4] = TABLE(mov_ri),
     EXTEND(name, 64, 32, P##32_t)
 EXTEND_FROM(zx, uint)
 EXTEND_FROM(sx, int)
-#define EXTEND_TABLE(name, form)                                                                                       \
+#define NO_FN {NULL, NULL}
+#define EXTEND_RR(name)                                                                                                \
     {                                                                                                                  \
-        {NULL, name##_##form##_16_8, name##_##form##_32_8, name##_##form##_64_8},                                      \
-        {NULL, name##_##form##_16_16, name##_##form##_32_16, name##_##form##_64_16},                                   \
-        {NULL, NULL, name##_##form##_32_32, name##_##form##_64_32},                                                    \
+        {NULL, name##_rr_16_8, name##_rr_32_8, name##_rr_64_8}, {NULL, name##_rr_16_16, name##_rr_32_16, name##_rr_64_16}, \
+        {NULL, NULL, name##_rr_32_32, name##_rr_64_32},                                                                \
     }
-static UopFn *const extend[2][2][3][4] = { /* signed; memory; from; to */
-    {EXTEND_TABLE(zx, rr), EXTEND_TABLE(zx, rm)},
-    {EXTEND_TABLE(sx, rr), EXTEND_TABLE(sx, rm)},
-};
+#define EXTEND_RM(name)                                                                                                \
+    {                                                                                                                  \
+        {NO_FN, MEM_FN(name##_rm_16_8), MEM_FN(name##_rm_32_8), MEM_FN(name##_rm_64_8)},                               \
+        {NO_FN, MEM_FN(name##_rm_16_16), MEM_FN(name##_rm_32_16), MEM_FN(name##_rm_64_16)},                            \
+        {NO_FN, NO_FN, MEM_FN(name##_rm_32_32), MEM_FN(name##_rm_64_32)},                                              \
+    }
+static UopFn *const extend_rr[2][3][4] = {EXTEND_RR(zx), EXTEND_RR(sx)};      /* signed; from; to */
+static const MemFn extend_rm[2][3][4] = {EXTEND_RM(zx), EXTEND_RM(sx)};
 
 /* ---- CMOVcc and SETcc ---- */
 
@@ -212,13 +186,13 @@ static const Uop *sign_cdqe(SoftCpu *s, const Uop *u)
 
 /* ---- Lowering ---- */
 
-static bool lower_from_memory(Lowering *l, const Insn *i, UopFn *fn, unsigned size)
+static bool lower_from_memory(Lowering *l, const Insn *i, const MemFn fn, unsigned size)
 {
     UopAddress a;
-    if (!fn || !lower_address(l, i, &a, size, false)) {
+    if (!fn[0] || !lower_address(l, i, &a, size, false)) {
         return false;
     }
-    Uop *u = lower_new(l, i, fn);
+    Uop *u = lower_new(l, i, fn[a.plain]);
     uop_address(u, &a);
     u->d = operand_offset(&i->op[0]);
     return true;
@@ -232,7 +206,7 @@ static bool lower_to_memory(Lowering *l, const Insn *i, unsigned size)
     if ((imm && (int64_t)i->imm[0] != (int32_t)i->imm[0]) || !lower_address(l, i, &a, i->op[0].size, true)) {
         return false;
     }
-    Uop *u = lower_new(l, i, imm ? mov_mi[size] : mov_mr[size]);
+    Uop *u = lower_new(l, i, (imm ? mov_mi : mov_mr)[size][a.plain]);
     uop_address(u, &a);
     if (imm) {
         u->imm = (int32_t)i->imm[0];
@@ -269,14 +243,16 @@ static bool lower_extend(Lowering *l, const Insn *i, bool is_signed)
 {
     const Operand *a = &i->op[0], *b = &i->op[1];
     unsigned from = size_index(b->size), to = size_index(a->size);
-    UopFn *fn = from < 3 ? extend[is_signed][b->kind == OPERAND_MEM][from][to] : NULL;
-    if (b->kind == OPERAND_MEM) {
-        return lower_from_memory(l, i, fn, b->size);
+    if (from > 2) {
+        return false; /* MOVSXD without a REX prefix of 64 bits: op/ */
     }
-    if (!fn) {
+    if (b->kind == OPERAND_MEM) {
+        return lower_from_memory(l, i, extend_rm[is_signed][from][to], b->size);
+    }
+    if (!extend_rr[is_signed][from][to]) {
         return false;
     }
-    Uop *u = lower_new(l, i, fn);
+    Uop *u = lower_new(l, i, extend_rr[is_signed][from][to]);
     u->d = operand_offset(a);
     u->s = operand_offset(b);
     return true;
@@ -290,7 +266,8 @@ static bool lower_lea(Lowering *l, const Insn *i)
     if (disp != (int32_t)disp) {
         return false;
     }
-    Uop *u = lower_new(l, i, lea[size_index(i->op[0].size)]);
+    bool plain = m->index == NO_REG && i->address_size == 8;
+    Uop *u = lower_new(l, i, (plain ? lea_base : lea)[size_index(i->op[0].size)]);
     u->base = m->rip_relative ? offsetof(SoftCpu, rip_base) : m->base == NO_REG ? offsetof(SoftCpu, zero) : GPR_OFFSET(m->base);
     u->index = m->index == NO_REG ? offsetof(SoftCpu, zero) : GPR_OFFSET(m->index);
     u->scale = m->scale;
@@ -316,6 +293,7 @@ static bool lower_push(Lowering *l, const Insn *i)
         return false;
     }
     Uop *u = lower_new(l, i, imm ? (wide ? push_i_64 : push_i_32) : (wide ? push_r_64 : push_r_32));
+    u->seg = offsetof(SoftCpu, zero_ss); /* faults are those of the stack */
     if (imm) {
         u->imm = (int32_t)i->imm[0];
     } else {
@@ -329,7 +307,9 @@ static bool lower_pop(Lowering *l, const Insn *i)
     if (!stack_plain(l, i->operand_size) || !operand_gpr(&i->op[0])) {
         return false;
     }
-    lower_new(l, i, i->operand_size == 8 ? pop_r_64 : pop_r_32)->d = operand_offset(&i->op[0]);
+    Uop *u = lower_new(l, i, i->operand_size == 8 ? pop_r_64 : pop_r_32);
+    u->seg = offsetof(SoftCpu, zero_ss);
+    u->d = operand_offset(&i->op[0]);
     return true;
 }
 
@@ -364,7 +344,7 @@ bool lower_move(Lowering *l, const Insn *i)
     case ZYDIS_MNEMONIC_POP: return lower_pop(l, i);
     case ZYDIS_MNEMONIC_LEAVE:
         if (stack_plain(l, i->operand_size)) {
-            lower_new(l, i, i->operand_size == 8 ? leave_64 : leave_32);
+            lower_new(l, i, i->operand_size == 8 ? leave_64 : leave_32)->seg = offsetof(SoftCpu, zero_ss);
             return true;
         }
         return false;

@@ -18,7 +18,10 @@ bool insn_ends(const Insn *i)
     const Op *op = insn_op(i);
     const Operand *o = &i->op[0];
     bool special = o->kind == OPERAND_REG && (o->bank == BANK_SEG || o->bank == BANK_CR || o->bank == BANK_DR);
-    return op && (op->flags & OP_END || (special && o->write));
+    if (i->mnemonic == ZYDIS_MNEMONIC_MOV || i->mnemonic == ZYDIS_MNEMONIC_POP) {
+        return special && o->write;
+    }
+    return op && op->flags & OP_END;
 }
 
 Uop *lower_new(Lowering *l, const Insn *i, UopFn *fn)
@@ -87,6 +90,8 @@ bool lower_address(Lowering *l, const Insn *i, UopAddress *a, unsigned size, boo
     *a = (UopAddress){.base = m->rip_relative ? offsetof(SoftCpu, rip_base) : register_offset(m->base),
                       .index = register_offset(m->index), .scale = m->scale, .disp = (int32_t)disp};
     if (plain_segment(l, i, write, &a->seg)) {
+        bool based = a->seg == offsetof(SoftCpu, zero) || a->seg == offsetof(SoftCpu, zero_ss);
+        a->plain = (l->mode & MODE_SIZE) == MODE_64 && m->index == NO_REG && based;
         return true;
     }
     Uop *u = lower_new(l, i, exec_linear);

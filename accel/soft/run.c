@@ -205,7 +205,7 @@ static bool take_events(SoftCpu *s)
         if (!nmi && !(events & (CPU_EVENT_SMI | CPU_EVENT_MCE)) && !e->smi_pending && !(events & CPU_EVENT_INTR && interrupts)) {
             return false;
         }
-        if (!(events & CPU_EVENT_SMI)) { /* an SMI tells RSM where it came from */
+        if (!(events & CPU_EVENT_SMI) && !e->smi_pending) { /* an SMI tells RSM where it came from */
             c->halted = false;
         }
     }
@@ -291,7 +291,7 @@ static uint64_t traps_after(SoftCpu *s, bool stepping, const Block *b, uint64_t 
 }
 
 /* INT n and its kin clear TF on their way and are not followed by a trap (SDM vol 3 §18.3.1.4). */
-static bool is_software_interrupt(const Block *b)
+static bool is_software_interrupt(const SoftCpu *s, const Block *b)
 {
     const Uop *u = &b->uops[1];
     if (u->fn != exec_op_end) {
@@ -300,8 +300,8 @@ static bool is_software_interrupt(const Block *b)
     switch (((const OpInsn *)u->ptr)->insn.mnemonic) {
     case ZYDIS_MNEMONIC_INT:
     case ZYDIS_MNEMONIC_INT1:
-    case ZYDIS_MNEMONIC_INT3:
-    case ZYDIS_MNEMONIC_INTO: return true;
+    case ZYDIS_MNEMONIC_INT3: return true;
+    case ZYDIS_MNEMONIC_INTO: return s->cc & 1; /* OF */
     default: return false;
     }
 }
@@ -331,7 +331,7 @@ static void run_single(SoftCpu *s)
     }
     set_mode(s, s->plain_mode | MODE_SINGLE);
     Block *b = block_find(s);
-    bool stepping = flags & FLAG_TF && !is_software_interrupt(b);
+    bool stepping = flags & FLAG_TF && !is_software_interrupt(s, b);
     uint8_t shadow = c->event.interrupt_shadow;
     c->event.interrupt_shadow = 0;
     s->watch_hit = 0;
@@ -389,6 +389,8 @@ SoftExit soft_execute(SoftCpu *s)
         c->state.rip = s->insn_rip;
         c->state.event.interrupt_shadow = 0;
         if (s->catch_faults) {
+            s->delivering = EXC_NONE;
+            s->delivering_external = false;
             return SOFT_FAULT;
         }
         soft_take_fault(s);

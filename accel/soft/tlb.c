@@ -398,12 +398,23 @@ static uint64_t linear_mask(const SoftCpu *s)
     return cpu_long_active(&s->cpu.state) ? UINT64_MAX : UINT32_MAX;
 }
 
-static uint64_t load_pieces(SoftCpu *s, unsigned table, uint64_t linear, unsigned size)
+/* Both pages of an access that spans two may be had; that an address is canonical is judged before any page is. */
+static void translate_both(SoftCpu *s, unsigned table, uint64_t linear, unsigned size, bool write)
 {
     PageWalk w;
+    uint64_t last = (linear + size - 1) & linear_mask(s);
+    bool long_mode = cpu_long_active(&s->cpu.state);
+    if (long_mode && !address_canonical(last, s->cpu.state.cr4 & CR4_LA57)) {
+        translate(s, table, last, write, &w);
+    }
+    translate(s, table, linear, write, &w);
+    translate(s, table, last, write, &w);
+}
+
+static uint64_t load_pieces(SoftCpu *s, unsigned table, uint64_t linear, unsigned size)
+{
     uint64_t v = 0, mask = linear_mask(s);
-    translate(s, table, linear, false, &w);
-    translate(s, table, (linear + size - 1) & mask, false, &w);
+    translate_both(s, table, linear, size, false);
     for (unsigned i = 0; i < size; i++) {
         v |= tlb_load_in(s, table, (linear + i) & mask, 1) << 8 * i;
     }
@@ -478,8 +489,7 @@ void tlb_store_in(SoftCpu *s, unsigned table, uint64_t linear, unsigned size, ui
     PageWalk w;
     if (crosses(linear, size)) {
         uint64_t mask = linear_mask(s);
-        translate(s, table, linear, true, &w);
-        translate(s, table, (linear + size - 1) & mask, true, &w);
+        translate_both(s, table, linear, size, true);
         for (unsigned i = 0; i < size; i++) {
             tlb_store_in(s, table, (linear + i) & mask, 1, value >> 8 * i & 0xff);
         }
@@ -515,8 +525,7 @@ uint8_t *tlb_host_in(SoftCpu *s, unsigned table, uint64_t linear, unsigned size,
     check_strict(s, table, linear, size, write);
     PageWalk w;
     if (crosses(linear, size)) {
-        translate(s, table, linear, write, &w);
-        translate(s, table, (linear + size - 1) & linear_mask(s), write, &w);
+        translate_both(s, table, linear, size, write);
         return NULL;
     }
     const PhysPage *p = translate(s, table, linear, write, &w);

@@ -79,6 +79,7 @@ struct Block {
     uint32_t mode;
     uint16_t size, insns, uop_count;    /* bytes, instructions, micro-ops */
     bool dead;
+    bool special;                       /* to be entered by its first micro-op: counted, or dead */
     Uop uops[];                         /* first of all "enter" */
 };
 
@@ -135,6 +136,7 @@ enum { UOPS_PER_INSN = 3 };             /* at most */
 typedef struct UopAddress {
     uint16_t base, index, seg;
     uint8_t scale;
+    bool plain;                         /* base and displacement in 64-bit code: take form [1] of a MemFn */
     int32_t disp;
 } UopAddress;
 
@@ -179,6 +181,11 @@ static inline __attribute__((always_inline)) uint64_t uop_ea(SoftCpu *s, const U
     return ((uint64_t)(int64_t)disp + AT(s, uint64_t, u->base) + (AT(s, uint64_t, u->index) << u->scale) +
             AT(s, uint64_t, u->seg)) & s->ea_mask;
 }
+/* The same of an address that is a base and a displacement in 64-bit code. */
+static inline __attribute__((always_inline)) uint64_t uop_ea_base(SoftCpu *s, const Uop *u, int32_t disp)
+{
+    return (uint64_t)(int64_t)disp + AT(s, uint64_t, u->base);
+}
 /* Host pointer when the access hits, else NULL. */
 static inline __attribute__((always_inline)) uint8_t *tlb_hit(TlbEntry *table, uint64_t linear, unsigned size)
 {
@@ -189,16 +196,95 @@ static inline __attribute__((always_inline)) uint8_t *tlb_hit(TlbEntry *table, u
 
 /* ---- Leaving ---- */
 UopFn exec_enter, exec_enter_counting, exec_stale, exec_leave, exec_op, exec_op_end, exec_linear, exec_fault;
-/* A transfer to `rip` within CS: the block that was seen there last, or NULL for the loop. */
+/* On to a block: by its first micro-op only where that has something to do. */
+static inline __attribute__((always_inline)) const Uop *exec_into(SoftCpu *s, Block *b)
+{
+    if (G_UNLIKELY(b->special || atomic_load_explicit(&s->poll, memory_order_relaxed))) {
+        return b->uops;
+    }
+    s->block = b;
+    s->rip_base = b->rip;
+    return b->uops + 1;
+}
+/* A transfer to `rip` within CS: what was seen there last, or NULL for the loop. */
 static inline __attribute__((always_inline)) const Uop *exec_go(SoftCpu *s, uint64_t rip)
 {
     SoftCode *code = s->code;
     JumpEntry *e = &code->jumps[(rip ^ rip >> JUMP_BITS) & (JUMP_SIZE - 1)];
     if (G_LIKELY(e->rip == rip && e->key == code->key && e->base == s->cpu.state.seg[SEG_CS].base)) {
-        return e->block->uops;
+        return exec_into(s, e->block);
     }
     s->cpu.state.rip = rip;
     return NULL;
 }
+
+/* ---- Micro-ops with a memory operand ----
+ * Each comes for any address and for the plain ones of 64-bit code; what does not hit does everything once more in a function of
+ * its own, so that the quick one needs no stack frame.  BODY uses `m`, the value in memory. */
+typedef UopFn *MemFn[2];
+#define MEM_FN(name) {name, name##_base}
+#define SLOW static __attribute__((noinline, cold)) const Uop *
+#define LOAD_FORM(name, T, ea_of, slow, BODY)                                                                          \
+    static const Uop *name(SoftCpu *s, const Uop *u)                                                                   \
+    {                                                                                                                  \
+        const uint8_t *p = tlb_hit(s->load, ea_of(s, u, u->disp), sizeof(T));                                          \
+        if (G_UNLIKELY(!p)) {                                                                                          \
+            return slow(s, u);                                                                                         \
+        }                                                                                                              \
+        T m = *(const T *)p;                                                                                           \
+        BODY;                                                                                                          \
+        NEXT(s, u);                                                                                                    \
+    }
+#define LOAD_UOP(name, T, BODY)                                                                                        \
+    SLOW name##_slow(SoftCpu *s, const Uop *u)                                                                         \
+    {                                                                                                                  \
+        T m = (T)tlb_load(s, u, uop_ea(s, u, u->disp), sizeof(T));                                                     \
+        BODY;                                                                                                          \
+        NEXT(s, u);                                                                                                    \
+    }                                                                                                                  \
+    LOAD_FORM(name, T, uop_ea, name##_slow, BODY)                                                                      \
+    LOAD_FORM(name##_base, T, uop_ea_base, name##_slow, BODY)
+#define STORE_FORM(name, T, ea_of, slow, value)                                                                        \
+    static const Uop *name(SoftCpu *s, const Uop *u)                                                                   \
+    {                                                                                                                  \
+        uint8_t *p = tlb_hit(s->store, ea_of(s, u, u->disp), sizeof(T));                                               \
+        if (G_UNLIKELY(!p)) {                                                                                          \
+            return slow(s, u);                                                                                         \
+        }                                                                                                              \
+        *(T *)p = (T)(value);                                                                                          \
+        NEXT(s, u);                                                                                                    \
+    }
+#define STORE_UOP(name, T, value)                                                                                      \
+    SLOW name##_slow(SoftCpu *s, const Uop *u)                                                                         \
+    {                                                                                                                  \
+        tlb_store(s, u, uop_ea(s, u, u->disp), sizeof(T), (T)(value));                                                 \
+        NEXT(s, u);                                                                                                    \
+    }                                                                                                                  \
+    STORE_FORM(name, T, uop_ea, name##_slow, value)                                                                    \
+    STORE_FORM(name##_base, T, uop_ea_base, name##_slow, value)
+/* BODY changes `m`. */
+#define MODIFY_FORM(name, T, ea_of, slow, BODY)                                                                        \
+    static const Uop *name(SoftCpu *s, const Uop *u)                                                                   \
+    {                                                                                                                  \
+        T *p = (T *)tlb_hit(s->store, ea_of(s, u, u->disp), sizeof(T));                                                \
+        if (G_UNLIKELY(!p)) {                                                                                          \
+            return slow(s, u);                                                                                         \
+        }                                                                                                              \
+        T m = *p;                                                                                                      \
+        BODY;                                                                                                          \
+        *p = m;                                                                                                        \
+        NEXT(s, u);                                                                                                    \
+    }
+#define MODIFY_UOP(name, T, BODY)                                                                                      \
+    SLOW name##_slow(SoftCpu *s, const Uop *u)                                                                         \
+    {                                                                                                                  \
+        uint64_t ea = uop_ea(s, u, u->disp);                                                                           \
+        T m = (T)tlb_load_rmw(s, u, ea, sizeof(T));                                                                    \
+        BODY;                                                                                                          \
+        tlb_store(s, u, ea, sizeof(T), m);                                                                             \
+        NEXT(s, u);                                                                                                    \
+    }                                                                                                                  \
+    MODIFY_FORM(name, T, uop_ea, name##_slow, BODY)                                                                    \
+    MODIFY_FORM(name##_base, T, uop_ea_base, name##_slow, BODY)
 
 #endif

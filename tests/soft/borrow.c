@@ -647,6 +647,7 @@ static void set_up(void)
     mprotect(memory + MEMORY, PAGE, PROT_NONE);
     mprotect(memory + 4 * PAGE, PAGE, PROT_NONE);
     scratch_end = memory + 4 * PAGE;
+    form_count = failures = cases = 0;
     random_bytes(image, MEMORY);
     catch_signals();
     model_from_host();

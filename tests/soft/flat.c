@@ -81,6 +81,9 @@ static uint64_t port_value;
 Space *space_io(void) { return NULL; }
 uint64_t space_load(Space *space, uint64_t at, unsigned size) { return at + port_value++; }
 void space_store(Space *space, uint64_t at, unsigned size, uint64_t value) { port_value += value; }
+void borrow_enter(SoftCpu *s) {}
+void borrow_leave(SoftCpu *s) {}
+void soft_poll(SoftCpu *s, unsigned why) {}
 
 /* ---- The CPU ---- */
 void flat_setup(SoftCpu *s, uint32_t mode)

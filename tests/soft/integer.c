@@ -58,9 +58,10 @@ static uint64_t interesting(void)
 
 /* ---- Forms ---- */
 enum {
-    MODRM = 1 << 0, IMM8 = 1 << 1, IMM16 = 1 << 2, IMMZ = 1 << 3 /* 2 or 4 bytes */, IMMV = 1 << 4 /* up to 8 */,
-    MOFFS = 1 << 5, JB = 1 << 6, JZ = 1 << 7, LOCKED = 1 << 8, VEX_FORM = 1 << 9, REPEATS = 1 << 10, INDIRECT = 1 << 11,
-    STACK_TOP = 1 << 12 /* holds a target */, FRAME = 1 << 13, BITS = 1 << 14, ALIGNED = 1 << 15, MEMORY_ONLY = 1 << 16,
+    MODRM = 1 << 0, IMM8 = 1 << 1, IMM16 = 1 << 2, IMMZ = 1 << 3 /* 2 or 4 bytes */,
+    IMMV = 1 << 4 /* up to 8 */, MOFFS = 1 << 5, JB = 1 << 6, JZ = 1 << 7, LOCKED = 1 << 8, VEX_FORM = 1 << 9, REPEATS = 1 << 10,
+    INDIRECT = 1 << 11, STACK_TOP = 1 << 12 /* holds a target */, FRAME = 1 << 13, BITS = 1 << 14,
+    ALIGNED = 1 << 15, MEMORY_ONLY = 1 << 16,
 };
 typedef struct Form {
     uint16_t opcode;                    /* map << 8 | byte */
@@ -108,7 +109,8 @@ static const Form forms[] = {
     {0x1b6, 0x1b7, .what = MODRM}, {0x1be, 0x1bf, .what = MODRM}, {0x8d, .what = MODRM}, {0xd7}, {0x98, 0x99},
     {0x140, 0x14f, .what = MODRM}, {0x190, 0x19f, .what = MODRM}, {0x1c3, .what = MODRM},
     /* flags, nothing */
-    {0x9e, 0x9f}, {0xf5}, {0xf8, 0xf9}, {0xfc, 0xfd}, {0xd6}, {0x118, 0x11f, .what = MODRM}, {0x10d, .what = MODRM | MEMORY_ONLY},
+    {0x9e, 0x9f}, {0xf5}, {0xf8, 0xf9}, {0xfc, 0xfd}, {0xd6}, {0x118, 0x11f, .what = MODRM},
+    {0x10d, .what = MODRM | MEMORY_ONLY},
     {0x1ae, .digits = 0xe0, .what = MODRM},
     /* stack */
     {0x50, 0x5f}, {0x60, 0x61}, {0x68, .what = IMMZ}, {0x6a, .what = IMM8}, {0x8f, .digits = 1, .what = MODRM},
@@ -319,8 +321,9 @@ static bool make(Case *c, const Form *f, bool code_32)
     if (!decode(c)) {
         return false;
     }
-    if (c->insn.mem.rip_relative || (c->disp_size == 4 && c->insn.mem.base == NO_REG && c->insn.mem.index == NO_REG)) {
-        uint64_t next = c->insn.mem.rip_relative ? native_slot(code_32) + c->length : 0;
+    const MemOperand *m = &c->insn.mem;
+    if (m->rip_relative || (c->disp_size == 4 && m->base == NO_REG && m->index == NO_REG)) {
+        uint64_t next = m->rip_relative ? native_slot(code_32) + c->length : 0;
         if (!patch(c, c->target - next) || !decode(c)) {
             return false;
         }
@@ -491,8 +494,8 @@ static void report(const Case *c, const Regs *in, const Regs *want, const Regs *
 {
     char text[256];
     ZydisDisassembledInstruction d;
-    ZydisDisassembleIntel(c->code_32 ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LONG_64, c->insn.rip, c->bytes,
-                          c->length, &d);
+    ZydisMachineMode mode = c->code_32 ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LONG_64;
+    ZydisDisassembleIntel(mode, c->insn.rip, c->bytes, c->length, &d);
     snprintf(text, sizeof(text), "%s", d.text);
     fprintf(stderr, "%s: %s (%u-bit)", what, text, c->code_32 ? 32 : 64);
     for (unsigned n = 0; n < c->length; n++) {
@@ -610,8 +613,8 @@ static void run_mode(bool code_32)
             compare(s, &c);
         }
     }
-    printf("%u-bit: seed %" PRIu64 ", %" PRIu64 " cases, %u faults, %u differ in undefined flags only\n", code_32 ? 32 : 64,
-           seed, cases, faults, undefined_differ);
+    printf("%u-bit: seed %" PRIu64 ", %" PRIu64 " cases, %u faults, %u differ in undefined flags only\n",
+           code_32 ? 32 : 64, seed, cases, faults, undefined_differ);
     free(s);
     ck_assert_msg(failures == 0, "%u of %" PRIu64 " cases differ; INTEGER_SEED=%" PRIu64, failures, cases, seed);
 }

@@ -167,7 +167,7 @@ static void catch_signals(void)
 static bool try_32(void)
 {
     Regs in = {.flags = 0x202, .gpr = {1, 2, 3, 0x12345678}}, out = {0};
-    native_place(true, (const uint8_t *)"\x40\x89\xd8", 3);     /* as 64-bit code the first byte is a prefix, here INC EAX */
+    native_place(true, (const uint8_t *)"\x40\x89\xd8", 3);     /* the first byte: INC EAX, to 64-bit code a prefix */
     in.gpr[4] = native_data() + 64;
     return native_run(true, &in, &out) == 0 && (uint32_t)out.gpr[0] == 0x12345678 && !out.taken;
 }

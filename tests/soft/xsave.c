@@ -1,5 +1,6 @@
-/* The software CPU's XSAVE family against the host's own, as far as user space and the host have it: x87, SSE and AVX
- * components in random combinations, complete images and states compared.  Then what the host would answer with #GP. */
+/* The software CPU's XSAVE family against the host's own, as far as user space and the host have it: x87,
+ * SSE and AVX components in random combinations, complete images and states compared.  Then what the host
+ * would answer with #GP. */
 #include <Zydis/Zydis.h>
 #include <cpuid.h>
 #include <stdio.h>
@@ -18,7 +19,10 @@ void soft_fault(SoftCpu *s, unsigned vector)
     s->fault = (SoftFault){.vector = (uint8_t)vector};
     siglongjmp(s->jump, 1);
 }
-void soft_fault_error(SoftCpu *s, unsigned vector, uint32_t error) { soft_fault(s, vector); }
+void soft_fault_error(SoftCpu *s, unsigned vector, uint32_t error)
+{
+    soft_fault(s, vector);
+}
 static uint8_t *at(SoftCpu *s, uint64_t linear, size_t len)
 {
     if (linear > sizeof(memory) || len > sizeof(memory) - linear) {
@@ -32,13 +36,34 @@ uint64_t soft_load(SoftCpu *s, uint64_t linear, unsigned size)
     memcpy(&v, at(s, linear, size), size);
     return v;
 }
-void soft_store(SoftCpu *s, uint64_t linear, unsigned size, uint64_t v) { memcpy(at(s, linear, size), &v, size); }
-void soft_read(SoftCpu *s, uint64_t linear, void *buf, size_t len) { memcpy(buf, at(s, linear, len), len); }
-void soft_write(SoftCpu *s, uint64_t linear, const void *buf, size_t len) { memcpy(at(s, linear, len), buf, len); }
-void soft_probe(SoftCpu *s, uint64_t linear, size_t len, bool write) { at(s, linear, len); }
-uint64_t soft_ea(SoftCpu *s, const Insn *i) { return operand_at; }
-uint64_t soft_operand_linear(SoftCpu *s, const Insn *i, unsigned size, bool write) { return operand_at; }
-void soft_tlb_flush(SoftCpu *s, bool global) { flushes++; }
+void soft_store(SoftCpu *s, uint64_t linear, unsigned size, uint64_t v)
+{
+    memcpy(at(s, linear, size), &v, size);
+}
+void soft_read(SoftCpu *s, uint64_t linear, void *buf, size_t len)
+{
+    memcpy(buf, at(s, linear, len), len);
+}
+void soft_write(SoftCpu *s, uint64_t linear, const void *buf, size_t len)
+{
+    memcpy(at(s, linear, len), buf, len);
+}
+void soft_probe(SoftCpu *s, uint64_t linear, size_t len, bool write)
+{
+    at(s, linear, len);
+}
+uint64_t soft_ea(SoftCpu *s, const Insn *i)
+{
+    return operand_at;
+}
+uint64_t soft_operand_linear(SoftCpu *s, const Insn *i, unsigned size, bool write)
+{
+    return operand_at;
+}
+void soft_tlb_flush(SoftCpu *s, bool global)
+{
+    flushes++;
+}
 void borrow_mxcsr_read(SoftCpu *s) {}
 void borrow_mxcsr_written(SoftCpu *s) {}
 
@@ -52,7 +77,7 @@ static OpFn *find_op(unsigned mnemonic)
     return op->fn;
 }
 
-static uint8_t run(unsigned mnemonic)   /* the vector that it raises, or EXC_NONE */
+static uint8_t run(unsigned mnemonic) /* the vector that it raises, or EXC_NONE */
 {
     Insn insn = {.mnemonic = (uint16_t)mnemonic};
     if (sigsetjmp(cpu.jump, 0)) {
@@ -68,9 +93,11 @@ typedef union __attribute__((aligned(64))) Area {
     uint8_t bytes[sizeof(Xsave)];
 } Area;
 
-/* Loads `in` (x87, SSE, AVX), runs `code` with RDI at `area` and EDX:EAX = mask, stores what the registers then hold. */
+/* Loads `in` (x87, SSE, AVX), runs `code` with RDI at `area` and EDX:EAX = mask, stores what the registers
+ * then hold. */
 void host_xsave(void *area, const Area *in, Area *after, const void *code, unsigned mask);
-extern const uint8_t code_xsave[], code_xsaveopt[], code_xsavec[], code_xrstor[], code_fxsave[], code_fxrstor[];
+extern const uint8_t code_xsave[], code_xsaveopt[], code_xsavec[], code_xrstor[], code_fxsave[],
+    code_fxrstor[];
 __asm__(".text\n.globl host_xsave\n"
         "host_xsave:\n"
         "pushq %rbx\nmovq %rdx, %rbx\nsubq $16, %rsp\nstmxcsr (%rsp)\n"
@@ -93,9 +120,15 @@ static uint64_t rnd(void)
     seed ^= seed >> 27;
     return seed * UINT64_C(2685821657736338717);
 }
-static unsigned pick(unsigned n) { return (unsigned)(rnd() >> 32) % n; }
+static unsigned pick(unsigned n)
+{
+    return (unsigned)(rnd() >> 32) % n;
+}
 
-static void put(uint8_t *p, uint64_t v, unsigned size) { memcpy(p, &v, size); }
+static void put(uint8_t *p, uint64_t v, unsigned size)
+{
+    memcpy(p, &v, size);
+}
 
 /* An image that XRSTOR takes, with no exception pending and last-instruction pointers of 0. */
 static void random_area(Area *a, bool compact)
@@ -152,7 +185,10 @@ static void set_state(const Area *in)
 }
 
 /* MXCSR_MASK is the host's there and the guest's here. */
-static void forget_mask(uint8_t *image) { memset(image + 28, 0, 4); }
+static void forget_mask(uint8_t *image)
+{
+    memset(image + 28, 0, 4);
+}
 
 static bool same_registers(const Area *after)
 {
@@ -160,7 +196,8 @@ static bool same_registers(const Area *after)
     bool same = x->fcw == y->fcw && x->fsw == y->fsw && x->ftw == y->ftw && x->mxcsr == y->mxcsr &&
                 !memcmp(x->xmm, y->xmm, 256) && !memcmp(x->ymmh, y->ymmh, 256);
     for (unsigned n = 0; n < 8; n++) {
-        same = same && x->st[n].mantissa == y->st[n].mantissa && x->st[n].sign_exponent == y->st[n].sign_exponent;
+        same = same && x->st[n].mantissa == y->st[n].mantissa &&
+               x->st[n].sign_exponent == y->st[n].sign_exponent;
     }
     return same;
 }
@@ -186,7 +223,7 @@ static void setup(void)
 }
 
 static const struct {
-    unsigned mnemonic, needs;           /* bits of CPUID.DH.1:EAX */
+    unsigned mnemonic, needs; /* bits of CPUID.DH.1:EAX */
     const uint8_t *code;
     bool restores, fx;
 } kinds[] = {
@@ -226,15 +263,15 @@ static char *try_case(unsigned n, unsigned features)
     forget_mask(memory + operand_at);
     for (unsigned b = 0; b < sizeof(area.bytes); b++) {
         if (area.bytes[b] != memory[operand_at + b]) {
-            return g_strdup_printf("case %u: %s mask %x: byte %u: host %02x, here %02x", n, name, mask, b, area.bytes[b],
-                                   memory[operand_at + b]);
+            return g_strdup_printf("case %u: %s mask %x: byte %u: host %02x, here %02x", n, name, mask, b,
+                                   area.bytes[b], memory[operand_at + b]);
         }
     }
     return NULL;
 }
 
-/* A host thread that is interrupted between XRSTOR and XSAVE may afterwards have components "in use" that were not: such a
- * case is tried again. */
+/* A host thread that is interrupted between XRSTOR and XSAVE may afterwards have components "in use" that
+ * were not: such a case is tried again. */
 START_TEST(test_against_host)
 {
     unsigned features;
@@ -272,7 +309,7 @@ START_TEST(test_illegal)
     ck_assert_uint_eq(restore_with(compact, 0, 0, 0x1f80), EXC_GP);
     ck_assert_uint_eq(restore_with(7, 7, 0, 0x1f80), EXC_GP);
     ck_assert_uint_eq(restore_with(7, 0, 1, 0x1f80), EXC_GP);
-    ck_assert_uint_eq(restore_with(0, 0, 0, 0x10000), EXC_GP);  /* standard: MXCSR counts in any case */
+    ck_assert_uint_eq(restore_with(0, 0, 0, 0x10000), EXC_GP); /* standard: MXCSR counts in any case */
     ck_assert_uint_eq(restore_with(7, compact | 7, 0, 0x1f80), EXC_NONE);
     ck_assert_uint_eq(restore_with(7, compact | 3, 0, 0x1f80), EXC_GP);
     ck_assert_uint_eq(restore_with(7, compact | 15, 0, 0x1f80), EXC_GP);

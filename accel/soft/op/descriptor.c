@@ -176,8 +176,8 @@ Segment segment_for_load(SoftCpu *s, unsigned reg, uint16_t selector)
 Segment segment_for_stack(SoftCpu *s, uint16_t selector, unsigned cpl, unsigned vector)
 {
     Descriptor d;
-    if (!descriptor_find(s, selector, &d) || (selector & 3u) != cpl || !descriptor_s(&d) ||
-        descriptor_type(&d) & SEGMENT_CODE || !(descriptor_type(&d) & SEGMENT_WRITABLE) || descriptor_dpl(&d) != cpl) {
+    if (!descriptor_find(s, selector, &d) || (selector & 3u) != cpl || !descriptor_s(&d) || descriptor_dpl(&d) != cpl ||
+        descriptor_type(&d) & SEGMENT_CODE || !(descriptor_type(&d) & SEGMENT_WRITABLE)) {
         selector_fault(s, vector, selector);
     }
     if (!descriptor_p(&d)) {
@@ -282,17 +282,29 @@ static uint64_t stack_linear(SoftCpu *s, const Stack *k, unsigned size)
     return (uint32_t)(k->ss.base + offset);
 }
 
+/* The stack of the code that runs: its accesses are like any other, alignment checks and data breakpoints included. */
+static bool is_own(const SoftCpu *s, const Stack *k)
+{
+    return !s->mode_stale && k->cpl == soft_cpl(s);
+}
+
 void stack_push(SoftCpu *s, Stack *k, unsigned size, uint64_t value)
 {
     Stack next = *k;
     next.sp -= size;
-    soft_store_at(s, stack_linear(s, &next, size), size, value, k->cpl);
+    uint64_t linear = stack_linear(s, &next, size);
+    if (is_own(s, k)) {
+        soft_store(s, linear, size, value);
+    } else {
+        soft_store_at(s, linear, size, value, k->cpl);
+    }
     *k = next;
 }
 
 uint64_t stack_pop(SoftCpu *s, Stack *k, unsigned size)
 {
-    uint64_t value = soft_load_at(s, stack_linear(s, k, size), size, k->cpl);
+    uint64_t linear = stack_linear(s, k, size);
+    uint64_t value = is_own(s, k) ? soft_load(s, linear, size) : soft_load_at(s, linear, size, k->cpl);
     k->sp += size;
     return value;
 }

@@ -4,8 +4,8 @@
 
 #include "accel/soft/op/descriptor.h"
 
-/* CALL, JMP and RET with a far operand (9A, EA, FF /3, FF /5, CA, CB); the near ones are op/integer-near-
- * flow.c's.  OP_END. */
+/* CALL, JMP and RET with a far operand (9A, EA, FF /3, FF /5, CA, CB), OP_END; the near ones are in
+ * op/integer-near-flow.c. */
 OpFn op_call_far, op_jmp_far, op_ret_far;
 /* SS:RSP of the level that RETF or IRET returns to, by the selector and pointer that were popped: #GP. */
 Stack outer_stack(SoftCpu *s, const Segment *cs, uint16_t selector, uint64_t sp);
@@ -16,9 +16,6 @@ void interrupt_int_n(SoftCpu *s, unsigned vector);
 
 /* ---- smm.c ---- */
 OpFn op_rsm;
-/* c->memory becomes what event.smm asks for: when state was changed by others (reset, migration, a KVM
- * rescue). */
-void smm_update_memory(SoftCpu *s);
 
 /* ---- Task switches (task.c; SDM vol 3 §7.3) ---- */
 typedef enum TaskSwitch { TASK_JMP, TASK_CALL, TASK_INT, TASK_IRET } TaskSwitch;

@@ -62,7 +62,8 @@ void op_btc(SoftCpu *s, const Insn *i) { bit_operation(s, i, bit_complement); }
 /* Nothing found: ZF, and the destination stays, all 64 bits of it (AMD's definition, and what Intel's do). */
 #define SCAN_CASE(bytes, insn, suffix, mod)                                                         \
     case bytes:                                                                                     \
-        __asm__("addb $0x7f, %%al\n\tsahf\n\t" insn suffix " %" mod "[src], %" mod "[dst]\n\tlahf\n\tseto %%al"     \
+        __asm__("addb $0x7f, %%al\n\tsahf\n\t" insn suffix " %" mod "[src], %" mod "[dst]\n\t"         \
+                "lahf\n\tseto %%al"                                                                 \
                 : [dst] "+&r"(dst), "+&a"(ax)                                                       \
                 : [src] "r"(src)                                                                    \
                 : "cc");                                                                            \

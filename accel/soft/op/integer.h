@@ -15,7 +15,10 @@ _Static_assert(CC_CF == FLAG_CF << 8 && CC_ZF == FLAG_ZF << 8 && CC_SF == FLAG_S
 
 /* SF, ZF, PF of a result, and no other flag. */
 uint16_t cc_of(unsigned size, uint64_t v);
-static inline void cc_set(uint16_t *cc, uint16_t flag, bool on) { *cc = (uint16_t)(on ? *cc | flag : *cc & ~flag); }
+static inline void cc_set(uint16_t *cc, uint16_t flag, bool on)
+{
+    *cc = (uint16_t)(on ? *cc | flag : *cc & ~flag);
+}
 
 /* The condition that the low four bits of Jcc, SETcc and CMOVcc encode (SDM vol 1 appendix B). */
 static inline bool cc_test(uint16_t cc, unsigned code)
@@ -64,7 +67,8 @@ uint64_t memory_update(SoftCpu *s, uint64_t linear, unsigned size, AluFn *fn, ui
 
 /* ---- Features ---- */
 enum {
-    FEATURE_CX8 = FEATURE(WORD_1_EDX, 8), FEATURE_CMOV = FEATURE(WORD_1_EDX, 15), FEATURE_SSE2 = FEATURE(WORD_1_EDX, 26),
+    FEATURE_CX8 = FEATURE(WORD_1_EDX, 8), FEATURE_CMOV = FEATURE(WORD_1_EDX, 15),
+    FEATURE_SSE2 = FEATURE(WORD_1_EDX, 26),
     FEATURE_CX16 = FEATURE(WORD_1_ECX, 13), FEATURE_SSE42 = FEATURE(WORD_1_ECX, 20),
     FEATURE_MOVBE = FEATURE(WORD_1_ECX, 22), FEATURE_POPCNT = FEATURE(WORD_1_ECX, 23),
     FEATURE_RDRAND = FEATURE(WORD_1_ECX, 30),
@@ -110,7 +114,8 @@ OpFn op_adcx, op_adox;
 /* integer-atomic.c */
 OpFn op_xchg, op_xadd, op_cmpxchg, op_cmpxchg8b, op_cmpxchg16b;
 /* integer-shift.c */
-OpFn op_shl, op_shr, op_sar, op_rol, op_ror, op_rcl, op_rcr, op_shld, op_shrd, op_rorx, op_sarx, op_shlx, op_shrx;
+OpFn op_shl, op_shr, op_sar, op_rol, op_ror, op_rcl, op_rcr, op_shld, op_shrd;
+OpFn op_rorx, op_sarx, op_shlx, op_shrx;
 /* integer-multiply.c */
 OpFn op_mul, op_imul, op_div, op_idiv, op_mulx;
 /* integer-bits.c */

@@ -19,11 +19,12 @@ typedef struct Event {
 
 /* ---- -d int ---- */
 
-static const char *vector_name(unsigned vector)
+static const char *event_name(const Event *e)
 {
     static const char *const names[] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", NULL, "#TS",
                                         "#NP", "#SS", "#GP", "#PF", NULL, "#MF", "#AC", "#MC", "#XM"};
-    return vector < sizeof(names) / sizeof(*names) && names[vector] ? names[vector] : "";
+    bool named = e->kind == INT_EXCEPTION || e->kind == INT_ICEBP || e->vector == EXC_NMI;
+    return named && e->vector < sizeof(names) / sizeof(*names) && names[e->vector] ? names[e->vector] : "";
 }
 
 static void log_event(const SoftCpu *s, const Event *e)
@@ -37,10 +38,11 @@ static void log_event(const SoftCpu *s, const Event *e)
     if (e->vector == EXC_PF && e->kind == INT_EXCEPTION) {
         g_snprintf(cr2, sizeof(cr2), " cr2=%016" G_GINT64_MODIFIER "x", st->cr2);
     }
+    const char *name = event_name(e);
     log_printf("int: cpu %u %s v=%02x%s%s%s cpl=%u ip=%04x:%016" G_GINT64_MODIFIER "x sp=%04x:%016" G_GINT64_MODIFIER
                "x flags=%08x%s\n",
-               s->cpu.index, kinds[e->kind], e->vector, *vector_name(e->vector) ? " " : "", vector_name(e->vector), error,
-               soft_cpl(s), st->seg[SEG_CS].selector, st->rip, st->seg[SEG_SS].selector, st->gpr[CPU_RSP],
+               s->cpu.index, kinds[e->kind], e->vector, *name ? " " : "", name, error, soft_cpl(s),
+               st->seg[SEG_CS].selector, st->rip, st->seg[SEG_SS].selector, st->gpr[CPU_RSP],
                (unsigned)soft_flags(s), cr2);
 }
 

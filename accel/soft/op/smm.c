@@ -3,8 +3,8 @@
  * The state save area is at SMBASE + FE00H.  A CPU with long mode has the AMD64 map (APM vol 2 table 10-1),
  * revision 20064H, whatever its vendor: it is what the firmware of PCs without hardware expects, by that
  * number.  Others have the map of the P6 family, revision 20000H (SDM table 31-1), whose reserved bytes hold
- * our copy of the hidden parts of segment registers. Neither revision offers I/O instruction restart (bit 16
- * is clear); a handler that asks for it all the same gets it for an instruction without REP.
+ * our copy of the hidden parts of segment registers.  Neither revision offers I/O instruction restart: bit 16
+ * is clear, the I/O trap word says "not valid", and RSM does not look at the restart slot.
  *
  * DR0-3, CR2, the FPU and MSRs are the handler's to save (§31.4.1.1). */
 #include "accel/soft/op/far.h"
@@ -59,8 +59,7 @@ static void fields_restore(const SaveArea *a, CpuState *st, const Field *f)
 /* What the area says beside registers. */
 typedef struct SmmNotes {
     uint32_t smbase;
-    bool halt, io_restart;
-    uint64_t io_rip, io_rcx, io_rsi, io_rdi;
+    bool halt;
     uint8_t shadow;
 } SmmNotes;
 
@@ -92,10 +91,6 @@ static void save_64(SaveArea *a, CpuState *st, const SmmNotes *n)
     }
     put(a, 0xfe64, 2, st->gdtr.limit);
     put(a, 0xfe84, 2, st->idtr.limit);
-    put(a, 0xfea0, 8, n->io_rip);
-    put(a, 0xfea8, 8, n->io_rcx);
-    put(a, 0xfeb0, 8, n->io_rsi);
-    put(a, 0xfeb8, 8, n->io_rdi);
     put(a, 0xfec9, 1, n->halt);
     put(a, 0xfecb, 1, n->shadow); /* reserved */
     put(a, 0xfefc, 4, 0x20064);
@@ -116,11 +111,6 @@ static SmmNotes restore_64(const SaveArea *a, CpuState *st)
     st->idtr.limit = (uint16_t)get(a, 0xfe84, 2);
     return (SmmNotes){.smbase = (uint32_t)get(a, 0xff00, 4),
                       .halt = get(a, 0xfec9, 1) & 1,
-                      .io_restart = get(a, 0xfec8, 1),
-                      .io_rip = get(a, 0xfea0, 8),
-                      .io_rcx = get(a, 0xfea8, 8),
-                      .io_rsi = get(a, 0xfeb0, 8),
-                      .io_rdi = get(a, 0xfeb8, 8),
                       .shadow = get(a, 0xfecb, 1) & (SHADOW_MOV_SS | SHADOW_STI)};
 }
 
@@ -153,10 +143,6 @@ static void save_32(SaveArea *a, CpuState *st, const SmmNotes *n)
     put(a, 0x7e08, 2, st->idtr.limit);
     put(a, 0x7e14, 1, n->shadow);
     put(a, 0x7f02, 2, n->halt);
-    put(a, 0x7f04, 4, n->io_rdi);
-    put(a, 0x7f08, 4, n->io_rcx);
-    put(a, 0x7f0c, 4, n->io_rsi);
-    put(a, 0x7f10, 4, n->io_rip);
     put(a, 0x7efc, 4, 0x20000);
     put(a, 0x7ef8, 4, n->smbase);
 }
@@ -176,11 +162,6 @@ static SmmNotes restore_32(const SaveArea *a, CpuState *st)
     st->idtr.limit = (uint16_t)get(a, 0x7e08, 2);
     return (SmmNotes){.smbase = (uint32_t)get(a, 0x7ef8, 4),
                       .halt = get(a, 0x7f02, 2) & 1,
-                      .io_restart = get(a, 0x7f00, 2),
-                      .io_rip = get(a, 0x7f10, 4),
-                      .io_rcx = get(a, 0x7f08, 4),
-                      .io_rsi = get(a, 0x7f0c, 4),
-                      .io_rdi = get(a, 0x7f04, 4),
                       .shadow = get(a, 0x7e14, 1) & (SHADOW_MOV_SS | SHADOW_STI)};
 }
 _Static_assert(HIDDEN_32 + HIDDEN_SIZE * CPU_SEGS <= 0x7ef8, "below SMBASE");
@@ -192,7 +173,8 @@ static bool has_long_mode(const SoftCpu *s)
     return s->cpu.model && model_has(s->cpu.model, FEATURE_LM);
 }
 
-void smm_update_memory(SoftCpu *s)
+/* c->memory becomes what event.smm asks for. */
+static void update_memory(SoftCpu *s)
 {
     if (platform.smm_space) {
         Space *want = s->cpu.state.event.smm ? platform.smm_space : space_memory();
@@ -203,17 +185,11 @@ void smm_update_memory(SoftCpu *s)
     }
 }
 
-/* An I/O instruction that raised the SMI is the one just done, if any of the last ones was done in C. */
 static SmmNotes notes_now(const SoftCpu *s)
 {
     const CpuState *st = &s->cpu.state;
-    bool last = st->rip - s->insn_rip - 1 < 15;
     return (SmmNotes){.smbase = (uint32_t)st->msr.smbase,
                       .halt = s->cpu.halted && !s->cpu.wait_sipi,
-                      .io_rip = last ? s->insn_rip : st->rip,
-                      .io_rcx = st->gpr[CPU_RCX],
-                      .io_rsi = st->gpr[CPU_RSI],
-                      .io_rdi = st->gpr[CPU_RDI],
                       .shadow = st->event.interrupt_shadow};
 }
 
@@ -254,7 +230,7 @@ void soft_enter_smm(SoftCpu *s)
         save_32(&area, st, &notes);
     }
     st->event.smm = true;
-    smm_update_memory(s);
+    update_memory(s);
     space_write(s->cpu.memory, notes.smbase + SAVE_AREA, &area, sizeof(area));
     st->event.smi_pending = false;
     st->event.smm_inside_nmi = st->event.nmi_masked;
@@ -315,15 +291,8 @@ void op_rsm(SoftCpu *s, const Insn *i)
     }
     st->msr.smbase = notes.smbase;
     st->event.interrupt_shadow = notes.shadow;
-    if (notes.io_restart) {
-        st->rip = notes.io_rip;
-        st->gpr[CPU_RCX] = notes.io_rcx;
-        st->gpr[CPU_RSI] = notes.io_rsi;
-        st->gpr[CPU_RDI] = notes.io_rdi;
-    } else if (notes.halt) {
-        s->cpu.halted = true;
-    }
+    s->cpu.halted = notes.halt;
     release_events(s);
-    smm_update_memory(s);
+    update_memory(s);
     everything_changed(s);
 }

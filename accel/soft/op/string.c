@@ -43,7 +43,10 @@ static void advance(Run *r, unsigned reg, uint64_t n)
 }
 
 /* How many elements, the first of which lies at offset 0 of `room` + 1 bytes. */
-static uint64_t elements_in(uint64_t room, unsigned size) { return room < size - 1 ? 0 : (room - (size - 1)) / size + 1; }
+static uint64_t elements_in(uint64_t room, unsigned size)
+{
+    return room < size - 1 ? 0 : (room - (size - 1)) / size + 1;
+}
 
 /* Of the n elements from `offset` on, those that need no check beyond the first one's, which is made here:
  * *linear is its address. 0: even the first one has to be taken apart. */
@@ -381,7 +384,8 @@ static void op_ins(SoftCpu *s, const Insn *i) { string_op(s, i, chunk_ins, false
 static void op_outs(SoftCpu *s, const Insn *i) { string_op(s, i, chunk_outs, false); }
 
 #define SIZES(name, flags, fn)                                                                      \
-    {ZYDIS_MNEMONIC_##name##B, flags, fn}, {ZYDIS_MNEMONIC_##name##W, flags, fn}, {ZYDIS_MNEMONIC_##name##D, flags, fn}
+    {ZYDIS_MNEMONIC_##name##B, flags, fn}, {ZYDIS_MNEMONIC_##name##W, flags, fn},                   \
+    {ZYDIS_MNEMONIC_##name##D, flags, fn}
 
 const Op ops_string[] = {
     SIZES(MOVS, OP_END, op_movs), {ZYDIS_MNEMONIC_MOVSQ, OP_END, op_movs},

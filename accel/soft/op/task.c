@@ -125,14 +125,23 @@ static void load_data(SoftCpu *s, unsigned reg, uint16_t selector)
     s->cpu.state.seg[reg] = d.seg;
 }
 
-/* Every register has its selector and nothing else before the first descriptor is looked at: what is left
- * where one of them faults.  CPL is the new task's already. */
+/* What is left where one of the descriptors faults: every register has its selector.  CS and SS still have the
+ * old task's hidden part, with CPL the new task's, so that a handler which is no task of its own finds a stack
+ * (§6.15 warns that it may not rely on anything there); the others cannot be used. */
 static void load_selectors(SoftCpu *s, const TaskImage *t)
 {
     CpuState *st = &s->cpu.state;
-    bool v86 = st->rflags & FLAG_VM;
+    unsigned cpl = t->seg[SEG_CS] & 3;
     for (unsigned n = SEG_ES; n <= SEG_GS; n++) {
-        st->seg[n] = v86 ? segment_v86(t->seg[n]) : segment_null(t->seg[n], n == SEG_SS ? t->seg[SEG_CS] & 3 : 0);
+        Segment *g = &st->seg[n];
+        if (st->rflags & FLAG_VM) {
+            *g = segment_v86(t->seg[n]);
+        } else if (n == SEG_CS || n == SEG_SS) {
+            g->selector = t->seg[n];
+            g->attr = (g->attr & ~(uint32_t)ATTR_DPL) | cpl << ATTR_DPL_SHIFT;
+        } else {
+            *g = segment_null(t->seg[n], 0);
+        }
     }
 }
 
@@ -165,8 +174,8 @@ static void load_registers(SoftCpu *s, const TaskImage *t, const TssLayout *l, b
     st->rip = t->eip;
     s->insn_rip = t->eip;
     /* IOPL, IF, VM ... are the image's, whatever CPL was. */
-    uint64_t known = FLAGS_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_VIF |
-                     FLAG_VIP | FLAG_ID;
+    uint64_t known = FLAGS_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC |
+                     FLAG_VIF | FLAG_VIP | FLAG_ID;
     soft_set_flags(s, (t->eflags & known) | FLAG_ONE | (nested ? FLAG_NT : 0));
     load_selectors(s, t);
     soft_changed(s);

@@ -1,5 +1,5 @@
-/* x87 control instructions: control and status words, environment, the whole state, pending exceptions, FERR (SDM vol 1
- * §8.1.9, 8.1.10, 8.3.11, 8.7). */
+/* x87 control instructions: control and status words, environment, the whole state, pending exceptions,
+ * FERR (SDM vol 1 §8.1.9, 8.1.10, 8.3.11, 8.7). */
 #include <Zydis/Zydis.h>
 
 #include "accel/soft/op/x87.h"
@@ -7,7 +7,7 @@
 
 /* ---- Pending exceptions ---- */
 void (*soft_ferr)(bool level);
-static atomic_bool ferr;                /* one wire, from the boot processor */
+static atomic_bool ferr; /* one wire, from the boot processor */
 
 static void set_ferr(bool level)
 {
@@ -77,7 +77,7 @@ static void fninit(SoftCpu *s, const Insn *i)
 static void fnclex(SoftCpu *s, const Insn *i)
 {
     Xsave *x = x87_state(s);
-    x->fsw &= (uint16_t)~(FSW_STICKY | FSW_ES | FSW_B);
+    x->fsw &= (uint16_t) ~(FSW_STICKY | FSW_ES | FSW_B);
     x->xstate_bv |= XSTATE_FP;
     x87_settle(s);
 }
@@ -117,9 +117,7 @@ static void emms(SoftCpu *s, const Insn *i)
 }
 
 /* 8087 and 80287 control instructions, which the 80387 ignores. */
-static void ignore(SoftCpu *s, const Insn *i)
-{
-}
+static void ignore(SoftCpu *s, const Insn *i) {}
 
 /* ---- The environment in memory (SDM vol 1 figures 8-9 to 8-12) ---- */
 enum { ENV_16 = 14, ENV_32 = 28, ENV_REGISTERS = 80 };
@@ -158,9 +156,9 @@ static void env_store(const SoftCpu *s, uint8_t *env, unsigned size)
     env_put(env, size, 2, ones | fpu_tag_word(x));
     if (!real_format(s)) {
         env_put(env, size, 3, ip);
-        env_put(env, size, 4, size == ENV_32 ? opcode << 16 : 0);       /* FCS: 0 */
+        env_put(env, size, 4, size == ENV_32 ? opcode << 16 : 0); /* FCS: 0 */
         env_put(env, size, 5, dp);
-        env_put(env, size, 6, ones);                                    /* FDS: 0 */
+        env_put(env, size, 6, ones); /* FDS: 0 */
     } else if (size == ENV_32) {
         env_put(env, size, 3, ones | (ip & 0xffff));
         env_put(env, size, 4, ip >> 16 << 12 | opcode);
@@ -253,6 +251,7 @@ static void frstor(SoftCpu *s, const Insn *i)
     }
 }
 
+// clang-format off
 #define M(name) ZYDIS_MNEMONIC_##name, 0
 const Op ops_x87_control[] = {
     {M(FNINIT), fninit}, {M(FNCLEX), fnclex}, {M(FNSTCW), fnstcw}, {M(FLDCW), fldcw}, {M(FNSTSW), fnstsw},
@@ -260,3 +259,4 @@ const Op ops_x87_control[] = {
     {M(EMMS), emms}, {M(FENI8087_NOP), ignore}, {M(FDISI8087_NOP), ignore}, {M(FSETPM287_NOP), ignore},
     {0},
 };
+// clang-format on

@@ -1,8 +1,8 @@
 /* Lending the host's x87 to the guest. */
 #include "accel/soft/op/x87.h"
 
-/* Every register form of D8 to DF, and every memory form with [RDI], four bytes each.  They are only called for
- * encodings that the decoder knows. */
+/* Every register form of D8 to DF, and every memory form with [RDI], four bytes each.  They are only called
+ * for encodings that the decoder knows. */
 __asm__(".pushsection .text\n"
         ".hidden x87_stubs, x87_memory_stubs\n"
         ".globl x87_stubs, x87_memory_stubs\n"
@@ -23,24 +23,27 @@ __asm__(".pushsection .text\n"
         ".endr\n"
         ".popsection\n");
 
-/* X87HostFn, arguments as the System V ABI passes them: mem RDI, a RSI, stub RDX, b RCX, result R8.  In assembler as a
- * whole, so that the stack of the x87 is empty wherever C code runs and CALL meets no red zone. */
-#define HOST_FN(name, before, after)                                                               \
-    __asm__(".pushsection .text\n"                                                                 \
-            ".hidden " name "\n.globl " name "\n.type " name ", @function\n"                       \
-            ".balign 16\n" name ":\n" before "call *%rdx\nfnstsw %ax\n" after "movzwl %ax, %eax\n" \
+/* X87HostFn, arguments as the System V ABI passes them: mem RDI, a RSI, stub RDX, b RCX, result R8.  In
+ * assembler as a whole, so that the stack of the x87 is empty wherever C code runs and CALL meets no red
+ * zone. */
+#define HOST_FN(name, before, after)                                                                       \
+    __asm__(".pushsection .text\n"                                                                         \
+            ".hidden " name "\n.globl " name "\n.type " name ", @function\n"                               \
+            ".balign 16\n" name ":\n" before "call *%rdx\nfnstsw %ax\n" after "movzwl %ax, %eax\n"         \
             "ret\n.size " name ", . - " name "\n.popsection\n")
 HOST_FN("x87_host_0_1", "", "fstpt (%r8)\n");
 HOST_FN("x87_host_1_0", "fldt (%rsi)\n", "fstp %st(0)\n");
 HOST_FN("x87_host_1_0_pop", "fldt (%rsi)\n", "");
 HOST_FN("x87_host_1_1", "fldt (%rsi)\n", "fstpt (%r8)\n");
 HOST_FN("x87_host_1_2", "fldt (%rsi)\n", "fstpt (%r8)\nfstpt 16(%r8)\n");
-HOST_FN("x87_host_1_2_partial", "fldt (%rsi)\n", "fstpt (%r8)\ntestl $0x400, %eax\njnz 1f\nfstpt 16(%r8)\n1:\n");
+HOST_FN("x87_host_1_2_partial", "fldt (%rsi)\n",
+        "fstpt (%r8)\ntestl $0x400, %eax\njnz 1f\nfstpt 16(%r8)\n1:\n");
 HOST_FN("x87_host_2_0", "fldt (%rcx)\nfldt (%rsi)\n", "fstp %st(0)\nfstp %st(0)\n");
 HOST_FN("x87_host_2_1", "fldt (%rcx)\nfldt (%rsi)\n", "fstpt (%r8)\nfstp %st(0)\n");
 HOST_FN("x87_host_2_1_pop", "fldt (%rcx)\nfldt (%rsi)\n", "fstpt (%r8)\n");
 
-/* What FRSTOR and FNSAVE transfer: 32-bit protected-mode format (SDM vol 1 figure 8-9), registers from ST(0). */
+/* What FRSTOR and FNSAVE transfer: 32-bit protected-mode format (SDM vol 1 figure 8-9), registers from
+ * ST(0). */
 typedef struct __attribute__((packed)) X87Image {
     uint32_t control, status, tags, ip, selector_opcode, data, data_selector;
     struct __attribute__((packed)) {
@@ -50,8 +53,9 @@ typedef struct __attribute__((packed)) X87Image {
 } X87Image;
 _Static_assert(sizeof(X87Image) == 108, "FSAVE");
 
-/* Runs the stub on *image and stores what became of it.  AX has the flags before, as LAHF leaves them (FCMOV reads
- * them), and returns those behind (FCOMI sets them).  FNSAVE also initialises the host's unit again. */
+/* Runs the stub on *image and stores what became of it.  AX has the flags before, as LAHF leaves them
+ * (FCMOV reads them), and returns those behind (FCOMI sets them).  FNSAVE also initialises the host's unit
+ * again. */
 unsigned x87_host_whole(void *mem, X87Image *image, const X87Stub *stub, unsigned flags);
 __asm__(".pushsection .text\n"
         ".hidden x87_host_whole\n.globl x87_host_whole\n.type x87_host_whole, @function\n"
@@ -69,7 +73,7 @@ __asm__(".pushsection .text\n"
         ".size x87_host_whole, . - x87_host_whole\n"
         ".popsection\n");
 
-static bool is_fcomi(const Insn *i)     /* DB and DF, E8 to F7 */
+static bool is_fcomi(const Insn *i) /* DB and DF, E8 to F7 */
 {
     return (i->opcode & 0xfb) == 0xdb && i->modrm >= 0xe8 && i->modrm < 0xf8;
 }
@@ -88,7 +92,7 @@ bool x87_whole_run(SoftCpu *s, const Insn *i, void *mem, X87Whole *after)
     after->cc = is_fcomi(i) && !(raised & FSW_IE) ? flags & 0xd500 /* OF becomes 0 */ : s->cc;
     after->fsw = (image.status & (FSW_TOP | FSW_CONDITION | FSW_STICKY)) | (x->fsw & FSW_STICKY);
     if (is_fcomi(i) && !(image.status & FSW_SF)) {
-        after->fsw &= (uint16_t)~FSW_C1;        /* the SDM's rule; AMD processors leave C1 */
+        after->fsw &= (uint16_t)~FSW_C1; /* the SDM's rule; AMD processors leave C1 */
     }
     after->ftw = fpu_abridge_tags((uint16_t)image.tags);
     for (unsigned n = 0; n < 8; n++) {

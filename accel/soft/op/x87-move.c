@@ -26,15 +26,16 @@ bool x87_widen(const void *real, unsigned size, X87Value *r)
     uint64_t fraction = v << (64 - f.fraction) >> 1;
     if (exponent - 1 < all - 1) {
         *r = (X87Value){.mantissa = fraction | UINT64_C(1) << 63,
-                     .sign_exponent = (uint16_t)(negative | (exponent - f.bias + EXTENDED_BIAS))};
+                        .sign_exponent = (uint16_t)(negative | (exponent - f.bias + EXTENDED_BIAS))};
         return true;
     }
     *r = (X87Value){.mantissa = exponent ? UINT64_C(1) << 63 : 0,
-                 .sign_exponent = (uint16_t)(negative | (exponent ? 0x7fff : 0))};
+                    .sign_exponent = (uint16_t)(negative | (exponent ? 0x7fff : 0))};
     return !fraction;
 }
 
-/* The way back, rounded to nearest, for normal numbers well within the format's range, and zeros.  *sw: PE and C1. */
+/* The way back, rounded to nearest, for normal numbers well within the format's range, and zeros.  *sw: PE
+ * and C1. */
 static bool narrow(X87Value v, unsigned size, uint64_t *out, unsigned *sw)
 {
     Format f = format_of(size);
@@ -53,7 +54,7 @@ static bool narrow(X87Value v, unsigned size, uint64_t *out, unsigned *sw)
     return true;
 }
 
-static X87Value from_integer(int64_t v)    /* always exact */
+static X87Value from_integer(int64_t v) /* always exact */
 {
     if (!v) {
         return (X87Value){0};
@@ -61,7 +62,7 @@ static X87Value from_integer(int64_t v)    /* always exact */
     uint64_t magnitude = v < 0 ? -(uint64_t)v : (uint64_t)v;
     unsigned shift = (unsigned)__builtin_clzll(magnitude);
     return (X87Value){.mantissa = magnitude << shift,
-                   .sign_exponent = (uint16_t)((v < 0 ? 0x8000 : 0) | (EXTENDED_BIAS + 63 - shift))};
+                      .sign_exponent = (uint16_t)((v < 0 ? 0x8000 : 0) | (EXTENDED_BIAS + 63 - shift))};
 }
 
 typedef enum LoadKind { LOAD_NONE, LOAD_REAL, LOAD_EXTENDED, LOAD_INTEGER, LOAD_BCD } LoadKind;
@@ -131,7 +132,7 @@ static void load_memory(SoftCpu *s, const Insn *i)
     x87_done_memory(s, i);
 }
 
-void x87_op_fld(SoftCpu *s, const Insn *i)      /* FLD FILD FBLD */
+void x87_op_fld(SoftCpu *s, const Insn *i) /* FLD FILD FBLD */
 {
     Xsave *x = x87_state(s);
     x87_wait(s);
@@ -156,7 +157,8 @@ void x87_op_constant(SoftCpu *s, const Insn *i)
     x87_wait(s);
     X87Value r;
     unsigned sw;
-    if (!x87_valid(x, 7) && x87_quick(x, x87_host_0_1, NULL, NULL, x87_stub(i->opcode, i->modrm), NULL, &r, &sw)) {
+    if (!x87_valid(x, 7) &&
+        x87_quick(x, x87_host_0_1, NULL, NULL, x87_stub(i->opcode, i->modrm), NULL, &r, &sw)) {
         x87_merge(x, sw, FSW_C1);
         x87_push(x, r);
     } else {
@@ -168,7 +170,7 @@ void x87_op_constant(SoftCpu *s, const Insn *i)
 /* ---- Stores ---- */
 typedef struct StoreForm {
     uint8_t size;
-    uint8_t opcode, reg;                /* the popping form: the host's stack is empty afterwards */
+    uint8_t opcode, reg; /* the popping form: the host's stack is empty afterwards */
     bool pop;
 } StoreForm;
 
@@ -177,18 +179,18 @@ static StoreForm store_form(const Insn *i)
     switch ((i->opcode & 7) << 4 | (i->modrm >> 3 & 7)) {
     case 0x12: return (StoreForm){4, 0xd9, 3, false};
     case 0x13: return (StoreForm){4, 0xd9, 3, true};
-    case 0x31: return (StoreForm){4, 0xdb, 1, true};            /* FISTTP */
+    case 0x31: return (StoreForm){4, 0xdb, 1, true}; /* FISTTP */
     case 0x32: return (StoreForm){4, 0xdb, 3, false};
     case 0x33: return (StoreForm){4, 0xdb, 3, true};
     case 0x37: return (StoreForm){10, 0xdb, 7, true};
-    case 0x51: return (StoreForm){8, 0xdd, 1, true};            /* FISTTP */
+    case 0x51: return (StoreForm){8, 0xdd, 1, true}; /* FISTTP */
     case 0x52: return (StoreForm){8, 0xdd, 3, false};
     case 0x53: return (StoreForm){8, 0xdd, 3, true};
-    case 0x71: return (StoreForm){2, 0xdf, 1, true};            /* FISTTP */
+    case 0x71: return (StoreForm){2, 0xdf, 1, true}; /* FISTTP */
     case 0x72: return (StoreForm){2, 0xdf, 3, false};
     case 0x73: return (StoreForm){2, 0xdf, 3, true};
-    case 0x76: return (StoreForm){10, 0xdf, 6, true};           /* FBSTP */
-    default: return (StoreForm){8, 0xdf, 7, true};              /* 0x77: FISTP m64 */
+    case 0x76: return (StoreForm){10, 0xdf, 6, true}; /* FBSTP */
+    default: return (StoreForm){8, 0xdf, 7, true};    /* 0x77: FISTP m64 */
     }
 }
 
@@ -221,7 +223,7 @@ static bool store_value(const Xsave *x, StoreForm form, uint8_t buf[16], unsigne
     X87Value v = x87_get(x, 0);
     uint64_t real;
     *sw = 0;
-    if (form.size == 10 && form.opcode == 0xdb) {               /* as it is */
+    if (form.size == 10 && form.opcode == 0xdb) { /* as it is */
         memcpy(buf, &v.mantissa, 8);
         memcpy(buf + 8, &v.sign_exponent, 2);
         return true;
@@ -231,7 +233,8 @@ static bool store_value(const Xsave *x, StoreForm form, uint8_t buf[16], unsigne
         memcpy(buf, &real, sizeof(real));
         return true;
     }
-    return x87_quick(x, x87_host_1_0_pop, buf, &x->st[0], x87_stub(form.opcode, (unsigned)form.reg << 3), NULL, NULL, sw);
+    return x87_quick(x, x87_host_1_0_pop, buf, &x->st[0], x87_stub(form.opcode, (unsigned)form.reg << 3),
+                     NULL, NULL, sw);
 }
 
 static void store_memory(SoftCpu *s, const Insn *i)
@@ -253,7 +256,7 @@ static void store_memory(SoftCpu *s, const Insn *i)
     x87_done_memory(s, i);
 }
 
-void x87_op_fst(SoftCpu *s, const Insn *i)      /* FST FSTP FSTPNCE FIST FISTP FISTTP FBSTP */
+void x87_op_fst(SoftCpu *s, const Insn *i) /* FST FSTP FSTPNCE FIST FISTP FISTTP FBSTP */
 {
     Xsave *x = x87_state(s);
     x87_wait(s);
@@ -310,11 +313,11 @@ void x87_op_fcmov(SoftCpu *s, const Insn *i)
     x87_done(s, i);
 }
 
-void x87_op_ffree(SoftCpu *s, const Insn *i)    /* FFREE FFREEP */
+void x87_op_ffree(SoftCpu *s, const Insn *i) /* FFREE FFREEP */
 {
     Xsave *x = x87_state(s);
     x87_wait(s);
-    x->ftw &= (uint8_t)~(1u << ((fpu_top(x) + i->modrm) & 7));
+    x->ftw &= (uint8_t) ~(1u << ((fpu_top(x) + i->modrm) & 7));
     if (i->mnemonic == ZYDIS_MNEMONIC_FFREEP) {
         x87_pop(x);
     }

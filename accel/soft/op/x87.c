@@ -1,5 +1,5 @@
-/* x87 arithmetic and comparison (SDM vol 1 §8.3, vol 2; APM vol 5), and the table of all x87 instructions that are not
- * control instructions. */
+/* x87 arithmetic and comparison (SDM vol 1 §8.3, vol 2; APM vol 5), and the table of all x87 instructions
+ * that are not control instructions. */
 #include <Zydis/Zydis.h>
 
 #include "accel/soft/op/x87.h"
@@ -103,7 +103,8 @@ static void compare_memory(SoftCpu *s, const Insn *i)
     if (quick && !(i->opcode & 2) && simple(a) && x87_widen(mem, size, &b) && simple(b)) {
         sw = compare_simple(a, b);
     } else {
-        quick = quick && x87_quick(x, x87_host_1_0, mem, &x->st[0], x87_stub(i->opcode, 0x10), NULL, NULL, &sw);
+        quick =
+            quick && x87_quick(x, x87_host_1_0, mem, &x->st[0], x87_stub(i->opcode, 0x10), NULL, NULL, &sw);
     }
     if (quick) {
         x87_merge(x, sw, FSW_CONDITION);
@@ -167,7 +168,8 @@ static void compare_flags(SoftCpu *s, const Insn *i)
     unsigned sw;
     if (compare_register(x, i->modrm & 7, i->modrm < 0xf0, &sw)) {
         x87_merge(x, sw, FSW_C1);
-        soft_set_cc(s, (sw & FSW_C0 ? FLAG_CF : 0) | (sw & FSW_C2 ? FLAG_PF : 0) | (sw & FSW_C3 ? FLAG_ZF : 0));
+        soft_set_cc(s, (sw & FSW_C0 ? FLAG_CF : 0) | (sw & FSW_C2 ? FLAG_PF : 0) |
+                           (sw & FSW_C3 ? FLAG_ZF : 0));
         if (i->opcode == 0xdf) {
             x87_pop(x);
         }
@@ -203,7 +205,7 @@ static void fxam(SoftCpu *s, const Insn *i)
     } else if (!exponent) {
         code = r.mantissa ? FSW_C3 | FSW_C2 : FSW_C3;
     } else if (!(r.mantissa >> 63)) {
-        code = 0;                       /* unsupported: unnormals, pseudo-infinities and pseudo-NaNs */
+        code = 0; /* unsupported: unnormals, pseudo-infinities and pseudo-NaNs */
     } else if (exponent == 0x7fff) {
         code = r.mantissa << 1 ? FSW_C0 : FSW_C2 | FSW_C0;
     } else {
@@ -215,12 +217,13 @@ static void fxam(SoftCpu *s, const Insn *i)
 }
 
 /* ---- One operand ---- */
-static void sign(SoftCpu *s, const Insn *i)     /* FCHS FABS: no exception but the stack's */
+static void sign(SoftCpu *s, const Insn *i) /* FCHS FABS: no exception but the stack's */
 {
     Xsave *x = x87_state(s);
     x87_wait(s);
     if (x87_valid(x, 0)) {
-        x->st[0].sign_exponent = i->modrm & 1 ? x->st[0].sign_exponent & 0x7fff : x->st[0].sign_exponent ^ 0x8000;
+        x->st[0].sign_exponent =
+            i->modrm & 1 ? x->st[0].sign_exponent & 0x7fff : x->st[0].sign_exponent ^ 0x8000;
         x->fsw &= (uint16_t)~FSW_C1;
     } else {
         x87_whole(s, i, NULL);
@@ -243,21 +246,33 @@ static void unary(SoftCpu *s, const Insn *i, unsigned codes)
     }
     x87_done(s, i);
 }
-static void unary_round(SoftCpu *s, const Insn *i) { unary(s, i, FSW_C1); }             /* FSQRT FRNDINT F2XM1 */
-static void unary_range(SoftCpu *s, const Insn *i) { unary(s, i, FSW_C1 | FSW_C2); }    /* FSIN FCOS           */
+static void unary_round(SoftCpu *s, const Insn *i)
+{
+    unary(s, i, FSW_C1);
+} /* FSQRT FRNDINT F2XM1 */
+static void unary_range(SoftCpu *s, const Insn *i)
+{
+    unary(s, i, FSW_C1 | FSW_C2);
+} /* FSIN FCOS           */
 
 /* ---- ST(0) and ST(1) ---- */
-static void fprem(SoftCpu *s, const Insn *i)    /* FPREM FPREM1 FSCALE */
+static bool is_nan(X87Value v)
+{
+    return (v.sign_exponent & 0x7fff) == 0x7fff && v.mantissa << 1;
+}
+
+static void fprem(SoftCpu *s, const Insn *i) /* FPREM FPREM1 FSCALE */
 {
     Xsave *x = x87_state(s);
     x87_wait(s);
     X87Value r;
     unsigned sw;
+    bool scale = i->mnemonic == ZYDIS_MNEMONIC_FSCALE;
+    /* Quotient bits are in C0, C3, C1; what a NaN does to them depends on what they were. */
     if (x87_valid(x, 0) && x87_valid(x, 1) &&
-        x87_quick(x, x87_host_2_1, NULL, &x->st[0], x87_stub(i->opcode, i->modrm), &x->st[1], &r, &sw)) {
-        /* Quotient bits in C0, C3, C1; a NaN comes without C0 and C3. */
-        bool nan = (r.sign_exponent & 0x7fff) == 0x7fff;
-        x87_merge(x, sw, i->mnemonic == ZYDIS_MNEMONIC_FSCALE ? FSW_C1 : nan ? FSW_C1 | FSW_C2 : FSW_CONDITION);
+        x87_quick(x, x87_host_2_1, NULL, &x->st[0], x87_stub(i->opcode, i->modrm), &x->st[1], &r, &sw) &&
+        (scale || !is_nan(r))) {
+        x87_merge(x, sw, scale ? FSW_C1 : FSW_CONDITION);
         x87_put(x, 0, r);
     } else {
         x87_whole(s, i, NULL);
@@ -265,14 +280,15 @@ static void fprem(SoftCpu *s, const Insn *i)    /* FPREM FPREM1 FSCALE */
     x87_done(s, i);
 }
 
-static void binary_pop(SoftCpu *s, const Insn *i)       /* FYL2X FYL2XP1 FPATAN */
+static void binary_pop(SoftCpu *s, const Insn *i) /* FYL2X FYL2XP1 FPATAN */
 {
     Xsave *x = x87_state(s);
     x87_wait(s);
     X87Value r;
     unsigned sw;
     if (x87_valid(x, 0) && x87_valid(x, 1) &&
-        x87_quick(x, x87_host_2_1_pop, NULL, &x->st[0], x87_stub(i->opcode, i->modrm), &x->st[1], &r, &sw)) {
+        x87_quick(x, x87_host_2_1_pop, NULL, &x->st[0], x87_stub(i->opcode, i->modrm), &x->st[1], &r,
+                  &sw)) {
         x87_merge(x, sw, FSW_C1);
         x87_pop(x);
         x87_put(x, 0, r);
@@ -291,8 +307,8 @@ static void split(SoftCpu *s, const Insn *i)
     bool extract = i->mnemonic == ZYDIS_MNEMONIC_FXTRACT;
     unsigned sw;
     if (x87_valid(x, 0) && !x87_valid(x, 7) &&
-        x87_quick(x, extract ? x87_host_1_2 : x87_host_1_2_partial, NULL, &x->st[0], x87_stub(i->opcode, i->modrm),
-                  NULL, r, &sw)) {
+        x87_quick(x, extract ? x87_host_1_2 : x87_host_1_2_partial, NULL, &x->st[0],
+                  x87_stub(i->opcode, i->modrm), NULL, r, &sw)) {
         x87_merge(x, sw, extract ? FSW_C1 : FSW_C1 | FSW_C2);
         if (extract || !(sw & FSW_C2)) {
             x87_put(x, 0, r[1]);
@@ -310,31 +326,30 @@ static void fnop(SoftCpu *s, const Insn *i)
     x87_done(s, i);
 }
 
+// clang-format off
 #define M(name) ZYDIS_MNEMONIC_##name, 0
 const Op ops_x87[] = {
-    {M(FADD), arith},           {M(FADDP), arith},          {M(FIADD), arith},          {M(FMUL), arith},
-    {M(FMULP), arith},          {M(FIMUL), arith},          {M(FSUB), arith},           {M(FSUBP), arith},
-    {M(FISUB), arith},          {M(FSUBR), arith},          {M(FSUBRP), arith},         {M(FISUBR), arith},
-    {M(FDIV), arith},           {M(FDIVP), arith},          {M(FIDIV), arith},          {M(FDIVR), arith},
-    {M(FDIVRP), arith},         {M(FIDIVR), arith},         {M(FCOM), compare},         {M(FCOMP), compare},
-    {M(FCOMPP), compare},       {M(FUCOM), compare},        {M(FUCOMP), compare},       {M(FUCOMPP), compare},
-    {M(FICOM), compare},        {M(FICOMP), compare},       {M(FCOMI), compare_flags},  {M(FCOMIP), compare_flags},
-    {M(FUCOMI), compare_flags}, {M(FUCOMIP), compare_flags}, {M(FTST), ftst},           {M(FXAM), fxam},
-    {M(FCHS), sign},            {M(FABS), sign},            {M(FSQRT), unary_round},    {M(FRNDINT), unary_round},
-    {M(F2XM1), unary_round},    {M(FSIN), unary_range},     {M(FCOS), unary_range},     {M(FSCALE), fprem},
-    {M(FPREM), fprem},     {M(FPREM1), fprem},    {M(FYL2X), binary_pop},     {M(FYL2XP1), binary_pop},
-    {M(FPATAN), binary_pop},    {M(FPTAN), split},          {M(FSINCOS), split},        {M(FXTRACT), split},
-    {M(FNOP), fnop},
+    {M(FADD), arith}, {M(FADDP), arith}, {M(FIADD), arith}, {M(FMUL), arith}, {M(FMULP), arith},
+    {M(FIMUL), arith}, {M(FSUB), arith}, {M(FSUBP), arith}, {M(FISUB), arith}, {M(FSUBR), arith},
+    {M(FSUBRP), arith}, {M(FISUBR), arith}, {M(FDIV), arith}, {M(FDIVP), arith}, {M(FIDIV), arith},
+    {M(FDIVR), arith}, {M(FDIVRP), arith}, {M(FIDIVR), arith}, {M(FCOM), compare}, {M(FCOMP), compare},
+    {M(FCOMPP), compare}, {M(FUCOM), compare}, {M(FUCOMP), compare}, {M(FUCOMPP), compare},
+    {M(FICOM), compare}, {M(FICOMP), compare}, {M(FCOMI), compare_flags}, {M(FCOMIP), compare_flags},
+    {M(FUCOMI), compare_flags}, {M(FUCOMIP), compare_flags}, {M(FTST), ftst}, {M(FXAM), fxam},
+    {M(FCHS), sign}, {M(FABS), sign}, {M(FSQRT), unary_round}, {M(FRNDINT), unary_round},
+    {M(F2XM1), unary_round}, {M(FSIN), unary_range}, {M(FCOS), unary_range}, {M(FSCALE), fprem},
+    {M(FPREM), fprem}, {M(FPREM1), fprem}, {M(FYL2X), binary_pop}, {M(FYL2XP1), binary_pop},
+    {M(FPATAN), binary_pop}, {M(FPTAN), split}, {M(FSINCOS), split}, {M(FXTRACT), split}, {M(FNOP), fnop},
     /* x87-move.c */
-    {M(FLD), x87_op_fld},       {M(FILD), x87_op_fld},      {M(FBLD), x87_op_fld},
-    {M(FLD1), x87_op_constant}, {M(FLDL2T), x87_op_constant}, {M(FLDL2E), x87_op_constant},
-    {M(FLDPI), x87_op_constant}, {M(FLDLG2), x87_op_constant}, {M(FLDLN2), x87_op_constant},
-    {M(FLDZ), x87_op_constant},
-    {M(FST), x87_op_fst},       {M(FSTP), x87_op_fst},      {M(FSTPNCE), x87_op_fst},   {M(FIST), x87_op_fst},
-    {M(FISTP), x87_op_fst},     {M(FISTTP), x87_op_fst},    {M(FBSTP), x87_op_fst},
-    {M(FXCH), x87_op_fxch},     {M(FFREE), x87_op_ffree},   {M(FFREEP), x87_op_ffree},
-    {M(FINCSTP), x87_op_move_top}, {M(FDECSTP), x87_op_move_top},
-    {M(FCMOVB), x87_op_fcmov},  {M(FCMOVE), x87_op_fcmov},  {M(FCMOVBE), x87_op_fcmov}, {M(FCMOVU), x87_op_fcmov},
-    {M(FCMOVNB), x87_op_fcmov}, {M(FCMOVNE), x87_op_fcmov}, {M(FCMOVNBE), x87_op_fcmov}, {M(FCMOVNU), x87_op_fcmov},
+    {M(FLD), x87_op_fld}, {M(FILD), x87_op_fld}, {M(FBLD), x87_op_fld}, {M(FLD1), x87_op_constant},
+    {M(FLDL2T), x87_op_constant}, {M(FLDL2E), x87_op_constant}, {M(FLDPI), x87_op_constant},
+    {M(FLDLG2), x87_op_constant}, {M(FLDLN2), x87_op_constant}, {M(FLDZ), x87_op_constant},
+    {M(FST), x87_op_fst}, {M(FSTP), x87_op_fst}, {M(FSTPNCE), x87_op_fst}, {M(FIST), x87_op_fst},
+    {M(FISTP), x87_op_fst}, {M(FISTTP), x87_op_fst}, {M(FBSTP), x87_op_fst}, {M(FXCH), x87_op_fxch},
+    {M(FFREE), x87_op_ffree}, {M(FFREEP), x87_op_ffree}, {M(FINCSTP), x87_op_move_top},
+    {M(FDECSTP), x87_op_move_top}, {M(FCMOVB), x87_op_fcmov}, {M(FCMOVE), x87_op_fcmov},
+    {M(FCMOVBE), x87_op_fcmov}, {M(FCMOVU), x87_op_fcmov}, {M(FCMOVNB), x87_op_fcmov},
+    {M(FCMOVNE), x87_op_fcmov}, {M(FCMOVNBE), x87_op_fcmov}, {M(FCMOVNU), x87_op_fcmov},
     {0},
 };
+// clang-format on

@@ -1,27 +1,38 @@
 /* FXSAVE, FXRSTOR, the XSAVE family, MXCSR (SDM vol 1 §10.5 and chapter 13, vol 2).
  *
- * struct Xsave is the image in Intel's standard layout, so component i of an image is copied from and to where struct Xsave
- * has it; where the image has it comes from CPUID, or from XCOMP_BV in the compacted form.  The modified optimisation,
- * which processors need not have, is not used; what is in its initial configuration is seen from the contents. */
+ * struct Xsave is the image in Intel's standard layout, so component i of an image is copied from and to
+ * where struct Xsave has it; where the image has it comes from CPUID, or from XCOMP_BV in the compacted
+ * form.  The modified optimisation, which processors need not have, is not used; what is in its initial
+ * configuration is seen from the contents. */
 #include <Zydis/Zydis.h>
 
 #include "accel/soft/borrow.h"
 #include "accel/soft/op/x87.h"
 
 enum {
-    IMAGE_MXCSR = 24, IMAGE_MXCSR_MASK = 28, IMAGE_ST = 32, IMAGE_XMM = 160, IMAGE_LEGACY = 512, IMAGE_XCOMP = 520,
-    IMAGE_EXTENDED = 576, IMAGE_MAX = 4096,
-    COMPONENTS = 63, MXCSR_INIT = 0x1f80,
+    IMAGE_MXCSR = 24,
+    IMAGE_MXCSR_MASK = 28,
+    IMAGE_ST = 32,
+    IMAGE_XMM = 160,
+    IMAGE_LEGACY = 512,
+    IMAGE_XCOMP = 520,
+    IMAGE_EXTENDED = 576,
+    IMAGE_MAX = 4096,
+    COMPONENTS = 63,
+    MXCSR_INIT = 0x1f80,
 };
 #define XCOMP_COMPACT (UINT64_C(1) << 63)
 
-static bool long_mode(const SoftCpu *s) { return (s->mode & MODE_SIZE) == MODE_64; }
+static bool long_mode(const SoftCpu *s)
+{
+    return (s->mode & MODE_SIZE) == MODE_64;
+}
 
 /* ---- MXCSR ---- */
 static bool mxcsr_valid(const SoftCpu *s, uint32_t v)
 {
     uint32_t mask = s->cpu.state.fpu.mxcsr_mask;
-    return !(v & ~(mask ? mask : 0xffbf));      /* SDM vol 1 §11.6.6: 0 stands for the first processors' */
+    return !(v & ~(mask ? mask : 0xffbf)); /* SDM vol 1 §11.6.6: 0 stands for the first processors' */
 }
 
 static void mxcsr_set(SoftCpu *s, uint32_t v)
@@ -119,7 +130,10 @@ static void x87_load_init(SoftCpu *s)
 }
 
 /* XMM8-15 and their upper halves exist in 64-bit code only. */
-static unsigned vector_bytes(const SoftCpu *s) { return long_mode(s) ? 256 : 128; }
+static unsigned vector_bytes(const SoftCpu *s)
+{
+    return long_mode(s) ? 256 : 128;
+}
 
 /* ---- FXSAVE, FXRSTOR ---- */
 static uint64_t fxsave_linear(SoftCpu *s, const Insn *i, bool write)
@@ -191,10 +205,10 @@ static void fxrstor(SoftCpu *s, const Insn *i)
 
 /* ---- XSAVE: components ---- */
 typedef struct Layout {
-    const CpuModel *model;              /* whose CPUID leaf DH this is */
+    const CpuModel *model; /* whose CPUID leaf DH this is */
     struct {
-        uint32_t offset, size;          /* in the standard form */
-        bool align;                     /* compacted: at a multiple of 64 */
+        uint32_t offset, size; /* in the standard form */
+        bool align;            /* compacted: at a multiple of 64 */
     } component[COMPONENTS];
 } Layout;
 
@@ -218,7 +232,8 @@ static const Layout *layout_of(const SoftCpu *s)
     return &layout;
 }
 
-/* Offset of component n in the compacted form of XCOMP_BV (SDM vol 1 §13.4.3), or the end of all with COMPONENTS. */
+/* Offset of component n in the compacted form of XCOMP_BV (SDM vol 1 §13.4.3), or the end of all with
+ * COMPONENTS. */
 static uint32_t compact_offset(const Layout *l, uint64_t xcomp, unsigned n)
 {
     uint32_t at = IMAGE_EXTENDED;
@@ -316,7 +331,7 @@ static void write_component(SoftCpu *s, const Layout *l, unsigned n, uint64_t li
     if (data && size) {
         soft_write(s, linear, data, size);
     }
-    if (n == 9 && l->component[n].size > size) {        /* its reserved upper half */
+    if (n == 9 && l->component[n].size > size) { /* its reserved upper half */
         static const uint8_t zero[4];
         soft_write(s, linear + size, zero, sizeof(zero));
     }
@@ -440,7 +455,8 @@ static bool header_valid(const SoftCpu *s, const Restore *r, bool supervisor)
            all_zero(r->image + IMAGE_XCOMP + 8, IMAGE_EXTENDED - IMAGE_XCOMP - 8);
 }
 
-/* Whether MXCSR comes from the image: in the standard form with AVX as well, and whatever XSTATE_BV says. */
+/* Whether MXCSR comes from the image: in the standard form with AVX as well, and whatever XSTATE_BV says.
+ */
 static bool loads_mxcsr(const Restore *r)
 {
     return r->compact ? r->rfbm & r->bv & XSTATE_SSE : r->rfbm & (XSTATE_SSE | XSTATE_AVX);
@@ -536,12 +552,15 @@ static void xrstor(SoftCpu *s, const Insn *i)
     x->xstate_bv = (x->xstate_bv & ~r.rfbm) | (r.rfbm & r.bv & ~(uint64_t)XSTATE_PKRU);
 }
 
+// clang-format off
 #define M(name) ZYDIS_MNEMONIC_##name
 const Op ops_xsave[] = {
-    {M(FXSAVE), 0, fxsave}, {M(FXSAVE64), 0, fxsave}, {M(FXRSTOR), OP_END, fxrstor}, {M(FXRSTOR64), OP_END, fxrstor},
-    {M(XSAVE), 0, xsave}, {M(XSAVE64), 0, xsave}, {M(XSAVEOPT), 0, xsave}, {M(XSAVEOPT64), 0, xsave},
-    {M(XSAVEC), 0, xsave}, {M(XSAVEC64), 0, xsave}, {M(XSAVES), 0, xsave}, {M(XSAVES64), 0, xsave},
-    {M(XRSTOR), OP_END, xrstor}, {M(XRSTOR64), OP_END, xrstor}, {M(XRSTORS), OP_END, xrstor}, {M(XRSTORS64), OP_END, xrstor},
-    {M(LDMXCSR), OP_END, ldmxcsr}, {M(VLDMXCSR), OP_END, ldmxcsr}, {M(STMXCSR), 0, stmxcsr}, {M(VSTMXCSR), 0, stmxcsr},
+    {M(FXSAVE), 0, fxsave}, {M(FXSAVE64), 0, fxsave}, {M(FXRSTOR), OP_END, fxrstor},
+    {M(FXRSTOR64), OP_END, fxrstor}, {M(XSAVE), 0, xsave}, {M(XSAVE64), 0, xsave}, {M(XSAVEOPT), 0, xsave},
+    {M(XSAVEOPT64), 0, xsave}, {M(XSAVEC), 0, xsave}, {M(XSAVEC64), 0, xsave}, {M(XSAVES), 0, xsave},
+    {M(XSAVES64), 0, xsave}, {M(XRSTOR), OP_END, xrstor}, {M(XRSTOR64), OP_END, xrstor},
+    {M(XRSTORS), OP_END, xrstor}, {M(XRSTORS64), OP_END, xrstor}, {M(LDMXCSR), OP_END, ldmxcsr},
+    {M(VLDMXCSR), OP_END, ldmxcsr}, {M(STMXCSR), 0, stmxcsr}, {M(VSTMXCSR), 0, stmxcsr},
     {0},
 };
+// clang-format on
