@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "accel/soft/icount.h"
+
 #include "core/loop.h"
 #include "hw/platform.h"
 
@@ -101,13 +103,17 @@ bool accel_start(GPtrArray *choices, GError **error)
 {
     static const char *const fallbacks[] = {"kvm", "tcg"};
     unsigned n = choices && choices->len ? choices->len : G_N_ELEMENTS(fallbacks);
+    unsigned first = icount_on && !(choices && choices->len); /* nothing else counts */
     bool failed = false;
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = first; i < n; i++) {
         const char *text = choices && choices->len ? g_ptr_array_index(choices, i) : fallbacks[i];
         g_autoptr(GError) reason = NULL;
         const Accel *a = accel_choose(text, error);
         if (!a) {
             return false;
+        }
+        if (icount_on && a != &soft_accel) {
+            return error_fail(error, "-icount: only -accel soft counts instructions, not \"%s\"", a->name);
         }
         if (a->start(&reason)) {
             if (failed) {

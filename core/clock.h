@@ -27,6 +27,8 @@ void clock_set_virtual(int64_t ns);     /* loading a snapshot: the clock goes on
  * due timers in order, each at its own time. */
 void clock_manual(void);
 bool clock_is_manual(void);
+/* Manual mode: asked first by clock_now, for a CPU that moves on between two advances (icount).  False: as last advanced. */
+extern bool (*clock_manual_now)(int64_t *ns);
 void clock_advance_to(int64_t ns);      /* no effect when ns lies behind */
 int64_t clock_next_deadline(ClockType type);    /* ns, absolute; TIMER_OFF when no timer is armed */
 

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "accel/accel.h"
+#include "accel/soft/icount.h"
 #include "core/error.h"
 #include "core/keyval.h"
 #include "core/row.h"
@@ -103,6 +104,11 @@ HANDLER(opt_accel)
     }
     g_ptr_array_add(startup.accels, g_strdup(value));
     return true;
+}
+
+HANDLER(opt_icount)
+{
+    return icount_option(value, error);
 }
 
 HANDLER(opt_enable_kvm)

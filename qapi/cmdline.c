@@ -290,7 +290,7 @@ static const Option options[] = {
     {"blockdev", true, PHASE_BACKEND, opt_not_built, .text = "-blockdev (use -drive)"},
     {"incoming", true, PHASE_BACKEND, opt_not_built, .text = "migration"},
     {"loadvm", true, PHASE_BACKEND, opt_not_built, .text = "snapshots of machines"},
-    {"icount", true, PHASE_BACKEND, opt_not_built, .text = "the software CPU that counts instructions"},
+    {"icount", true, PHASE_MACHINE, opt_icount, .syntax = "[shift=]N|auto[,sleep=on|off]", .help = "the clock moves 2^N ns with each instruction (software CPU)"},
     {"sandbox", true, PHASE_BACKEND, opt_not_built, .text = "a sandbox"},
     {"vnc", true, PHASE_BACKEND, opt_not_built, .text = "a VNC server"},
     {"spice", true, PHASE_BACKEND, opt_not_built, .text = "SPICE"},

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "accel/accel.h"
+#include "accel/kvm/rescue.h"
 #include "accel/debug.h"
 #include "hw/machine.h"
 #include "qapi/schema/qapi-commands.h"
@@ -36,6 +37,26 @@ bool qmp_query_kvm(const void *args, QKvmInfo *ret, GError **error)
 {
     ret->present = accel_find("kvm");
     ret->enabled = accel && !strcmp(accel->name, "kvm");
+    return true;
+}
+
+bool qmp_x_query_kvm_rescue(const void *args, QKvmRescueInfoList *ret, GError **error)
+{
+    for (unsigned i = 0; i < cpu_count(); i++) {
+        const KvmRescue *r = kvm_rescue_counts(cpu_at(i));
+        if (r) {
+            QKvmRescueInfo *info = QLIST_ADD(ret);
+            info->cpu_index = i;
+            info->emulation = (int64_t)r->rescues[RESCUE_EMULATION];
+            info->delivery = (int64_t)r->rescues[RESCUE_DELIVERY];
+            info->unexpected_exit = (int64_t)r->rescues[RESCUE_EXIT];
+            info->stuck = (int64_t)r->rescues[RESCUE_STUCK];
+            info->instructions = (int64_t)r->instructions;
+            info->declined = (int64_t)r->declined;
+            info->given_up = (int64_t)r->given_up;
+            info->stretch = r->stretch;
+        }
+    }
     return true;
 }
 

@@ -15,8 +15,11 @@
 
 /* What a QMP query answers, to be printed and freed. */
 #define QUERY(type, var, call)                                                                     \
-    Q##type var = {0};                                                                             \
     GError *error = NULL;                                                                          \
+    QUERY_INTO(type, var, call)
+/* The next one of the same function. */
+#define QUERY_INTO(type, var, call)                                                                \
+    Q##type var = {0};                                                                             \
     if (!call(NULL, &var, &error)) {                                                               \
         hmp_error(h, error);                                                                       \
         return;                                                                                    \
@@ -64,6 +67,16 @@ static void info_kvm(Hmp *h, const HmpArgs *a)
               k.enabled   ? "enabled"
               : k.present ? "disabled"
                           : "not compiled");
+    QUERY_INTO(KvmRescueInfoList, list, qmp_x_query_kvm_rescue);
+    for (size_t i = 0; i < list.n; i++) {
+        const QKvmRescueInfo *r = &list.at[i];
+        hmp_print(h,
+                  "CPU #%" PRId64 ": rescued %" PRId64 " times (emulation %" PRId64 ", delivery %" PRId64
+                  ", unexpected exit %" PRId64 ", stuck %" PRId64 "), %" PRId64 " instructions in software\n",
+                  r->cpu_index, r->emulation + r->delivery + r->unexpected_exit + r->stuck, r->emulation, r->delivery,
+                  r->unexpected_exit, r->stuck, r->instructions);
+    }
+    qtype_free(&qtype_list_KvmRescueInfo, &list);
 }
 
 static void info_cpus(Hmp *h, const HmpArgs *a)

@@ -9,6 +9,7 @@
  * - cpuid.c: what CPUID can offer and does offer
  * - debug.c: breakpoints and single steps
  * - window.c: taking interrupts where KVM only emulates
+ * - rescue.c: instructions that KVM does not get past, executed by the software CPU
  * - report.c: telling people about exits that end a run
  */
 #ifndef ACCEL_KVM_KVM_H
@@ -20,6 +21,7 @@
 #include <time.h>
 
 #include "accel/accel.h"
+#include "accel/kvm/rescue.h"
 #include "hw/platform.h"
 
 typedef struct KvmVm {
@@ -53,6 +55,9 @@ typedef struct KvmCpu {
     timer_t window_timer;
     unsigned steps_left;
     long patience;                      /* ns until the next search */
+    uint64_t stepped_at;                /* where the last step ended ... */
+    unsigned stepped_there;             /* ... and how many before it    */
+    KvmRescue rescue;
 } KvmCpu;
 static inline KvmCpu *kvm_cpu(const Cpu *c)
 {
@@ -76,6 +81,10 @@ void kvm_coalesced_map(void *run_page); /* the ring's page, from the first vCPU'
 void kvm_coalesced_unmap(void *run_page);
 void kvm_dirty_ring_map(Cpu *c);
 void kvm_dirty_ring_collect(Cpu *c); /* NULL: of all CPUs */
+/* A KVM that emulates keeps shadows of the guest's page tables, and hears only of writes that go through it.  Whoever else has
+ * written to tables, or perhaps has, lets it forget them all; nothing where hardware walks the tables. */
+void kvm_shadow_start(void);
+void kvm_shadow_forget(void);
 /* While memory slots move no CPU may be in the guest: the change must look atomic to it. */
 bool kvm_enter(Cpu *c); /* false: wait and look at requests first */
 void kvm_leave(Cpu *c);
@@ -111,7 +120,7 @@ void kvm_stopped(bool stopped);
 bool kvm_emulates(void);
 void kvm_window_wait(Cpu *c, bool waiting);     /* an interrupt that cannot be taken now waits, or no longer */
 void kvm_window_interrupted(Cpu *c);    /* a signal ended KVM_RUN */
-bool kvm_window_stepped(Cpu *c);        /* KVM_EXIT_DEBUG: was it a step of the search? */
+bool kvm_window_stepped(Cpu *c, RunResult *result);     /* KVM_EXIT_DEBUG: was it a step of the search? */
 bool kvm_window_halted(Cpu *c);         /* KVM_EXIT_HLT: does the CPU really halt? */
 void kvm_window_free(KvmCpu *k);
 

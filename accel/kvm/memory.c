@@ -541,6 +541,44 @@ static void view_start(unsigned number, Space *space)
     mem_listen(&v->listener, space);
 }
 
+/* ---- Shadows of the guest's page tables ---- */
+
+enum { FAR_BIT = 51 };                  /* of an address that no guest's tables can name */
+static uint32_t far_slot;               /* 0: none */
+static GMutex far_mutex;
+
+static bool far_set(uint64_t at)
+{
+    static void *page;
+    if (!page) {
+        page = mmap(NULL, RAM_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    }
+    struct kvm_userspace_memory_region r = {
+        .slot = far_slot, .guest_phys_addr = at, .memory_size = RAM_PAGE, .userspace_addr = (uintptr_t)page};
+    return page != MAP_FAILED && kvm_vm_ioctl(KVM_SET_USER_MEMORY_REGION, (uintptr_t)&r) >= 0;
+}
+
+void kvm_shadow_start(void)
+{
+    far_slot = --kvm.slots;
+    if (!far_set(UINT64_C(1) << FAR_BIT)) {
+        far_slot = 0;
+    }
+}
+
+/* The kernel drops all shadows when a slot moves: one that nobody sees does. */
+void kvm_shadow_forget(void)
+{
+    static bool second;
+    if (!far_slot) {
+        return;
+    }
+    g_mutex_lock(&far_mutex);
+    second = !second;
+    far_set((UINT64_C(1) << FAR_BIT) + (second ? RAM_PAGE : 0));
+    g_mutex_unlock(&far_mutex);
+}
+
 bool kvm_memory_start(GError **error)
 {
     static MemListener io_listener = {.del = io_del, .add = io_add, .eventfd = io_eventfd};

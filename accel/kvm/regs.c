@@ -464,6 +464,9 @@ static void group_failed(const Cpu *c, const Group *g, bool flush, int code)
 
 void kvm_fetch(Cpu *c)
 {
+    if (kvm_rescue_sync(c)) {
+        return;
+    }
     for (unsigned i = 0; i < G_N_ELEMENTS(groups); i++) {
         if (!groups[i].when || *groups[i].when) {
             int r = groups[i].fetch(c);

@@ -77,6 +77,7 @@ void kvm_cpu_free(Cpu *c)
     if (k->run) {
         kvm_coalesced_unmap(k->run);
     }
+    kvm_rescue_free(c);
     loop_unlock();
     kvm_window_free(k);
     if (k->dirty) {
@@ -96,6 +97,7 @@ void kvm_interrupt(Cpu *c)
 {
     KvmCpu *k = kvm_cpu(c);
     if (k && k->run) {
+        kvm_rescue_kick(c);
         __atomic_store_n(&k->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
         pthread_kill(k->thread, KVM_KICK_SIGNAL);
     }
@@ -289,6 +291,25 @@ static RunResult stop_internal_error(void)
     return RUN_STOPPED;
 }
 
+static RunResult exit_internal_error(Cpu *c, KvmCpu *k)
+{
+    RescueWhy why = k->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION              ? RESCUE_EMULATION
+                    : k->run->internal.suberror == KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON ? RESCUE_EXIT
+                                                                                             : RESCUE_DELIVERY;
+    RunResult result;
+    if (kvm_rescue(c, why, &result)) {
+        return result;
+    }
+    kvm_report_internal_error(c);
+    return stop_internal_error();
+}
+
+static RunResult exit_debug(Cpu *c)
+{
+    RunResult result = RUN_AGAIN;
+    return kvm_window_stepped(c, &result) ? result : kvm_exit_debug(c);
+}
+
 static RunResult exit_shutdown(Cpu *c)
 {
     if (log_enabled(LOG_CPU_RESET)) {
@@ -311,14 +332,14 @@ static RunResult handle_exit(Cpu *c, KvmCpu *k)
     case KVM_EXIT_DIRTY_RING_FULL: kvm_dirty_ring_collect(c); return RUN_AGAIN;
     case KVM_EXIT_SHUTDOWN: return exit_shutdown(c);
     case KVM_EXIT_SYSTEM_EVENT: return exit_system_event(k);
-    case KVM_EXIT_DEBUG: return kvm_window_stepped(c) ? RUN_AGAIN : kvm_exit_debug(c);
+    case KVM_EXIT_DEBUG: return exit_debug(c);
     case KVM_EXIT_IRQ_WINDOW_OPEN:
     case KVM_EXIT_SET_TPR:
     case KVM_EXIT_TPR_ACCESS:
     case KVM_EXIT_INTR:
     case KVM_EXIT_X86_BUS_LOCK:
     case KVM_EXIT_NOTIFY: return RUN_AGAIN;
-    case KVM_EXIT_INTERNAL_ERROR: kvm_report_internal_error(c); return stop_internal_error();
+    case KVM_EXIT_INTERNAL_ERROR: return exit_internal_error(c, k);
     case KVM_EXIT_FAIL_ENTRY:
         kvm_report_exit(c, "entry failed, hardware reason",
                         run->fail_entry.hardware_entry_failure_reason);
@@ -350,6 +371,17 @@ static int enter(Cpu *c, KvmCpu *k)
     return r;
 }
 
+/* The stretch of a rescue that something else came into. */
+static RunResult go_on_rescuing(Cpu *c)
+{
+    RunResult result;
+    if (kvm_rescue_go_on(c, &result)) {
+        return result;
+    }
+    kvm_report_internal_error(c);
+    return stop_internal_error();
+}
+
 RunResult kvm_run(Cpu *c)
 {
     KvmCpu *k = kvm_cpu(c);
@@ -358,6 +390,10 @@ RunResult kvm_run(Cpu *c)
         /* An answered exit must be handed over before anyone may see or set the registers. */
         if (!k->unfinished && (result != RUN_AGAIN || wanted(c))) {
             return result;
+        }
+        if (kvm_rescue_pending(&k->rescue)) {
+            result = go_on_rescuing(c);
+            continue;
         }
         if (!k->unfinished && !before_entry(c, k)) {
             return RUN_HALTED;

@@ -117,6 +117,9 @@ static bool kvm_option(const char *key, const char *value, GError **error)
         options.dirty_ring = n;
         return true;
     }
+    if (!strcmp(key, "rescue")) {
+        return kvm_rescue_option(value, error);
+    }
     if (!strcmp(key, "device")) {
         g_free(options.device);
         options.device = g_strdup(value);
@@ -125,7 +128,7 @@ static bool kvm_option(const char *key, const char *value, GError **error)
     return error_fail(
         error,
         "-accel kvm: no option \"%s\"; it has kernel-irqchip, kvm-shadow-mem, dirty-ring-size, "
-        "device",
+        "rescue, device",
         key);
 }
 
@@ -320,6 +323,7 @@ static bool kvm_start(GError **error)
 {
     if (start_parts(error)) {
         kvm_regs_start();
+        kvm_rescue_start();
         platform.flush_coalesced = kvm_coalesced_flush;
         platform.kernel_accel = true;
         platform.smm = kvm.smm;

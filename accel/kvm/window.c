@@ -88,11 +88,24 @@ void kvm_window_interrupted(Cpu *c)
     }
 }
 
-bool kvm_window_stepped(Cpu *c)
+/* A KVM that emulates may execute an instruction again and again, to no effect (INT n of 16-bit protected mode is one). */
+static bool is_stuck(KvmCpu *k)
+{
+    enum { TIMES = 3 };
+    uint64_t at = k->run->debug.arch.pc;
+    k->stepped_there = at == k->stepped_at ? k->stepped_there + 1 : 0;
+    k->stepped_at = at;
+    return k->stepped_there >= TIMES;
+}
+
+bool kvm_window_stepped(Cpu *c, RunResult *result)
 {
     KvmCpu *k = kvm_cpu(c);
     if (!k->steps_left) {
         return false;
+    }
+    if (is_stuck(k)) { /* whatever it is: the software CPU does the same, or gets on */
+        kvm_rescue(c, RESCUE_STUCK, result);
     }
     if (--k->steps_left == 0) {
         set_stepping(c, k, false);

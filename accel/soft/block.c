@@ -39,6 +39,21 @@ static const uint8_t *page_of(const uint8_t *host)
     return (const uint8_t *)((uintptr_t)host & ~(uintptr_t)(PAGE - 1));
 }
 
+/* glib resizes its tables by floating point, of which the guest's MXCSR must not tell. */
+static void table_put(GHashTable *table, const void *key, void *value)
+{
+    uint32_t mxcsr = borrow_pause();
+    g_hash_table_insert(table, (gpointer)key, value);
+    borrow_resume(mxcsr);
+}
+
+static void table_remove(GHashTable *table, const void *key)
+{
+    uint32_t mxcsr = borrow_pause();
+    g_hash_table_remove(table, key);
+    borrow_resume(mxcsr);
+}
+
 static uint64_t lines_of(const uint8_t *host, size_t len)
 {
     unsigned first = ((uintptr_t)host & (PAGE - 1)) >> LINE_SHIFT;
@@ -177,9 +192,9 @@ static uint64_t drop_range(SoftCpu *s, const uint8_t *host, size_t len)
         p = next;
     }
     if (first) {
-        g_hash_table_insert(s->code->pages, (gpointer)page, first);
+        table_put(s->code->pages, page, first);
     } else {
-        g_hash_table_remove(s->code->pages, page);
+        table_remove(s->code->pages, page);
     }
     return lines;
 }
@@ -187,6 +202,9 @@ static uint64_t drop_range(SoftCpu *s, const uint8_t *host, size_t len)
 static void post_written(SoftCpu *to, const uint8_t *host, size_t len)
 {
     Written w = {host, len};
+    if (atomic_load(&to->code->dormant)) {
+        return;
+    }
     g_mutex_lock(&to->code->inbox_lock);
     g_array_append_val(to->code->inbox, w);
     g_mutex_unlock(&to->code->inbox_lock);
@@ -207,7 +225,7 @@ static void page_leave(CodePage *p, const uint8_t *page, unsigned cpu)
     }
     if (!any) {
         ram_dirty_set_client(p->ram, DIRTY_CODE, p->offset, PAGE);
-        g_hash_table_remove(code_pages, page);
+        table_remove(code_pages, page);
     }
 }
 
@@ -338,7 +356,7 @@ static void page_register(SoftCpu *s, const FetchPage *f, const uint8_t *host, s
         p = g_new0(CodePage, 1);
         p->ram = f->page.ram;
         p->offset = f->page.offset;
-        g_hash_table_insert(code_pages, (gpointer)page, p);
+        table_put(code_pages, page, p);
     }
     p->cpus[s->cpu.index / 64] |= UINT64_C(1) << s->cpu.index % 64;
     p->lines |= len ? lines_of(host, len) : 0;
@@ -347,7 +365,7 @@ static void page_register(SoftCpu *s, const FetchPage *f, const uint8_t *host, s
 static void page_insert(SoftCpu *s, Block *b, const uint8_t *page)
 {
     *block_link(b, page) = g_hash_table_lookup(s->code->pages, page);
-    g_hash_table_insert(s->code->pages, (gpointer)page, b);
+    table_put(s->code->pages, page, b);
 }
 
 /* Decodes up to `most` instructions; *end tells why it stopped: DECODE_OK when it just may not go on. */
@@ -389,6 +407,15 @@ static void log_block(SoftCpu *s, const Insn *insns, unsigned n)
     log_printf("%s\n", text->str);
 }
 
+static const uint8_t *copy_bytes(SoftCpu *s, const Insn *insns, unsigned n, size_t size)
+{
+    uint8_t *bytes = block_alloc(s, size);
+    for (size_t k = 0, at = 0; k < n; at += insns[k++].length) {
+        memcpy(bytes + at, insns[k].bytes, insns[k].length);
+    }
+    return bytes;
+}
+
 static Block *block_make(SoftCpu *s, const Source *src, const Insn *insns, unsigned n)
 {
     const CpuState *c = &s->cpu.state;
@@ -399,6 +426,9 @@ static Block *block_make(SoftCpu *s, const Source *src, const Insn *insns, unsig
     Uop *end = lower_block(s, b->uops, insns, n, s->mode, last->rip + last->length);
     b->uop_count = (uint16_t)(end - b->uops);
     b->special = b->uops[0].fn != exec_enter;
+    if (s->code->unheard && src->host) {
+        b->bytes = copy_bytes(s, insns, n, b->size);
+    }
     s->code->made++;
     if (log_enabled(LOG_IN_ASM)) {
         log_block(s, insns, n);
@@ -437,7 +467,7 @@ static Block *block_build(SoftCpu *s, uint64_t linear)
     static __thread Insn insns[MAX_INSNS];
     SoftCode *c = s->code;
     uint64_t rip = s->cpu.state.rip, room = limit_room(s);
-    if (c->used + (MAX_INSNS * (UOPS_PER_INSN * sizeof(Uop) + sizeof(OpInsn) + 2 * sizeof(Insn)) + PAGE) > c->size) {
+    if (c->used + (MAX_INSNS * (UOPS_PER_INSN * sizeof(Uop) + sizeof(OpInsn) + 2 * sizeof(Insn) + INSN_MAX) + PAGE) > c->size) {
         block_flush(s);
     }
     FetchPage f = *tlb_fetch(s, linear);
@@ -506,6 +536,14 @@ static bool block_fits(SoftCpu *s, const Block *b, uint64_t linear)
     return true;
 }
 
+/* Memory still has what the block was made from. */
+static bool block_current(const Block *b)
+{
+    size_t first = b->host2 ? PAGE - ((uintptr_t)b->host & (PAGE - 1)) : b->size;
+    return !b->bytes || (!memcmp(b->host, b->bytes, first) &&
+                         (!b->host2 || !memcmp(b->host2, b->bytes + first, b->size - first)));
+}
+
 static Block *block_lookup(SoftCpu *s, uint64_t linear)
 {
     const FetchPage *f = tlb_fetch(s, linear);
@@ -516,6 +554,10 @@ static Block *block_lookup(SoftCpu *s, uint64_t linear)
     Block *b = s->code->hash[hash_of(host, s->cpu.state.rip)];
     while (b && !(b->host == host && block_fits(s, b, linear))) {
         b = b->hash_next;
+    }
+    if (b && G_UNLIKELY(!block_current(b))) {
+        block_kill(s, b);
+        return NULL;
     }
     return b;
 }
@@ -542,8 +584,11 @@ Block *block_find(SoftCpu *s)
     if (b->host2 || !b->host || b->mode & MODE_SINGLE || b->dead) {
         return b;
     }
+    if (G_UNLIKELY(c->unheard) && cpu_count() > 1) {
+        return b;
+    }
     c->jumps[(rip ^ rip >> JUMP_BITS) & (JUMP_SIZE - 1)] = (JumpEntry){rip, base, c->key, b};
-    if (from && !from_block->dead && !from_block->host2 && page_of(from_block->host) == page_of(b->host) &&
+    if (from && !c->unheard && !from_block->dead && !from_block->host2 && page_of(from_block->host) == page_of(b->host) &&
         from_block->mode == b->mode) {
         from->disp = (int32_t)((uint8_t *)b - c->arena);
     }

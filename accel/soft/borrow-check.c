@@ -14,7 +14,8 @@ typedef enum Rule {
     RULE_NEVER,
 } Rule;
 
-/* SDM vol 2 §2.4 tables 2-18 to 2-29 (VEX), vol 3 §23.25.3 (legacy SIMD), vol 1 table 11-3; APM vol 3 appendix D. */
+/* SDM vol 2 §2.4 tables 2-18 to 2-29 (VEX), vol 3 §23.25.3 (legacy SIMD), vol 1 table 11-3; APM vol 3
+ * appendix D. */
 typedef struct Need {
     uint8_t rule;
     uint16_t feature, feature2;         /* FEATURE(); both needed.  0: none */

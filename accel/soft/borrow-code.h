@@ -1,12 +1,14 @@
-/* Between the files of borrow*.c and op/vector.c: a vector instruction taken apart, what it does, and stubs being written. */
+/* Between the files of borrow*.c and op/vector.c: a vector instruction taken apart, what it does, and
+ * stubs being written. */
 #ifndef ACCEL_SOFT_BORROW_CODE_H
 #define ACCEL_SOFT_BORROW_CODE_H
 
 #include "accel/soft/borrow.h"
 
 /* ---- borrow-parse.c ---- */
-/* The fields of an instruction with a 0F or VEX opcode.  Its memory operand's address is dropped: put together again, it is a
- * 64-bit instruction whose memory operand is [rsi], with the guest's register numbers until they are changed here. */
+/* The fields of an instruction with a 0F or VEX opcode.  Its memory operand's address is dropped: put
+ * together again, it is a 64-bit instruction whose memory operand is [rsi], with the guest's register
+ * numbers until they are changed here. */
 typedef struct VecCode {
     bool vex, memory, has_modrm;
     bool w, r, b, l;                    /* not inverted; b: of a register operand only              */
@@ -47,12 +49,10 @@ size_t stub_emit_strict(uint8_t *out, StubFn *code, const VecInfo *n);   /* borr
 
 /* ---- borrow-mxcsr.c ---- */
 bool borrow_strict(SoftCpu *s, void *mem, StubFn *code);
-/* C code that is long enough to use floating point, as libraries do, runs with the host's own MXCSR; the guest's is back after. */
-uint32_t borrow_pause(void);
-void borrow_resume(uint32_t mxcsr);
 
 /* ---- op/vector.c ---- */
-/* What every MMX instruction does first: #MF when an x87 exception waits, TOP 0, all registers valid (SDM vol 3 §12.2). */
+/* What every MMX instruction does first: #MF when an x87 exception waits, TOP 0, all registers valid (SDM
+ * vol 3 §12.2). */
 void borrow_mmx_enter(SoftCpu *s);
 const Stub *vector_op_find(unsigned mnemonic);  /* NULL: not one of those done in C */
 

@@ -1,8 +1,9 @@
 /* Writing stubs: rdi is the SoftCpu, rsi the memory operand; vector registers have the guest's numbers.
  *
- * The general register that an instruction names becomes rax; rcx, rdx are free but for PCMPxSTRx.  Non-temporal and aligned
- * moves become plain unaligned ones: what a guest gets to see of the alignment is Stub.align, and `mem` may be a buffer.  VEX
- * instructions are loaded and stored by VEX moves, so that the host never mixes both with upper halves in use. */
+ * The general register that an instruction names becomes rax; rcx, rdx are free but for PCMPxSTRx.  Non-
+ * temporal and aligned moves become plain unaligned ones: what a guest gets to see of the alignment is
+ * Stub.align, and `mem` may be a buffer.  VEX instructions are loaded and stored by VEX moves, so that
+ * the host never mixes both with upper halves in use. */
 #include <string.h>
 
 #include "accel/soft/borrow-code.h"
@@ -256,7 +257,7 @@ static void emit_stores(Emit *e, bool vex, const VecInfo *n)
             EMIT(e, 0xff, 0xff);
         }
     }
-    unsigned in_use = (written ? XSTATE_SSE : 0) | (n->ymm_write ? XSTATE_AVX : 0) | (n->transition ? XSTATE_FP : 0);
+    unsigned in_use = (written ? XSTATE_SSE : 0) | (n->ymm_write ? XSTATE_AVX : 0) | (n->mm_read | n->mm_write ? XSTATE_FP : 0);
     if (in_use) {
         EMIT(e, 0x80); /* or byte [xstate_bv], ... */
         emit_at(e, 1, FPU(xstate_bv));

@@ -1,10 +1,11 @@
 /* The guest's MXCSR on the host, and the strict form of floating-point stubs.
  *
- * A strict stub is the plain one, run with the exceptions unmasked that the guest has unmasked.  The host then raises what the
- * guest's processor would, with the flags that go with it: which of them count beside an unmasked exception (SDM vol 1 §11.5)
- * cannot be had from masked hardware, that shows neither an exact underflow nor whether an overflow was inexact beyond the
- * range.  The signal arrives at the instruction itself, before the stub has stored anything, and is turned into the return of
- * false; rsp is as at the stub's entry there. */
+ * A strict stub is the plain one, run with the exceptions unmasked that the guest has unmasked.  The host
+ * then raises what the guest's processor would, with the flags that go with it: which of them count
+ * beside an unmasked exception (SDM vol 1 §11.5) cannot be had from masked hardware, that shows neither
+ * an exact underflow nor whether an overflow was inexact beyond the range.  The signal arrives at the
+ * instruction itself, before the stub has stored anything, and is turned into the return of false; rsp is
+ * as at the stub's entry there. */
 #include <cpuid.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,8 +1,8 @@
 /* Taking vector instructions apart and putting them together again for the host.
  *
- * Opcode, prefixes and immediates stay byte for byte; only what names the memory operand goes, and what 64-bit code would take
- * for more than 16 and 32-bit code does (SDM vol 2 §2.3: VEX fields outside 64-bit mode).  So encodings that an assembler would
- * never choose work as well as others. */
+ * Opcode, prefixes and immediates stay byte for byte; only what names the memory operand goes, and what
+ * 64-bit code would take for more than 16 and 32-bit code does (SDM vol 2 §2.3: VEX fields outside 64-bit
+ * mode).  So encodings that an assembler would never choose work as well as others. */
 #include <Zydis/Zydis.h>
 #include <string.h>
 
@@ -314,8 +314,8 @@ static bool isa_can_be_borrowed(ZydisISASet isa)
     }
 }
 
-/* SDM vol 2 §2.4: exception classes 2, 3 and 11 are those of floating-point arithmetic; the conversions from and to MMX
- * registers are in none of them. */
+/* SDM vol 2 §2.4: exception classes 2, 3 and 11 are those of floating-point arithmetic; the conversions
+ * from and to MMX registers are in none of them. */
 static bool info_fp(const ZydisDecodedInstructionMeta *m)
 {
     switch (m->exception_class) {
@@ -366,7 +366,8 @@ bool vec_info(VecInfo *n, const VecCode *c)
     }
     n->align = info_align(n, z.mnemonic, c->vex);
     n->fp = info_fp(&z.meta);
-    /* Legacy instructions leave what they do not write of a register; to be sure of each, its old value is loaded. */
+    /* Legacy instructions leave what they do not write of a register; to be sure of each, its old value
+     * is loaded. */
     n->xmm_read |= c->vex ? 0 : n->xmm_write;
     return c->memory == (n->mem_size != 0);
 }

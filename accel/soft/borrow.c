@@ -1,11 +1,13 @@
 /* The stubs of one CPU.
  *
- * Code lies in a memfd that is mapped twice, once to write and once to run: no page is both, and nothing is remapped for a new
- * stub.  Stubs that blocks point to stay until borrow_flush.  Should a guest run more different instructions than the code has
- * room for, the rest goes through borrow_rare, which keeps its stubs in a small area that is thrown away when it is full.
+ * Code lies in a memfd that is mapped twice, once to write and once to run: no page is both, and nothing
+ * is remapped for a new stub.  Stubs that blocks point to stay until borrow_flush.  Should a guest run
+ * more different instructions than the code has room for, the rest goes through borrow_rare, which keeps
+ * its stubs in a small area that is thrown away when it is full.
  *
- * Code that was run is only replaced by punching its pages out of the memfd, which takes them from both mappings: the
- * invalidation of the translations keeps the host from running what it fetched before (SDM vol 3 §8.1.3, 8.3). */
+ * Code that was run is only replaced by punching its pages out of the memfd, which takes them from both
+ * mappings: the invalidation of the translations keeps the host from running what it fetched before (SDM
+ * vol 3 §8.1.3, 8.3). */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -132,7 +134,9 @@ static StubFn *area_place(Borrow *b, Area *a, const uint8_t *code, size_t length
 static StubFn *code_new(Borrow *b, Area *a, const VecCode *c, const VecInfo *n, bool strict)
 {
     uint8_t code[STUB_MAX];
-    StubFn *fn = area_place(b, a, code, stub_emit(code, *c, n));
+    VecInfo inner = *n;
+    inner.transition &= !strict; /* the strict form has done it before */
+    StubFn *fn = area_place(b, a, code, stub_emit(code, *c, &inner));
     return strict ? area_place(b, a, code, stub_emit_strict(code, fn, n)) : fn;
 }
 

@@ -7,7 +7,7 @@
  *
  * MXCSR: while a CPU runs blocks, the host's MXCSR is the guest's with every exception masked (borrow_enter, borrow_leave), so
  * nothing raises SIGFPE and sticky flags gather in the host's register.  Where the guest unmasks an exception (MODE_MXCSR), stubs
- * are made in a strict form: flags cleared before, looked at behind; an unmasked one is #XM (#UD without CR4.OSXMMEXCPT) before
+ * are made in a strict form: they run with the guest's own masks, and SIGFPE becomes #XM (#UD without CR4.OSXMMEXCPT) before
  * anything is stored. */
 #ifndef ACCEL_SOFT_BORROW_H
 #define ACCEL_SOFT_BORROW_H
@@ -37,6 +37,9 @@ void borrow_enter(SoftCpu *s);          /* guest's MXCSR into the host's registe
 void borrow_leave(SoftCpu *s);
 void borrow_mxcsr_read(SoftCpu *s);     /* make state.fpu.mxcsr current while running (STMXCSR, FXSAVE ...) */
 void borrow_mxcsr_written(SoftCpu *s);  /* it was changed (LDMXCSR, FXRSTOR ...) */
+/* Around C code in between that may use floating point: the host's default MXCSR, and back. */
+uint32_t borrow_pause(void);
+void borrow_resume(uint32_t mxcsr);
 /* What of CPUID's features the host can lend: bits of a register that the software CPU offers beyond what it does in C. */
 uint64_t borrow_supported(uint32_t leaf, uint32_t subleaf, int reg, uint64_t bits);
 

@@ -5,11 +5,16 @@
 
 /* ---- Stubs ---- */
 
-/* An unmasked exception: #XM, or #UD where the guest's system does not know it (SDM vol 1 §11.5.3). */
-static _Noreturn void stub_refused(SoftCpu *s, const Uop *u)
+static void slow(SoftCpu *s, const Uop *u)
 {
     s->cur = u;
     s->insn_rip = s->rip_base + u->ip;
+}
+
+/* An unmasked exception: #XM, or #UD where the guest's system does not know it (SDM vol 1 §11.5.3). */
+static _Noreturn void stub_refused(SoftCpu *s, const Uop *u)
+{
+    slow(s, u);
     soft_fault(s, s->cpu.state.cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD);
 }
 
@@ -19,6 +24,13 @@ static inline __attribute__((always_inline)) void stub_call(SoftCpu *s, const Uo
     if (G_UNLIKELY(!t->code(s, mem))) {
         stub_refused(s, u);
     }
+}
+
+/* MMX instructions may find an x87 exception that waits. */
+static const Uop *stub_mmx(SoftCpu *s, const Uop *u)
+{
+    slow(s, u);
+    NEXT(s, u);
 }
 
 static const Uop *stub_registers(SoftCpu *s, const Uop *u)
@@ -32,17 +44,10 @@ static uint64_t stub_address(SoftCpu *s, const Uop *u)
     const StubUop *t = u->ptr;
     uint64_t ea = uop_ea(s, u, u->disp2);
     if (G_UNLIKELY(ea & (t->stub->align - 1u))) {
-        s->cur = u;
-        s->insn_rip = s->rip_base + u->ip;
+        slow(s, u);
         soft_fault_error(s, EXC_GP, 0);
     }
     return ea;
-}
-
-static void slow(SoftCpu *s, const Uop *u)
-{
-    s->cur = u;
-    s->insn_rip = s->rip_base + u->ip;
 }
 
 static const Uop *stub_load(SoftCpu *s, const Uop *u)
@@ -241,6 +246,16 @@ static bool lower_plain(Lowering *l, const Insn *i)
     }
 }
 
+static bool touches_mmx(const Insn *i)
+{
+    for (unsigned n = 0; n < i->operands; n++) {
+        if (i->op[n].kind == OPERAND_REG && i->op[n].bank == BANK_MM) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool lower_vector(Lowering *l, const Insn *i)
 {
     if (lower_plain(l, i)) {
@@ -259,6 +274,9 @@ bool lower_vector(Lowering *l, const Insn *i)
     UopAddress at = {.base = offsetof(SoftCpu, zero), .index = offsetof(SoftCpu, zero), .seg = offsetof(SoftCpu, zero)};
     if (stub->mem_size && !lower_address(l, i, &at, stub->mem_size, stub->writes)) {
         return false;
+    }
+    if (touches_mmx(i)) {
+        lower_new(l, i, stub_mmx);
     }
     StubUop *t = block_alloc(l->s, sizeof(*t));
     *t = (StubUop){.code = stub->code, .stub = stub, .insn = *i};

@@ -112,13 +112,29 @@ void *soft_host(SoftCpu *s, uint64_t linear, unsigned size, bool write)
 static void after_device(SoftCpu *s)
 {
     borrow_enter(s);
+    if (s->counting) {
+        s->recheck = true;
+        soft_poll(s, POLL_LEAVE);
+    }
     if (atomic_load_explicit(&s->cpu.events, memory_order_relaxed)) {
         soft_poll(s, POLL_KICK);
     }
 }
 
+/* While KVM's guest is here the local APIC may be KVM's. */
+static void before_device(SoftCpu *s, const Space *space, uint64_t at, bool write)
+{
+    enum { APIC_ENABLED = 1 << 11, PAGE_BITS = 12 };
+    uint64_t base = s->cpu.state.msr.apic_base;
+    if (G_UNLIKELY(s->apic_access != NULL) && space == s->cpu.memory && base & APIC_ENABLED &&
+        at >> PAGE_BITS == base >> PAGE_BITS) {
+        s->apic_access(s, at & 0xfff, write);
+    }
+}
+
 uint64_t soft_device_load(SoftCpu *s, Space *space, uint64_t at, unsigned size)
 {
+    before_device(s, space, at, false);
     borrow_leave(s);
     uint64_t v = space_load(space, at, size);
     after_device(s);
@@ -127,6 +143,7 @@ uint64_t soft_device_load(SoftCpu *s, Space *space, uint64_t at, unsigned size)
 
 void soft_device_store(SoftCpu *s, Space *space, uint64_t at, unsigned size, uint64_t value)
 {
+    before_device(s, space, at, true);
     borrow_leave(s);
     space_store(space, at, size, value);
     after_device(s);

@@ -35,6 +35,11 @@ void soft_page_fault(SoftCpu *s, uint64_t linear, uint32_t error)
     raise_fault(s, (SoftFault){.vector = EXC_PF, .has_error = true, .error = error, .payload = linear});
 }
 
+void soft_decline(SoftCpu *s)
+{
+    raise_fault(s, (SoftFault){.vector = EXC_NONE});
+}
+
 void soft_poll(SoftCpu *s, unsigned why)
 {
     atomic_fetch_or(&s->poll, why);
@@ -388,7 +393,7 @@ SoftExit soft_execute(SoftCpu *s)
         uncount(s);
         c->state.rip = s->insn_rip;
         c->state.event.interrupt_shadow = 0;
-        if (s->catch_faults) {
+        if (s->catch_faults || (G_UNLIKELY(s->declines != NULL) && s->declines(s))) {
             s->delivering = EXC_NONE;
             s->delivering_external = false;
             return SOFT_FAULT;
@@ -408,8 +413,11 @@ SoftExit soft_execute(SoftCpu *s)
         if (!take_events(s)) {
             return SOFT_HALTED;
         }
-        if ((s->counting || s->stepping) && s->left <= 0) {
-            return SOFT_COUNTED;
+        if ((s->counting || s->stepping) && (s->left <= 0 || s->recheck)) {
+            if (s->left <= 0 || !s->stepping) {
+                s->recheck = false;
+                return SOFT_COUNTED;
+            }
         }
         if (s->mode_stale) {
             refresh_mode(s);

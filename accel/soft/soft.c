@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "accel/accel.h"
+#include "accel/soft/icount.h"
 #include "accel/soft/offer.h"
 #include "accel/soft/op/tsc.h"
 #include "accel/soft/run.h"
@@ -66,6 +67,7 @@ void soft_cpu_setup(Cpu *c)
 {
     SoftCpu *s = soft_cpu(c);
     s->delivering = EXC_NONE;
+    s->counting = icount_on;
     block_code_setup(s);
     tlb_setup(s);
     soft_sync_in(s);
@@ -120,6 +122,9 @@ static void soft_interrupted(Cpu *c)
 {
     if (c->accel) {
         soft_poll(soft_cpu(c), POLL_KICK);
+        if (icount_on) {
+            icount_wake();
+        }
     }
 }
 
@@ -142,7 +147,7 @@ static RunResult soft_run(Cpu *c)
     }
     c->state_valid = false;
     borrow_enter(s);
-    SoftExit e = soft_execute(s);
+    SoftExit e = icount_on ? icount_run(s) : soft_execute(s);
     borrow_leave(s);
     soft_fetch(c);
     c->state_valid = true;
@@ -158,6 +163,9 @@ static bool soft_start(GError **error)
     soft_prepare();
     platform.irqchip = IRQCHIP_OFF;
     platform.smm = true;
+    if (icount_on) {
+        icount_start();
+    }
     return true;
 }
 

@@ -75,6 +75,10 @@ typedef struct SoftCpu {
     int64_t short_budget;               /* with less left than this, one at a time                  */
     uint32_t plain_mode;                /* `mode` without MODE_SINGLE                               */
     uint32_t code_limit;                /* CS limit that the jump table goes by                     */
+    bool in_turn;                       /* icount.c: the clock follows this CPU's `count` ...        */
+    uint64_t turn_start;                /* ... from here on                                         */
+    unsigned slice_left;                /* instructions until another CPU's turn                    */
+    bool recheck;                       /* a device may have set a nearer timer                     */
     bool counted;                       /* the running block has been counted as a whole           */
     uint8_t canonical_shift;            /* 64 - width of linear addresses; 0 outside 64-bit code   */
     bool in_block;                      /* rip_base and `cur` tell RIP                              */
@@ -87,6 +91,10 @@ typedef struct SoftCpu {
     bool triple;                        /* the fault that ends it all                               */
     bool catch_faults;                  /* soft_step: report faults instead of delivering them      */
     bool caught;
+    /* A guest of KVM's that is here for a while (accel/kvm/rescue.c), or NULL.  declines: s->fault is not to be delivered, KVM
+     * judges that instruction (EXC_NONE: soft_decline).  apic_access: before a device access to the local APIC's page. */
+    bool (*declines)(struct SoftCpu *s);
+    void (*apic_access)(struct SoftCpu *s, unsigned offset, bool write);
     uint8_t watch_hit;                  /* data breakpoints met by this instruction: bits of DR6 */
     uint32_t mxcsr_host;                /* the host's own, while the guest's is loaded              */
     SoftTlb *tlb;
@@ -117,6 +125,8 @@ enum {
 _Noreturn void soft_fault(SoftCpu *s, unsigned vector);                         /* #DE #UD #NM #MF #XM ... */
 _Noreturn void soft_fault_error(SoftCpu *s, unsigned vector, uint32_t error);   /* #GP #SS #NP #TS #AC     */
 _Noreturn void soft_page_fault(SoftCpu *s, uint64_t linear, uint32_t error);
+/* s->declines is set: this instruction is not for us; nothing of it has been done. */
+_Noreturn void soft_decline(SoftCpu *s);
 
 /* ---- Guest memory, by linear address (memory.c).  Each may raise #PF, #GP/#SS for a non-canonical address, #AC. ---- */
 /* Data at the privilege of the code that runs; size 1, 2, 4, 8. */

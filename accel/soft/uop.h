@@ -75,6 +75,7 @@ struct Block {
     Block *hash_next, *page_next, *page2_next;  /* page2: in the list of host2's page */
     const uint8_t *host;                /* where its first byte is */
     const uint8_t *host2;               /* its last instruction lies across two pages: the second one; else NULL */
+    const uint8_t *bytes;               /* what was decoded, where SoftCode.unheard; else NULL */
     uint64_t rip;
     uint32_t mode;
     uint16_t size, insns, uop_count;    /* bytes, instructions, micro-ops */
@@ -101,6 +102,10 @@ struct SoftCode {
     GHashTable *pages;                  /* host page -> its blocks, by page_next */
     GMutex inbox_lock;
     GArray *inbox;                      /* code that others have written: see block.c */
+    /* Code may change without a word to us: KVM runs the guest most of the time.  Blocks are compared with memory when they are
+     * found, after every block_forget_jumps and with several CPUs each time; none are linked. */
+    bool unheard;
+    atomic_bool dormant;                /* and now KVM has this CPU: whatever is written, it will be compared */
     uint64_t made, thrown;              /* statistics */
     JumpEntry jumps[JUMP_SIZE];
 };

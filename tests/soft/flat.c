@@ -18,7 +18,11 @@ void soft_fault_error(SoftCpu *s, unsigned vector, uint32_t error)
 }
 
 void soft_fault(SoftCpu *s, unsigned vector) { soft_fault_error(s, vector, 0); }
-void soft_page_fault(SoftCpu *s, uint64_t linear, uint32_t error) { soft_fault_error(s, EXC_PF, error); }
+void soft_page_fault(SoftCpu *s, uint64_t linear, uint32_t error)
+{
+    flat.missed = linear;
+    soft_fault_error(s, EXC_PF, error);
+}
 void soft_debug_trap(SoftCpu *s, uint64_t dr6) { soft_fault(s, EXC_DB); }
 
 /* ---- Memory ---- */

@@ -9,6 +9,7 @@ typedef struct Flat {
     uint64_t base, size;                /* all that exists: the rest is #PF                     */
     uint64_t inner, inner_size;         /* accesses beyond this part are noted in `stray`       */
     bool stray;
+    uint64_t missed;                    /* where the last #PF was                               */
     bool no_host;                       /* nothing has a host pointer, as devices do not        */
 } Flat;
 extern Flat flat;

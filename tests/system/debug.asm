@@ -410,12 +410,12 @@ main:
 .b1:    nop
         step_end
         mov dword [recover], 0
-        is [steps], 1
+        is [steps], 4                   ; #DB clears BTF: plain steps follow
         is [step_rip], .b1
         mov ecx, 0x1d9
         rdmsr
         and eax, 2
-        is eax, 0                       ; #DB clears BTF
+        is eax, 0
         jmp .btf_done
 .btf_none:
         mov dword [recover], 0

@@ -56,7 +56,8 @@ class Program:
 def start(image, options):
     """Exit code (None: time is up) and what the program printed."""
     command = [OSTLER, "-accel", ACCEL, "-cpu", CPU, "-m", "32", "-nodefaults", "-display", "none", "-vga", "none",
-               "-no-reboot", "-bios", image, "-debugcon", "stdio", "-device", "isa-debug-exit", *options]
+               "-no-reboot", "-bios", image, "-chardev", "stdio,id=out", "-device", "isa-debugcon,chardev=out",
+               "-device", "isa-debug-exit", *options]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             out, errors = process.communicate(timeout=SECONDS)

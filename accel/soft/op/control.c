@@ -4,6 +4,7 @@
 #include "core/loop.h"
 #include "cpu/msr.h"
 #include "cpu/segment.h"
+#include "hw/platform.h"
 #include "mem/region.h"
 
 static const uint64_t cr0_known =
@@ -160,6 +161,9 @@ static void cr4_write(SoftCpu *s, uint64_t v)
 
 static uint64_t cr8_read(SoftCpu *s)
 {
+    if (s->declines && platform.irqchip != IRQCHIP_OFF) {
+        soft_decline(s);
+    }
     if (!cpu_platform.tpr_get || !s->cpu.apic) {
         return s->cpu.state.cr8;
     }
@@ -171,6 +175,9 @@ static uint64_t cr8_read(SoftCpu *s)
 
 static void cr8_write(SoftCpu *s, uint64_t v)
 {
+    if (s->declines && platform.irqchip != IRQCHIP_OFF) {
+        soft_decline(s);
+    }
     system_gp(s, v > 15);
     s->cpu.state.cr8 = v;
     if (cpu_platform.tpr_set && s->cpu.apic) {

@@ -48,10 +48,34 @@ static bool read_any(SoftCpu *s, uint32_t index, uint64_t *value)
     return ok;
 }
 
+/* A guest of KVM's: registers that are no more than their value in CpuState, which is copied both ways; the others do something
+ * where they are. */
+static bool is_kvms(uint32_t index, bool write)
+{
+    switch (index) {
+    case MSR_FS_BASE:
+    case MSR_GS_BASE:
+    case MSR_KERNEL_GS_BASE:
+    case MSR_STAR:
+    case MSR_LSTAR:
+    case MSR_CSTAR:
+    case MSR_FMASK:
+    case MSR_SYSENTER_CS:
+    case MSR_SYSENTER_ESP:
+    case MSR_SYSENTER_EIP:
+    case MSR_TSC_AUX: return false;
+    case MSR_TSC: return write;
+    default: return true;
+    }
+}
+
 void op_rdmsr(SoftCpu *s, const Insn *i)
 {
     uint64_t value = 0;
     system_privileged(s);
+    if (s->declines && is_kvms((uint32_t)soft_gpr(s, CPU_RCX, 4), false)) {
+        soft_decline(s);
+    }
     system_gp(s, !read_any(s, (uint32_t)soft_gpr(s, CPU_RCX, 4), &value));
     system_put_edx_eax(s, value);
 }
@@ -104,5 +128,8 @@ static bool write_any(SoftCpu *s, uint32_t index, uint64_t value)
 void op_wrmsr(SoftCpu *s, const Insn *i)
 {
     system_privileged(s);
+    if (s->declines && is_kvms((uint32_t)soft_gpr(s, CPU_RCX, 4), true)) {
+        soft_decline(s);
+    }
     system_gp(s, !write_any(s, (uint32_t)soft_gpr(s, CPU_RCX, 4), system_edx_eax(s)));
 }

@@ -66,6 +66,9 @@ void op_pause(SoftCpu *s, const Insn *i)
 
 void op_cpuid(SoftCpu *s, const Insn *i)
 {
+    if (s->declines) { /* KVM adds its own leaves */
+        soft_decline(s);
+    }
     uint32_t regs[4] = {0};
     uint64_t *gpr = s->cpu.state.gpr;
     if (s->cpu.model) {
@@ -108,5 +111,8 @@ void op_clwb(SoftCpu *s, const Insn *i)
 
 void op_undefined(SoftCpu *s, const Insn *i)
 {
+    if (s->declines) { /* hypercalls, virtual machines in the guest */
+        soft_decline(s);
+    }
     soft_fault(s, EXC_UD);
 }

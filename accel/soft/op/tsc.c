@@ -10,6 +10,7 @@
 typedef struct Counter {
     int64_t offset;
     uint64_t stored; /* what soft_tsc_store left in the state */
+    uint64_t hz;     /* 0: the model's                        */
     bool published;  /* the APIC knows the offset             */
 } Counter;
 enum { MAX_CPUS = 255 };
@@ -23,7 +24,7 @@ static Counter *counter(const SoftCpu *s)
 uint64_t soft_tsc_hz(const SoftCpu *s)
 {
     const CpuModel *m = s->cpu.model;
-    return m && m->tsc_frequency > 0 ? (uint64_t)m->tsc_frequency : (uint64_t)NS_PER_SECOND;
+    return counter(s)->hz ? counter(s)->hz : m && m->tsc_frequency > 0 ? (uint64_t)m->tsc_frequency : (uint64_t)NS_PER_SECOND;
 }
 
 /* The counter with an offset of 0, the same for all CPUs of this frequency. */
@@ -52,6 +53,12 @@ static void offset_add(SoftCpu *s, uint64_t difference)
 {
     counter(s)->offset = (int64_t)((uint64_t)counter(s)->offset + difference);
     publish(s);
+}
+
+void soft_tsc_follow(SoftCpu *s, uint64_t value, uint64_t hz)
+{
+    counter(s)->hz = hz;
+    counter(s)->offset = (int64_t)(value - common(s));
 }
 
 void soft_tsc_store(SoftCpu *s)
@@ -119,6 +126,9 @@ void op_rdpid(SoftCpu *s, const Insn *i)
 void op_rdpmc(SoftCpu *s, const Insn *i)
 {
     enum { AMD_COUNTERS = 4 };
+    if (s->declines) {
+        soft_decline(s);
+    }
     system_gp(s, !(s->cpu.state.cr4 & CR4_PCE) && soft_cpl(s) != 0);
     system_gp(s, !system_is_amd(s) || soft_gpr(s, CPU_RCX, 4) >= AMD_COUNTERS);
     system_put_edx_eax(s, 0);

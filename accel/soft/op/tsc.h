@@ -9,6 +9,9 @@
 /* Its frequency in Hz: the model's tsc-frequency=, else 1 GHz. */
 uint64_t soft_tsc_hz(const SoftCpu *s);
 
+/* Somebody else keeps the counter: it is `value` now and goes on at `hz` (0: the model's).  The APIC is not told. */
+void soft_tsc_follow(SoftCpu *s, uint64_t value, uint64_t hz);
+
 /* state.msr.tsc becomes the counter's value now, for those who read the state. */
 void soft_tsc_store(SoftCpu *s);
 /* The state was perhaps changed by others.  When msr.tsc is not what soft_tsc_store left, the counter goes on

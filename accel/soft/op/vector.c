@@ -1,8 +1,9 @@
-/* Vector instructions done in C: those that touch memory by element (masked moves, gathers), and those that only change which
- * registers are in use.
+/* Vector instructions done in C: those that touch memory by element (masked moves, gathers), and those
+ * that only change which registers are in use.
  *
- * An element that the mask leaves out is not accessed and cannot fault (SDM vol 2 VMASKMOV, VPMASKMOV, MASKMOVDQU); a store
- * that faults has stored nothing; a gather that faults has finished the elements before (VPGATHERDD, "Operation"). */
+ * An element that the mask leaves out is not accessed and cannot fault (SDM vol 2 VMASKMOV, VPMASKMOV,
+ * MASKMOVDQU); a store that faults has stored nothing; a gather that faults has finished the elements
+ * before (VPGATHERDD, "Operation"). */
 #include <Zydis/Zydis.h>
 #include <string.h>
 
@@ -62,8 +63,8 @@ static uint64_t masked_linear(SoftCpu *s, const Masked *m, unsigned n, bool writ
     return soft_linear(s, m->seg, m->offset + n * m->size, m->size, write);
 }
 
-/* Elements from the first to the last in the mask as plain memory of one page, else NULL.  What would fault faults at the first
- * element, as one by one; alignment checks are left to the slow way. */
+/* Elements from the first to the last in the mask as plain memory of one page, else NULL.  What would
+ * fault faults at the first element, as one by one; alignment checks are left to the slow way. */
 static uint8_t *masked_host(SoftCpu *s, const Masked *m, bool write, unsigned *first)
 {
     unsigned last = 31 - (unsigned)__builtin_clz(m->mask);

@@ -1,0 +1,392 @@
+/* Instructions that KVM does not get past, executed by the software CPU. */
+#include "accel/kvm/rescue.h"
+
+#include <Zydis/Zydis.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "accel/debug.h"
+#include "accel/kvm/kvm.h"
+#include "accel/soft/decode.h"
+#include "accel/soft/op/tsc.h"
+#include "accel/soft/run.h"
+#include "accel/soft/tlb.h"
+#include "accel/soft/uop.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "core/runstate.h"
+#include "cpu/disas.h"
+#include "cpu/msr.h"
+
+enum {
+    LONGEST = 1 << 17,  /* instructions of a stretch: a millisecond or two */
+    SINGLY = 64,        /* the longest block: with less left, one instruction at a time */
+    STAY = 4096,        /* and where it must stay: this many, then look again */
+    WORTH = 4,          /* KVM should run for so many times of what handing over costs */
+    ENOUGH = 64,        /* and where it ran for so many, the next rescue is one instruction again */
+    PATIENCE = 16,      /* rescues that change nothing, before it is called a failure */
+};
+
+static bool off;
+
+bool kvm_rescue_option(const char *value, GError **error)
+{
+    if (strcmp(value, "on") && strcmp(value, "off")) {
+        return error_fail(error, "-accel kvm: rescue=%s is not one of on, off", value);
+    }
+    off = !strcmp(value, "off");
+    return true;
+}
+
+bool kvm_rescue_wanted(void)
+{
+    return !off;
+}
+
+void kvm_rescue_start(void)
+{
+    if (off) {
+        return;
+    }
+    soft_prepare();
+    /* Without this the guest's own code gets #UD for what KVM's emulator lacks, and only its kernel's failures come here. */
+    if (kvm_extension(KVM_CAP_EXIT_ON_EMULATION_FAILURE)) {
+        kvm_enable_cap(KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1, 0);
+    }
+    if (kvm.emulates) {
+        kvm_shadow_start();
+    }
+}
+
+const KvmRescue *kvm_rescue_counts(const Cpu *c)
+{
+    return accel == &kvm_accel && !off && c->accel ? &kvm_cpu(c)->rescue : NULL;
+}
+
+/* ---- What is not for the software CPU ---- */
+
+static size_t code_at(Cpu *c, uint64_t rip, uint8_t bytes[DISAS_MAX_LENGTH])
+{
+    CpuState at = {.rip = rip};
+    size_t n = 0;
+    uint64_t linear = cpu_mode(&c->state) == CPU_LONG ? at.rip : (uint32_t)(c->state.seg[SEG_CS].base + rip);
+    loop_lock();
+    while (n < DISAS_MAX_LENGTH && cpu_memory_debug(c, linear + n, &bytes[n], 1, false)) {
+        n++;
+    }
+    loop_unlock();
+    return n;
+}
+
+/* Whether the bytes are an instruction of a kind that the software CPU does not have at all, while the guest's model or KVM may. */
+static bool is_foreign(Cpu *c, uint64_t rip)
+{
+    uint8_t bytes[DISAS_MAX_LENGTH];
+    size_t n = code_at(c, rip, bytes);
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction i;
+    if (cpu_mode(&c->state) == CPU_LONG) {
+        ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    } else if (cpu_code_size(&c->state) == 32) {
+        ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+    } else {
+        ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+    }
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, bytes, n, &i))) {
+        return false;
+    }
+    switch (i.mnemonic) {
+    case ZYDIS_MNEMONIC_UD0:
+    case ZYDIS_MNEMONIC_UD1:
+    case ZYDIS_MNEMONIC_UD2: return false;
+    default: break;
+    }
+    if (i.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX || i.encoding == ZYDIS_INSTRUCTION_ENCODING_MVEX ||
+        i.meta.isa_ext == ZYDIS_ISA_EXT_AVX512VEX || i.meta.isa_ext == ZYDIS_ISA_EXT_AMD_INVLPGB) {
+        return true;
+    }
+    Insn insn;
+    SoftCpu *s = soft_cpu(c);
+    return insn_decode_as(&insn, bytes, n, s->mode, rip, s->code->traits) == DECODE_OK && !insn_op(&insn) &&
+           !borrow_stub(s, &insn, s->mode);
+}
+
+static bool declines(SoftCpu *s)
+{
+    return s->fault.vector == EXC_NONE || (s->fault.vector == EXC_UD && is_foreign(&s->cpu, s->cpu.state.rip));
+}
+
+static void apic_access(SoftCpu *s, unsigned offset, bool write)
+{
+    enum { ICR_LOW = 0x300 };
+    if (kvm.irqchip != IRQCHIP_OFF) {
+        soft_decline(s);
+    }
+    if (write && offset == ICR_LOW) { /* others may be told to forget a page that was changed here */
+        kvm_shadow_forget();
+    }
+}
+
+/* ---- In and out ---- */
+
+static uint64_t kernel_tsc(Cpu *c)
+{
+    struct {
+        struct kvm_msrs head;
+        struct kvm_msr_entry entry;
+    } m = {.head.nmsrs = 1, .entry.index = MSR_TSC};
+    return kvm_cpu_ioctl(c, KVM_GET_MSRS, (uintptr_t)&m) == 1 ? m.entry.data : c->state.msr.tsc;
+}
+
+static void follow_tsc(Cpu *c, uint64_t now)
+{
+    soft_tsc_follow(soft_cpu(c), now, kvm_cpu(c)->rescue.tsc_hz);
+}
+
+static void set_up(Cpu *c)
+{
+    SoftCpu *s = soft_cpu(c);
+    if (!s->tlb) {
+        loop_lock();
+        soft_cpu_setup(c);
+        loop_unlock();
+        s->counting = s->code->unheard = true;
+        s->short_budget = SINGLY;
+        s->declines = declines;
+        s->apic_access = apic_access;
+        int khz = kvm_cpu_ioctl(c, KVM_GET_TSC_KHZ, 0);
+        kvm_cpu(c)->rescue.tsc_hz = khz > 0 ? (uint64_t)khz * 1000 : 0;
+    }
+}
+
+/* Registers are complete in CpuState.  Translations and what is known of code date from before KVM ran. */
+static void take_over(Cpu *c)
+{
+    SoftCpu *s = soft_cpu(c);
+    KvmRescue *r = &kvm_cpu(c)->rescue;
+    atomic_store(&s->code->dormant, false);
+    soft_sync_in(s);
+    s->recheck = s->triple = false;
+    s->delivering = EXC_NONE;
+    r->running = true;
+    borrow_enter(s);
+}
+
+static void hand_over(Cpu *c)
+{
+    SoftCpu *s = soft_cpu(c);
+    KvmRescue *r = &kvm_cpu(c)->rescue;
+    borrow_leave(s);
+    soft_sync_out(s);
+    r->running = false;
+    atomic_store(&s->code->dormant, true);
+    c->memory = space_memory(); /* KVM's exits say for themselves whether they come from SMM */
+    c->state_valid = c->state_dirty = true;
+}
+
+/* ---- A stretch ---- */
+
+static bool same_registers(const CpuState *a, const CpuState *b)
+{
+    return a->rip == b->rip && a->rflags == b->rflags && !memcmp(a->gpr, b->gpr, sizeof(a->gpr)) &&
+           a->seg[SEG_CS].selector == b->seg[SEG_CS].selector;
+}
+
+static RunResult triple_fault(Cpu *c)
+{
+    soft_cpu(c)->triple = false;
+    if (log_enabled(LOG_CPU_RESET)) {
+        log_printf("cpu%u: triple fault\n", c->index);
+    }
+    machine_request_reset(CAUSE_GUEST_RESET);
+    return RUN_STOPPED;
+}
+
+static void stepped(Cpu *c)
+{
+    loop_lock();
+    debug_stop = (DebugStop){.cpu = c, .why = DEBUG_STOP_STEP, .at = cpu_linear_ip(&c->state)};
+    machine_request_stop(RUN_DEBUG);
+    loop_unlock();
+}
+
+/* What the loop of the software CPU came back with; false: nobody can execute the next instruction. */
+static bool conclude(Cpu *c, SoftExit e, RunResult *result)
+{
+    KvmRescue *r = &kvm_cpu(c)->rescue;
+    *result = RUN_AGAIN;
+    switch (e) {
+    case SOFT_WANTED: return true; /* what is left is done when the thread comes back */
+    case SOFT_HALTED:
+        if (kvm.irqchip == IRQCHIP_OFF) {
+            *result = RUN_HALTED;
+        } else {
+            r->left = 0; /* the kernel knows what ends the halt */
+        }
+        return true;
+    case SOFT_TRIPLE:
+        r->left = 0;
+        *result = triple_fault(c);
+        return true;
+    case SOFT_FAULT:
+        r->left = 0;
+        r->declined++;
+        return r->progress;
+    default: r->left = 0; return true;
+    }
+}
+
+/* A KVM that emulates runs programs of 16 and 32 bits, but gives them #UD for INT n without asking us: their system calls.  They
+ * come to life by IRET, which it lacks as well, and stay here until they are back in their kernel. */
+static bool must_stay(const Cpu *c)
+{
+    return kvm.emulates && cpu_cpl(&c->state) == 3 && cpu_mode(&c->state) != CPU_LONG;
+}
+
+/* False: a device was accessed, where the clock is looked at when it counts instructions too, or the CPU has to stay. */
+static bool is_over(SoftCpu *s, SoftExit e)
+{
+    if (e == SOFT_COUNTED && s->left <= 0 && must_stay(&s->cpu)) {
+        s->left = STAY;
+    }
+    return e != SOFT_COUNTED || s->left <= 0;
+}
+
+static bool run_stretch(Cpu *c, RunResult *result)
+{
+    SoftCpu *s = soft_cpu(c);
+    KvmRescue *r = &kvm_cpu(c)->rescue;
+    uint64_t from = s->count;
+    SoftExit e;
+    bool paging = cpu_paging(&c->state);
+    take_over(c);
+    s->left = r->left;
+    do {
+        e = soft_execute(s);
+        mem_quiescent();
+    } while (!is_over(s, e));
+    hand_over(c);
+    r->left = s->left;
+    uint64_t n = s->count - from - (e == SOFT_FAULT && s->count > from);
+    r->instructions += n;
+    r->progress |= n > 0 || e == SOFT_HALTED;
+    if (paging || cpu_paging(&c->state)) {
+        kvm_shadow_forget();
+    }
+    bool ok = conclude(c, e, result);
+    if (r->left <= 0) {
+        r->left = 0;
+        r->given_back = clock_now(CLOCK_RT);
+    }
+    return ok;
+}
+
+bool kvm_rescue_go_on(Cpu *c, RunResult *result)
+{
+    KvmRescue *r = &kvm_cpu(c)->rescue;
+    *result = RUN_AGAIN;
+    if (c->wait_sipi) { /* it was reset, and the kernel keeps it waiting */
+        r->left = 0;
+        return true;
+    }
+    follow_tsc(c, kernel_tsc(c));
+    return run_stretch(c, result);
+}
+
+/* ---- When KVM fails ---- */
+
+/* Doubled while KVM fails again before it has earned what handing over costs. */
+static unsigned next_stretch(Cpu *c, int64_t now)
+{
+    KvmRescue *r = &kvm_cpu(c)->rescue;
+    int64_t ran = now - r->given_back, cost = MAX(2 * r->fetch_cost, 1);
+    unsigned n = !r->stretch                ? 1
+                 : ran < WORTH * cost  ? MIN(r->stretch * 2, LONGEST)
+                 : ran < ENOUGH * cost ? MAX(r->stretch / 2, 1)
+                                       : 1;
+    r->stretch = n;
+    return debug_stepping(c) || debug_wanted() ? 1 : n;
+}
+
+/* A failure of the emulator comes with #UD for the guest, in case nobody looks further (SDM has no say in this). */
+static void drop_invalid_opcode(CpuEvents *e)
+{
+    if ((e->exception_injected || e->exception_pending) && e->exception_vector == EXC_UD) {
+        e->exception_injected = e->exception_pending = e->exception_has_payload = false;
+    }
+}
+
+static void trace(Cpu *c, RescueWhy why, unsigned n)
+{
+    static const char *const reasons[] = {"emulation", "delivery", "exit", "stuck"};
+    if (G_UNLIKELY(trace_generation)) {
+        uint8_t bytes[DISAS_MAX_LENGTH];
+        g_autoptr(GString) text = g_string_new(NULL);
+        size_t len = code_at(c, c->state.rip, bytes);
+        disas_one(bytes, len, cpu_code_size(&c->state), c->state.rip, DISAS_ATT, text);
+        TRACE(kvm_rescue, "cpu%u: %s, %u from %04x:%" PRIx64 ": %s", c->index, reasons[why], n,
+              c->state.seg[SEG_CS].selector, c->state.rip, text->str);
+    }
+}
+
+bool kvm_rescue(Cpu *c, RescueWhy why, RunResult *result)
+{
+    KvmRescue *r = &kvm_cpu(c)->rescue;
+    int64_t now = clock_now(CLOCK_RT);
+    if (off) {
+        return false;
+    }
+    if (!c->state_valid) {
+        kvm_fetch(c);
+        c->state_valid = true;
+        int64_t cost = clock_now(CLOCK_RT) - now;
+        r->fetch_cost = r->fetch_cost ? (7 * r->fetch_cost + MIN(cost, 2 * r->fetch_cost)) / 8 : cost;
+    }
+    if (why == RESCUE_EMULATION) {
+        drop_invalid_opcode(&c->state.event);
+    }
+    set_up(c);
+    follow_tsc(c, c->state.msr.tsc ? c->state.msr.tsc : kernel_tsc(c));
+    r->left = why == RESCUE_STUCK ? 1 : next_stretch(c, now);
+    r->progress = false;
+    r->rescues[why]++;
+    trace(c, why, (unsigned)r->left);
+    CpuState before = c->state;
+    bool one = r->left == 1, ok = run_stretch(c, result);
+    r->in_vain = one && *result == RUN_AGAIN && !r->left && same_registers(&before, &c->state) ? r->in_vain + 1 : 0;
+    if (!ok || r->in_vain > PATIENCE) {
+        r->given_up += why != RESCUE_STUCK;
+        return false;
+    }
+    if (one && debug_stepping(c) && *result == RUN_AGAIN && !r->left) {
+        stepped(c);
+        *result = RUN_STOPPED;
+    }
+    return true;
+}
+
+/* ---- Others ---- */
+
+void kvm_rescue_kick(Cpu *c)
+{
+    if (!off) {
+        soft_poll(soft_cpu(c), POLL_KICK);
+    }
+}
+
+void kvm_rescue_free(Cpu *c)
+{
+    if (!off) {
+        soft_cpu_teardown(c);
+    }
+}
+
+bool kvm_rescue_sync(Cpu *c)
+{
+    if (!kvm_cpu(c)->rescue.running) {
+        return false;
+    }
+    soft_sync_out(soft_cpu(c));
+    return true;
+}
