@@ -78,6 +78,7 @@ typedef struct CpuPlatform {            /* filled in by hw/ */
     bool (*x2apic_write)(Cpu *c, unsigned reg, uint64_t v);
     void (*apic_reset)(Cpu *c, bool init);              /* INIT keeps the APIC id                            */
     bool (*a20)(void);
+    void (*ferr)(bool level);           /* FERR#, the x87's way to report errors to an AT (CR0.NE clear)     */
 } CpuPlatform;
 extern CpuPlatform cpu_platform;
 

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "accel/soft/soft.h"
 #include "core/error.h"
 #include "cpu/paging.h"
 #include "hw/machine.h"
@@ -138,6 +139,13 @@ static void info_block(Hmp *h, const HmpArgs *a)
         }
     }
     qtype_free(&qtype_list_BlockInfo, &list);
+}
+
+static void info_jit(Hmp *h, const HmpArgs *a)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    soft_print_statistics(text);
+    hmp_print(h, "%s", text->len ? text->str : "No CPU runs in software.\n");
 }
 
 static void info_mtree(Hmp *h, const HmpArgs *a)
@@ -483,6 +491,7 @@ const HmpCommand hmp_info_commands[] = {
     {"mem", "", "", "ranges that the page tables map, with their rights", info_mem},
     {"memory_size_summary", "", "", "bytes of RAM at start and plugged since", info_memory_size},
     {"mice", "", "", "pointing devices, and which one gets the events", info_mice},
+    {"jit", NULL, "", "what the software CPU has decoded and translated", info_jit},
     {"mtree", "-f", "[-f]", "regions of memory and ports (-f: as the CPUs see them)", info_mtree},
     {"name", "", "", "name given with -name", info_name},
     {"network", "", "", "network devices and back ends", info_network},

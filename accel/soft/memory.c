@@ -150,15 +150,20 @@ void soft_device_store(SoftCpu *s, Space *space, uint64_t at, unsigned size, uin
 }
 
 static GMutex bus_mutex;
+static __thread bool owns_bus;
 
 void soft_bus_lock(void)
 {
     g_mutex_lock(&bus_mutex);
+    owns_bus = true;
 }
 
 void soft_bus_unlock(void)
 {
-    g_mutex_unlock(&bus_mutex);
+    if (owns_bus) {
+        owns_bus = false;
+        g_mutex_unlock(&bus_mutex);
+    }
 }
 
 /* ---- Segments ---- */

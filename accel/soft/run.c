@@ -17,6 +17,7 @@ enum { DR6_BS = 1 << 14, DEBUGCTL_BTF = 1 << 1, MXCSR_MASKS = 0x1f80 };
 static _Noreturn void raise_fault(SoftCpu *s, SoftFault f)
 {
     s->fault = f;
+    soft_bus_unlock();
     siglongjmp(s->jump, 1);
 }
 

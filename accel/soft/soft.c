@@ -128,6 +128,24 @@ static void soft_interrupted(Cpu *c)
     }
 }
 
+void soft_print_statistics(GString *out)
+{
+    for (unsigned i = 0; i < cpu_count(); i++) {
+        const SoftCpu *s = soft_cpu(cpu_at(i));
+        if (!cpu_room || !s->code) {
+            continue;
+        }
+        g_string_append_printf(out,
+                               "CPU %u: %" G_GUINT64_FORMAT " blocks made, %" G_GUINT64_FORMAT " thrown away, %zu of %zu MiB; "
+                               "%" G_GUINT64_FORMAT " translations, %" G_GUINT64_FORMAT " flushes\n",
+                               i, s->code->made, s->code->thrown, s->code->used >> 20, s->code->size >> 20, s->tlb->fills,
+                               s->tlb->flushes);
+    }
+    if (icount_on) {
+        icount_print(out);
+    }
+}
+
 static RunResult triple_fault(SoftCpu *s)
 {
     s->triple = false;

@@ -55,6 +55,14 @@ typedef struct SoftFault {
 enum { EXC_DE, EXC_DB, EXC_NMI, EXC_BP, EXC_OF, EXC_BR, EXC_UD, EXC_NM, EXC_DF, EXC_TS = 10, EXC_NP, EXC_SS, EXC_GP, EXC_PF,
        EXC_MF = 16, EXC_AC, EXC_MC, EXC_XM, EXC_NONE = 0xff };
 
+/* The time-stamp counter (op/tsc.c); of its own thread, or of others while that does not run. */
+typedef struct SoftTsc {
+    int64_t offset;
+    uint64_t stored;                    /* what soft_tsc_store left in the state        */
+    uint64_t hz;                        /* 0: the model's                               */
+    bool published;                     /* the APIC knows the offset                    */
+} SoftTsc;
+
 typedef struct SoftCpu {
     Cpu cpu;                            /* first: a Cpu * is a SoftCpu *; gpr[] is at offset 0      */
     uint16_t cc;                        /* arithmetic flags as LAHF, SETO AL leave them in AX:
@@ -97,6 +105,7 @@ typedef struct SoftCpu {
     void (*apic_access)(struct SoftCpu *s, unsigned offset, bool write);
     uint8_t watch_hit;                  /* data breakpoints met by this instruction: bits of DR6 */
     uint32_t mxcsr_host;                /* the host's own, while the guest's is loaded              */
+    SoftTsc tsc;
     SoftTlb *tlb;
     SoftCode *code;
     _Alignas(64) uint8_t buffer[1024];  /* a memory operand on its way to and from a borrowed stub  */
@@ -150,7 +159,7 @@ void *soft_host(SoftCpu *s, uint64_t linear, unsigned size, bool write);
 uint64_t soft_device_load(SoftCpu *s, Space *space, uint64_t at, unsigned size);
 void soft_device_store(SoftCpu *s, Space *space, uint64_t at, unsigned size, uint64_t value);
 /* Guest's own locked operations where soft_host has no pointer: one at a time in the whole machine. */
-void soft_bus_lock(void);
+void soft_bus_lock(void);               /* a fault gives it back */
 void soft_bus_unlock(void);
 
 /* Segment checks (SDM vol 3 §5.3, 5.4): the linear address of `size` bytes at `offset` of a segment register; #GP(0), #SS(0). */
@@ -260,6 +269,8 @@ void soft_cpu_teardown(Cpu *c);
 /* State is about to be changed, or was changed, by others: flags, RIP, translations. */
 void soft_sync_out(SoftCpu *s);         /* RFLAGS and RIP into CpuState          */
 void soft_sync_in(SoftCpu *s);          /* CpuState was written: nothing is assumed */
+/* `info jit`: blocks, translations and (icount) instructions of each CPU; appends. */
+void soft_print_statistics(GString *out);
 uint64_t soft_tsc(SoftCpu *s);          /* the counter as RDTSC reads it         */
 
 #endif

@@ -94,6 +94,12 @@ static bool a20_is_on(void)
     return pc.a20_sources != 0;
 }
 
+/* The x87's error pin: IRQ 13, as in the AT. */
+static void ferr_pin(bool level)
+{
+    pc_gsi(NULL, 13, level);
+}
+
 static void wire_a20(void)
 {
     Region *root = space_root(space_memory());
@@ -101,6 +107,7 @@ static void wire_a20(void)
     region_set_enabled(pc.a20_alias, false);
     region_map(root, pc.a20_alias, MEGABYTE, A20_PRIORITY);
     cpu_platform.a20 = a20_is_on;
+    cpu_platform.ferr = ferr_pin;
 }
 
 /* ---- Interrupts ---- */

@@ -185,7 +185,7 @@ static void add_branch(Growing *g)
     if (!one_in(5)) {
         add_compare(g);
     }
-    if (append_jcc(g, below(16), 0)) {
+    if (one_in(16) ? append_jump(g, 0xe3, 1, 0, true) : append_jcc(g, below(16), 0)) {
         wait_for_target(g, 1 + below(4));
     }
 }
@@ -271,11 +271,8 @@ static void add_call(Growing *g)
         append_jump(g, 0xe8, 4, 0, true);
     }
     call = (int)g->q->count - 1;
-    append_jump(g, one_in(2) ? 0xe9 : 0xeb, 0, 0, false);
-    g->failed |= g->q->count < 2;
+    append_jump(g, 0xe9, 4, 0, false);
     if (!g->failed) {
-        g->q->count--; /* again, with its size */
-        append_jump(g, 0xe9, 4, 0, false);
         int over = (int)g->q->count - 1;
         label_here(g, (unsigned)call);
         if (address >= 0) {
@@ -299,13 +296,9 @@ static void add_call(Growing *g)
 static void add_jump(Growing *g)
 {
     if (one_in(2)) {
-        append_jump(g, one_in(2) ? 0xe9 : 0xeb, 0, 0, false);
-        if (!g->failed) {
-            bool near = g->q->item[g->q->count - 1].bytes[0] == 0xeb;
-            g->q->count--;
-            append_jump(g, near ? 0xeb : 0xe9, near ? 1 : 4, 0, false);
-            wait_for_target(g, 1);
-        }
+        bool near = one_in(2);
+        append_jump(g, near ? 0xeb : 0xe9, near ? 1 : 4, 0, false);
+        wait_for_target(g, 1);
         return;
     }
     unsigned reg = below(3), address = append_address(g, reg, 0);
@@ -379,9 +372,7 @@ static void add_control_word(Growing *g)
     bool vector = one_in(2), unmask = one_in(5);
     uint32_t v = vector ? (uint32_t)((rnd() & 0xe07f) | (unmask ? rnd() & 0x1f80 : 0x1f80))
                         : (uint32_t)((rnd() & 0xf00) | 0x40 | (unmask ? rnd() & 0x3f : 0x3f));
-    item_put(&store, 0x0646c7 | 0x08 << 16, 3);                 /* MOV DWORD [RSI + disp8], imm32 */
-    store.bytes[1] = 0x46;
-    store.bytes[2] = 0x08;
+    item_put(&store, 0x0846c7, 3);                              /* MOV DWORD [RSI + 8], imm32 */
     item_put(&store, v, 4);
     append(g, &store);
     if (vector) {
@@ -413,14 +404,14 @@ static void add_patch(Growing *g)
         store.fix_at = 2;
         item_put(&store, 0, 4);
     }
-    item_put(&store, immediate ? rnd() : opcodes[below(immediate ? 1 : G_N_ELEMENTS(opcodes))], size);
+    item_put(&store, immediate ? rnd() : opcodes[below(G_N_ELEMENTS(opcodes))], size);
     store.delta = immediate ? 1 : 0;
     unsigned from = q->count - (shape == 1);
     append(g, &store);
     for (unsigned n = below(4); n; n--) {
         add_integer(g);
     }
-    if (g->failed || from + 1 >= q->count + 1) {
+    if (g->failed) {
         return;
     }
     q->item[from].to = q->count;

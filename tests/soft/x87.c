@@ -464,7 +464,7 @@ START_TEST(test_pending)
     ck_assert_uint_eq(cpu.cpu.state.gpr[CPU_RAX], x->fsw);
     ck_assert_uint_eq(run_insn(ZYDIS_MNEMONIC_FNSTCW, 0xd9, 0x3f, 4), EXC_NONE);
     /* Without CR0.NE: FERR, and on. */
-    soft_ferr = count_ferr;
+    cpu_platform.ferr = count_ferr;
     cpu.cpu.state.cr0 = 0;
     ck_assert_uint_eq(run_insn(ZYDIS_MNEMONIC_FLD1, 0xd9, 0xe8, 4), EXC_NONE);
     ck_assert_uint_eq(ferr_raised, 1);

@@ -1,5 +1,5 @@
-; Every exception with its vector, error code and RIP, and what happens when delivering one raises another
-; (SDM vol 3 §6.15, table 6-5).
+; Every exception with its vector, error code and RIP, and what happens when delivering one raises
+; another (SDM vol 3 §6.15, table 6-5).
 %define LONG
 %include "start.inc"
 
@@ -92,7 +92,7 @@ main:
         db 0x0f, 0x1f, 0xc0                             ; NOP EAX
 
         topic "#GP"
-        fault GP, 0, {db 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x90}
+        fault GP, 0, {dd 0x66666666, 0x66666666, 0x66666666, 0x90666666}        ; 16 bytes
         times 14 db 0x66
         nop                             ; 15 bytes are allowed
         mov eax, 0x80000000

@@ -1,5 +1,6 @@
-; x87, MMX and SSE state: the images of FNSTENV, FNSAVE, FXSAVE and XSAVE in each mode and form, pointers of the last
-; instruction, exceptions that wait for the next one, the old error interrupt (SDM vol 1 §8.1, 10.5, ch. 13).
+; x87, MMX and SSE state: the images of FNSTENV, FNSAVE, FXSAVE and XSAVE in each mode and form,
+; pointers of the last instruction, exceptions that wait for the next one, the old error interrupt
+; (SDM vol 1 §8.1, 10.5, ch.  13).
 %define LONG
 %include "start.inc"
 
@@ -166,8 +167,7 @@ main:
         fstp tword [ten]
         is [ten + 4], 0                 ; ST0 was left as it was
         fninit
-        mov dword [value], 0x360        ; none masked but precision and underflow ... in both words
-        mov dword [value + 4], 0
+        mov dword [value], 0x360        ; precision is masked
         fldcw [value]
         fld1
         fldz
@@ -177,7 +177,7 @@ main:
         is eax, 0xb084
         fnclex
         fninit
-        mov dword [value], 0x33f & ~1
+        mov dword [value], 0x33e
         fldcw [value]
         fld1
         fchs

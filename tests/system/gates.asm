@@ -1,5 +1,6 @@
-; Gates and returns: call gates with parameters, interrupt and trap gates across rings, IST, IRET and RETF to outer
-; rings, virtual-8086 mode and back, and each check on the way (SDM vol 3 §5.8, 6.12-6.14; vol 2 at CALL, INT, IRET, RET).
+; Gates and returns: call gates with parameters, interrupt and trap gates across rings, IST, IRET
+; and RETF to outer rings, virtual-8086 mode and back, and each check on the way (SDM vol 3 §5.8,
+; 6.12-6.14; vol 2 at CALL, INT, IRET, RET).
 %define LONG
 %include "start.inc"
 

@@ -1,4 +1,5 @@
-; Every mode, and the ways between them: real, protected 16 and 32, PAE, long, compatibility, virtual-8086, and back.
+; Every mode, and the ways between them: real, protected 16 and 32, PAE, long, compatibility,
+; virtual-8086, and back.
 %define LONG
 %include "start.inc"
 

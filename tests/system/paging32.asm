@@ -1,5 +1,5 @@
-; Paging without long mode: two levels with 4 MiB pages and PSE-36, then PAE with its page-directory pointers
-; (SDM vol 3 §4.3, 4.4).
+; Paging without long mode: two levels with 4 MiB pages and PSE-36, then PAE with its page-directory
+; pointers (SDM vol 3 §4.3, 4.4).
 %include "start.inc"
 
 PD      equ 0x50000

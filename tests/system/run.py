@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
 """System tests: bare-metal programs that check the processor from inside, one test a program.
 
-Each NAME.asm is assembled to a firmware image (start.inc says how it is laid out) and started with -bios.  It prints on
-port E9h what it is about ("topic: ..."), what failed ("fail: ..."), what it leaves out ("skip: ..."), and last "end: N
-checks, M failed"; isa-debug-exit tells the same as an exit code.  Lines of its opening comment direct the runner:
+Each NAME.asm is assembled to a firmware image (start.inc says how it is laid out) and started with
+-bios.  It prints on port E9h what it is about ("topic: ..."), what failed ("fail: ..."), what it
+leaves out ("skip: ..."), and last "end: N checks, M failed"; isa-debug-exit tells the same as an exit
+code.  Lines of its opening comment direct the runner:
 
     ; run: OPTIONS          start it with these; -DNAME goes to nasm instead.  One run for each such line.
-    ; ends: reset           success is a machine that resets (triple fault) after the last topic, not an exit code
+    ; ends: reset           success is a machine that resets after the topic "reset", not an exit code
     ; twice                 both of two runs print the same
 
-    run.py                  all programs           SYSTEM_ACCEL    soft; "tcg" to try the programs themselves on a reference
-    run.py System.test_smc  one                    SYSTEM_CPU      max
-    run.py -k smp           those with "smp"       SYSTEM_SECONDS  limit of one run: 60
+    run.py                  all programs
+    run.py System.test_smc  one
+    run.py -k smp           those with "smp"
+
+SYSTEM_ACCEL (soft), SYSTEM_CPU (max) and SYSTEM_SECONDS (limit of one run, 60) change how they are
+started.  With OSTLER=qemu-system-x86_64 and SYSTEM_ACCEL=tcg the programs themselves are tried on
+another emulator; what it does not do right fails there.
 """
 import os
 import re
@@ -49,16 +54,17 @@ class Program:
         self.runs = self.runs or [[]]
 
     def assemble(self, image, defines):
-        subprocess.run([need_tool("nasm"), "-Werror", "-f", "bin", "-i", FOLDER + "/", *defines, "-o", image, self.path],
-                       check=True)
+        command = [need_tool("nasm"), "-Werror", "-f", "bin", "-i", FOLDER + "/", *defines, "-o", image, self.path]
+        subprocess.run(command, check=True)
 
 
 def start(image, options):
     """Exit code (None: time is up) and what the program printed."""
-    command = [OSTLER, "-accel", ACCEL, "-cpu", CPU, "-m", "32", "-nodefaults", "-display", "none", "-vga", "none",
-               "-no-reboot", "-bios", image, "-chardev", "stdio,id=out", "-device", "isa-debugcon,chardev=out",
-               "-device", "isa-debug-exit", *options]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command = [OSTLER, "-accel", ACCEL, "-cpu", CPU, "-m", "32", "-nodefaults", "-display", "none",
+               "-vga", "none", "-no-reboot", "-bios", image, "-chardev", "stdio,id=out",
+               "-device", "isa-debugcon,chardev=out", "-device", "isa-debug-exit", *options]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe) as process:
         try:
             out, errors = process.communicate(timeout=SECONDS)
             code = process.returncode
@@ -74,8 +80,9 @@ class System(unittest.TestCase):
         skipped = []
         for options in program.runs:
             defines = [o for o in options if o.startswith("-D")]
-            with self.subTest(" ".join(options)), tempfile.TemporaryDirectory(prefix="ostler-system-") as folder:
-                image = os.path.join(folder, "program.bin")
+            folder = tempfile.TemporaryDirectory(prefix="ostler-system-")
+            with self.subTest(" ".join(options)), folder:
+                image = os.path.join(folder.name, "program.bin")
                 program.assemble(image, defines)
                 text = self.run_once(program, image, [o for o in options if o not in defines])
                 skipped += re.findall(r"^skip: (.*)", text, re.M)

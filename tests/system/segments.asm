@@ -1,5 +1,5 @@
-; Segmentation: what loading a selector checks, what each access checks, and with which vector and error code
-; (SDM vol 3 ch. 5; vol 2 at MOV, POP, LDS, JMP, LAR, LSL, VERR, ARPL).
+; Segmentation: what loading a selector checks, what each access checks, and with which vector and
+; error code (SDM vol 3 ch.  5; vol 2 at MOV, POP, LDS, JMP, LAR, LSL, VERR, ARPL).
 %define LONG
 %include "start.inc"
 
@@ -294,7 +294,6 @@ main:
         mov dword [far_pointer + 4], DATA
         fault GP, DATA, {jmp far [far_pointer]}
         fault GP, DATA, {call far [far_pointer]}
-        mov [value], esp
         push dword DATA
         push dword main
         mov edx, esp

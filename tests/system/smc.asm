@@ -1,5 +1,6 @@
-; Code that changes while it runs: the next instruction, one further on in the same stretch, one across a page boundary, by
-; every kind of store, through another mapping; and the same bytes run in different modes (SDM vol 3 §8.1.3, 11.6).
+; Code that changes while it runs: the next instruction, one further on in the same stretch, one
+; across a page boundary, by every kind of store, through another mapping; and the same bytes run in
+; different modes (SDM vol 3 §8.1.3, 11.6).
 %include "start.inc"
 
 BUFFER  equ 0x210000                    ; page aligned

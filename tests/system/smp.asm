@@ -1,5 +1,5 @@
-; Several processors: INIT and SIPI, IPIs, shootdown of translations, LOCK, ordering, code that another processor changes
-; (SDM vol 3 ch. 8).
+; Several processors: INIT and SIPI, IPIs, shootdown of translations, LOCK, ordering, code that
+; another processor changes (SDM vol 3 ch.  8).
 ; run: -DCPUS=2 -smp 2
 ; run: -DCPUS=3 -smp 3
 ; run: -DCPUS=4 -smp 4

@@ -1,10 +1,11 @@
-; String instructions: REP stopped by a fault in the middle leaves registers that go on from there; direction, address and
-; operand sizes, overlap, segment overrides, ports (SDM vol 2 at REP, MOVS, CMPS ...).
+; String instructions: REP stopped by a fault in the middle leaves registers that go on from there;
+; direction, address and operand sizes, overlap, segment overrides, ports (SDM vol 2 at REP, MOVS,
+; CMPS ...).
 %define LONG
 %include "start.inc"
 
 TABLES  equ 0x50000
-A       equ 0x60000                     ; pages: A present, A + 1000h a hole, A + 2000h present, A + 3000h read only
+A       equ 0x60000                     ; a page, a hole, a page, a read-only page
 HOLE    equ A + 0x1000
 B       equ A + 0x2000
 RO      equ A + 0x3000

@@ -1,5 +1,8 @@
-; SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS, FSGSBASE: where they lead, what they load, what they refuse
-; (SDM vol 2 at each; vol 3 §5.8.7, 5.8.8; APM vol 2 §6.1).
+; SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS, FSGSBASE: where they lead, what they load, what they
+; refuse (SDM vol 2 at each; vol 3 §5.8.7, 5.8.8; APM vol 2 §6.1).
+; run:
+; run: -cpu Skylake-Client
+; run: -cpu EPYC
 %define LONG
 %include "start.inc"
 

@@ -1,4 +1,5 @@
-; Triple faults reset the machine (SDM vol 3 §6.15: shutdown; the PC's board turns that into a reset).
+; Triple faults reset the machine (SDM vol 3 §6.15: shutdown; the PC's board turns that into a
+; reset).
 ; ends: reset
 ; run: -DIDT
 ; run: -DSTACK_

@@ -6,25 +6,10 @@
 #include "hw/intc/apic.h"
 #include "hw/platform.h"
 
-/* Per CPU; touched by its own thread only, or while it does not run. */
-typedef struct Counter {
-    int64_t offset;
-    uint64_t stored; /* what soft_tsc_store left in the state */
-    uint64_t hz;     /* 0: the model's                        */
-    bool published;  /* the APIC knows the offset             */
-} Counter;
-enum { MAX_CPUS = 255 };
-static Counter counters[MAX_CPUS];
-
-static Counter *counter(const SoftCpu *s)
-{
-    return &counters[s->cpu.index % MAX_CPUS];
-}
-
 uint64_t soft_tsc_hz(const SoftCpu *s)
 {
     const CpuModel *m = s->cpu.model;
-    return counter(s)->hz ? counter(s)->hz : m && m->tsc_frequency > 0 ? (uint64_t)m->tsc_frequency : (uint64_t)NS_PER_SECOND;
+    return s->tsc.hz ? s->tsc.hz : m && m->tsc_frequency > 0 ? (uint64_t)m->tsc_frequency : (uint64_t)NS_PER_SECOND;
 }
 
 /* The counter with an offset of 0, the same for all CPUs of this frequency. */
@@ -36,39 +21,39 @@ static uint64_t common(const SoftCpu *s)
 
 uint64_t soft_tsc(SoftCpu *s)
 {
-    return common(s) + (uint64_t)counter(s)->offset;
+    return common(s) + (uint64_t)s->tsc.offset;
 }
 
 static void publish(SoftCpu *s)
 {
     if (s->cpu.apic && platform.irqchip == IRQCHIP_OFF) {
         loop_lock();
-        apic_set_tsc(s->cpu.apic, soft_tsc_hz(s), counter(s)->offset);
+        apic_set_tsc(s->cpu.apic, soft_tsc_hz(s), s->tsc.offset);
         loop_unlock();
-        counter(s)->published = true;
+        s->tsc.published = true;
     }
 }
 
 static void offset_add(SoftCpu *s, uint64_t difference)
 {
-    counter(s)->offset = (int64_t)((uint64_t)counter(s)->offset + difference);
+    s->tsc.offset = (int64_t)((uint64_t)s->tsc.offset + difference);
     publish(s);
 }
 
 void soft_tsc_follow(SoftCpu *s, uint64_t value, uint64_t hz)
 {
-    counter(s)->hz = hz;
-    counter(s)->offset = (int64_t)(value - common(s));
+    s->tsc.hz = hz;
+    s->tsc.offset = (int64_t)(value - common(s));
 }
 
 void soft_tsc_store(SoftCpu *s)
 {
-    counter(s)->stored = s->cpu.state.msr.tsc = soft_tsc(s);
+    s->tsc.stored = s->cpu.state.msr.tsc = soft_tsc(s);
 }
 
 void soft_tsc_load(SoftCpu *s)
 {
-    Counter *c = counter(s);
+    SoftTsc *c = &s->tsc;
     uint64_t value = s->cpu.state.msr.tsc;
     if (value != c->stored) {
         c->stored = value;

@@ -6,15 +6,14 @@
 #include "core/loop.h"
 
 /* ---- Pending exceptions ---- */
-void (*soft_ferr)(bool level);
 static atomic_bool ferr; /* one wire, from the boot processor */
 
 static void set_ferr(bool level)
 {
-    if (soft_ferr && (level || atomic_load(&ferr))) {
+    if (cpu_platform.ferr && (level || atomic_load(&ferr))) {
         atomic_store(&ferr, level);
         loop_lock();
-        soft_ferr(level);
+        cpu_platform.ferr(level);
         loop_unlock();
     }
 }

@@ -117,7 +117,6 @@ static inline void x87_wait(SoftCpu *s)
     }
 }
 /* FERR, the pin that a PC wires to IRQ 13. */
-extern void (*soft_ferr)(bool level); /* NULL: not wired; called with the main lock held */
 void x87_ferr(SoftCpu *s);
 
 /* The instruction is done: last instruction and data pointers, opcode. */
