@@ -170,6 +170,7 @@ static void take_over(Cpu *c)
     s->recheck = s->triple = false;
     s->delivering = EXC_NONE;
     r->running = true;
+    c->state_valid = false;
     borrow_enter(s);
 }
 

@@ -34,7 +34,7 @@ typedef struct TlbEntry {
     uint64_t tag;
     uint8_t *host;
 } TlbEntry;
-enum { TLB_BITS = 10, TLB_SIZE = 1 << TLB_BITS };
+enum { TLB_BITS = 12, TLB_SIZE = 1 << TLB_BITS };
 
 /* Why the loop should look up from running blocks; set by anyone, with soft_poll. */
 enum {

@@ -9,10 +9,10 @@
 
 enum { IN_USE = 1, GLOBAL = 2, SHIFT_AT = 2 /* the page's size, as a shift */, STORE = 1, NO_PAGE = 1, NO_FETCH = 1 << 8 };
 
-/* A tag that no address of this slot's comes near. */
+/* A tag that no address of this slot's comes near: page 0 belongs to slot 0.  A zeroed table is empty but for that. */
 static uint64_t no_tag(unsigned slot)
 {
-    return (uint64_t)(slot ^ 1) << 12;
+    return slot ? 0 : 4096;
 }
 
 static unsigned slot_of(uint64_t linear)
@@ -30,9 +30,7 @@ void tlb_setup(SoftCpu *s)
     SoftTlb *t = s->tlb = g_new0(SoftTlb, 1);
     g_mutex_init(&t->lock);
     for (unsigned table = 0; table < TLB_TABLES; table++) {
-        for (unsigned i = 0; i < TLB_SIZE; i++) {
-            t->load[table][i].tag = t->store[table][i].tag = no_tag(i);
-        }
+        t->load[table][0].tag = t->store[table][0].tag = no_tag(0);
     }
     t->limits = paging_limits(&s->cpu);
     tlb_forget_map(s);
@@ -408,7 +406,7 @@ static void translate_both(SoftCpu *s, unsigned table, uint64_t linear, unsigned
         translate(s, table, last, write, &w);
     }
     translate(s, table, linear, write, &w);
-    translate(s, table, last, write, &w);
+    translate(s, table, last & ~UINT64_C(0xfff), write, &w); /* a fault's address is the first that it could not have */
 }
 
 static uint64_t load_pieces(SoftCpu *s, unsigned table, uint64_t linear, unsigned size)

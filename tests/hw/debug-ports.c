@@ -5,7 +5,7 @@
 #include "hw/isa/isa.h"
 #include "tests/hw/bench.h"
 
-extern const DeviceClass isa_debugcon_class, isa_debug_exit_class, pvpanic_class;
+extern const DeviceClass isa_debugcon_class, isa_debug_exit_class, pc_testdev_class, pvpanic_class;
 static IsaBus *isa;
 
 static Device *card(const DeviceClass *class, Char *chardev, const char *name, const char *value)
@@ -71,6 +71,23 @@ START_TEST(exit_ports)
 }
 END_TEST
 
+START_TEST(testdev)
+{
+    Device *d = card(&pc_testdev_class, NULL, NULL, NULL);
+    space_store(space_io(), 0xe0, 4, 0x12345678);
+    space_store(space_io(), 0xe0, 1, 0x9a);
+    ck_assert_uint_eq(space_load(space_io(), 0xe0, 4), 0x1234569a);
+    space_store(space_io(), 0xe4, 4, 0);
+    space_store(space_memory(), 0xff00fff8, 8, 0x1122334455667788);
+    ck_assert_uint_eq(space_load(space_memory(), 0xff00fffa, 2), 0x5566);
+    space_store(space_io(), 0x200e, 1, 1);
+    ck_assert(device_pin(d, "irq", 14)->level);
+    ck_assert(!device_pin(d, "irq", 13)->level);
+    space_store(space_io(), 0x200e, 1, 0);
+    ck_assert(!device_pin(d, "irq", 14)->level);
+}
+END_TEST
+
 static unsigned panics, crashes;
 static void panicked(const char *action) { panics++; }
 static void crashloaded(void) { crashes++; }
@@ -113,4 +130,5 @@ START_TEST(panic_events_masked)
 }
 END_TEST
 
-BENCH_MAIN("debug-ports", CASE(debugcon), CASE(exit_code), CASE(exit_ports), CASE(panic), CASE(panic_events_masked))
+BENCH_MAIN("debug-ports", CASE(debugcon), CASE(exit_code), CASE(exit_ports), CASE(testdev),
+           CASE(panic), CASE(panic_events_masked))

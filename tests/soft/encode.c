@@ -357,6 +357,9 @@ static bool acceptable(const Item *it, const Encoding *e)
     if (!insn_decode(&i, it->bytes, it->length, mode, 0) || i.length != it->length || !vector_operands(&i)) {
         return false;
     }
+    if (i.isa_set == ZYDIS_ISA_SET_SHA && i.modrm < 0xc0) {
+        return false;                   /* AMD's processors let SHA's operands be unaligned, Intel's do not */
+    }
     switch (i.mnemonic) {
     case ZYDIS_MNEMONIC_VPGATHERDD: /* their indices are vectors: they go anywhere */
     case ZYDIS_MNEMONIC_VPGATHERDQ:
@@ -366,7 +369,7 @@ static bool acceptable(const Item *it, const Encoding *e)
     case ZYDIS_MNEMONIC_VGATHERDPD:
     case ZYDIS_MNEMONIC_VGATHERQPS:
     case ZYDIS_MNEMONIC_VGATHERQPD: return false;
-    default: return machine_knows(&i, e->code_32);
+    default: return guest_knows(&i, e->code_32);
     }
 }
 

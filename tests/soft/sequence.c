@@ -71,6 +71,9 @@ static bool flags_of(const Sequence *q, Item *it)
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&d, NULL, it->bytes, it->length, &z))) {
         return false;
     }
+    it->scans = (i.rep || i.repne) && i.opcode <= 0xff && ((i.opcode & 0xf6) == 0xa6);
+    it->masked = i.mnemonic == ZYDIS_MNEMONIC_MASKMOVDQU || i.mnemonic == ZYDIS_MNEMONIC_MASKMOVQ ||
+                 i.mnemonic == ZYDIS_MNEMONIC_VMASKMOVDQU;
     it->undefines = z.cpu_flags ? z.cpu_flags->undefined & ARITHMETIC : 0;
     it->reads = i.flags_read;
     it->writes = i.flags_written & ~it->undefines;
@@ -177,7 +180,21 @@ static void add_any(Growing *g, Item *(*encode)(Item *it, const Encoding *e))
 
 static void add_integer(Growing *g) { add_any(g, encode_integer); }
 static void add_vector(Growing *g) { add_any(g, encode_vector); }
-static void add_x87(Growing *g) { add_any(g, encode_x87); }
+
+static bool is_fcomi(const Item *it)
+{
+    const uint8_t *p = it->bytes + (it->bytes[0] < 0xd8);       /* REX */
+    return (p[0] == 0xdb || p[0] == 0xdf) && p[1] >= 0xe8 && p[1] <= 0xf7;
+}
+
+static void add_x87(Growing *g)
+{
+    add_any(g, encode_x87);
+    if (!g->failed && is_fcomi(&g->q->item[g->q->count - 1])) {
+        append_bytes(g, 2, "\xd9\xe5");                         /* FXAM defines C1 again */
+    }
+}
+
 static void add_compare(Growing *g) { add_any(g, encode_compare); }
 
 static void add_branch(Growing *g)
@@ -533,6 +550,7 @@ bool sequence_judge(Sequence *q)
     if (!lay_out(q)) {
         return false;
     }
+    q->fcomi = false;
     for (unsigned k = 0; k < q->count; k++) {
         Item *it = &q->item[k];
         uint16_t writes = it->writes, undefines = it->undefines;
@@ -542,6 +560,7 @@ bool sequence_judge(Sequence *q)
         it->writes |= writes;
         it->undefines |= undefines;
         it->undefined = 0;
+        q->fcomi |= is_fcomi(it);
     }
     q->undefined_at_end = 0;
     for (bool changed = true; changed;) {

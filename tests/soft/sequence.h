@@ -13,12 +13,12 @@
 
 /* Pages of the arena: what is not named is a hole. */
 enum {
-    ARENA_PAGE = 4096, ARENA_PAGES = 11,
+    ARENA_PAGE = 4096, ARENA_PAGES = 131,
     ARENA_CODE = 1 * ARENA_PAGE, ARENA_CODE_SIZE = 2 * ARENA_PAGE,      /* may be written and executed */
     ARENA_DATA = 4 * ARENA_PAGE, ARENA_DATA_SIZE = 2 * ARENA_PAGE,
     ARENA_CONST = 6 * ARENA_PAGE,                                       /* may only be read            */
-    ARENA_EXIT = 8 * ARENA_PAGE,
-    ARENA_PRIVATE = 9 * ARENA_PAGE,                                     /* to the end: the host's only */
+    ARENA_EXIT = 128 * ARENA_PAGE,                                      /* far from where strays go   */
+    ARENA_PRIVATE = 129 * ARENA_PAGE,                                     /* to the end: the host's only */
     ARENA_GS_BASE = 0x40,               /* of 64-bit code */
 };
 extern uint64_t arena;                  /* where it begins; a multiple of 2 MiB */
@@ -38,6 +38,8 @@ typedef struct Item {                   /* one instruction */
     int goes;                           /* item that it may jump to, or NOWHERE */
     bool falls;                         /* the next one may follow */
     bool patched;                       /* others write to it      */
+    bool masked;                        /* masked store: which of its bytes faults is not defined */
+    bool scans;                         /* REP CMPS or SCAS: where one stops by a fault, makers do not agree about flags */
     uint16_t reads, writes, undefines;  /* flags; by sequence_judge */
     uint16_t undefined;                 /* that it may meet        */
 } Item;
@@ -45,6 +47,7 @@ typedef struct Item {                   /* one instruction */
 typedef struct Sequence {
     bool code_32, user;
     bool patches;                       /* modifies itself */
+    bool fcomi;                         /* has one: makers do not agree about what it does to C1, and where it traps */
     Item item[ITEMS];
     unsigned count;
     uint64_t start;                     /* address of the first */
@@ -76,8 +79,8 @@ int sequence_item(const Sequence *q, uint64_t rip);
 bool sequence_leads(const Sequence *q, int from, int to);
 void sequence_print(const Sequence *q, FILE *out);
 
-/* Whether the CPU under test is expected to know this vector instruction (machine.c). */
+/* Whether the CPU under test is expected to know this vector instruction (guest.c). */
 struct Insn;
-bool machine_knows(const struct Insn *i, bool code_32);
+bool guest_knows(const struct Insn *i, bool code_32);
 
 #endif

@@ -134,7 +134,9 @@ static void select_exit(bool code_32)
     static int now = -1;
     if (now != code_32) {
         now = code_32;
+        mprotect(stub(0), ARENA_PAGE, PROT_READ | PROT_WRITE);
         put32(put(stub(0), 1, "\xe9"), low(stub(code_32 ? OUT_32 : OUT)) - (low(stub(0)) + 5));
+        mprotect(stub(0), ARENA_PAGE, PROT_READ | PROT_EXEC);
     }
 }
 
@@ -268,12 +270,20 @@ bool silicon_maps(uint64_t linear)
     return linear >> 47 == 0 && msync((void *)(uintptr_t)(linear & ~UINT64_C(4095)), 4096, MS_ASYNC) == 0;
 }
 
+void silicon_fill_const(const void *page)
+{
+    uint8_t *p = silicon_memory(ARENA_CONST);
+    mprotect(p, ARENA_PAGE, PROT_READ | PROT_WRITE);
+    memcpy(p, page, ARENA_PAGE);
+    mprotect(p, ARENA_PAGE, PROT_READ);
+}
+
 void silicon_setup(void)
 {
     uint8_t *p = map_low(ARENA_PAGES * ARENA_PAGE);
     arena = (uintptr_t)p;
     mprotect(p + ARENA_CODE, ARENA_CODE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC);
-    mprotect(p + ARENA_DATA, ARENA_DATA_SIZE + ARENA_PAGE, PROT_READ | PROT_WRITE);
+    mprotect(p + ARENA_DATA, ARENA_DATA_SIZE, PROT_READ | PROT_WRITE);
     mprotect(p + ARENA_EXIT, ARENA_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
     mprotect(p + ARENA_PRIVATE, ARENA_PAGES * ARENA_PAGE - ARENA_PRIVATE, PROT_READ | PROT_WRITE);
     for (unsigned code_32 = 0; code_32 < 2; code_32++) {

@@ -18,6 +18,7 @@ typedef struct Standing {
 void silicon_setup(void);               /* makes the arena */
 bool silicon_has_32(void);
 static inline uint8_t *silicon_memory(unsigned at) { return (uint8_t *)(uintptr_t)(arena + at); }
+void silicon_fill_const(const void *page);      /* what ARENA_CONST has */
 /* This process has something there that a guest has not. */
 bool silicon_maps(uint64_t linear);
 void silicon_run(bool code_32, const Standing *in, Standing *out);

@@ -1,5 +1,5 @@
 ; The local APIC as the processor sees it: IPIs to itself, priorities, timer in its three modes,
-; NMI, errors, x2APIC, and what comes from the I/O APIC and the 8259s (SDM vol 3 ch.  10).
+; NMI, errors, x2APIC, and what comes from the I/O APIC and the 8259s (SDM vol 3 ch. 10).
 %define LONG
 %include "start.inc"
 %include "interrupt.inc"

@@ -1,5 +1,5 @@
 ; Debug exceptions: breakpoints on execution, data and ports, single steps, ICEBP, general detect,
-; DR6, RF, and the shadow of MOV SS (SDM vol 3 ch.  17).
+; DR6, RF, and the shadow of MOV SS (SDM vol 3 ch. 17).
 %define LONG
 %include "start.inc"
 

@@ -1,6 +1,6 @@
 ; x87, MMX and SSE state: the images of FNSTENV, FNSAVE, FXSAVE and XSAVE in each mode and form,
 ; pointers of the last instruction, exceptions that wait for the next one, the old error interrupt
-; (SDM vol 1 §8.1, 10.5, ch.  13).
+; (SDM vol 1 §8.1, 10.5, ch. 13).
 %define LONG
 %include "start.inc"
 

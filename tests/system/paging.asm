@@ -1,6 +1,6 @@
 ; Paging in long mode: every bit of #PF's error code, accessed and dirty bits, WP, NX, SMEP, SMAP,
 ; protection keys, large and global pages, invalidation, accesses across a page boundary, PCIDs,
-; five levels (SDM vol 3 ch.  4).
+; five levels (SDM vol 3 ch. 4).
 %define LONG
 %include "start.inc"
 

@@ -1,5 +1,5 @@
 ; Segmentation: what loading a selector checks, what each access checks, and with which vector and
-; error code (SDM vol 3 ch.  5; vol 2 at MOV, POP, LDS, JMP, LAR, LSL, VERR, ARPL).
+; error code (SDM vol 3 ch. 5; vol 2 at MOV, POP, LDS, JMP, LAR, LSL, VERR, ARPL).
 %define LONG
 %include "start.inc"
 

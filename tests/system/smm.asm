@@ -1,5 +1,5 @@
 ; System management mode by the PIIX4's port B2h: state on entry, what RSM restores in each mode,
-; blocked interrupts, nested SMIs, relocation into SMRAM and its lock (SDM vol 3 ch.  31; 82371AB
+; blocked interrupts, nested SMIs, relocation into SMRAM and its lock (SDM vol 3 ch. 31; 82371AB
 ; §3.3, 82441FX §3.2.19).
 ; run: -machine pc,smm=on
 %define LONG

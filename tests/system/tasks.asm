@@ -1,5 +1,5 @@
 ; Hardware task switches: by JMP, CALL, task gates, interrupts and IRET, 32-bit and 16-bit, and what
-; they refuse (SDM vol 3 ch.  7).
+; they refuse (SDM vol 3 ch. 7).
 %include "start.inc"
 
 T_A     equ SEL_FREE                    ; a 32-bit task

@@ -1,5 +1,5 @@
 ; Virtual-8086 mode: what IOPL guards, the port bitmap, limits, and the virtual interrupt flag with
-; its redirection (VME), and its like in protected mode, PVI (SDM vol 3 ch.  20).
+; its redirection (VME), and its like in protected mode, PVI (SDM vol 3 ch. 20).
 %include "start.inc"
 
 REDIRECT equ TSS32 + 104                ; 32 bytes below the port bitmap

@@ -88,6 +88,14 @@ void op_mulx(SoftCpu *s, const Insn *i)
     soft_put(s, i, 0, (uint64_t)(product >> 8 * size));
 }
 
+/* RDX:RAX by a divisor above RDX, so that the host raises no #DE. */
+static void divide_128(SoftCpu *s, uint64_t divisor)
+{
+    uint64_t low = s->cpu.state.gpr[CPU_RAX], high = s->cpu.state.gpr[CPU_RDX];
+    __asm__("divq %[d]" : "+a"(low), "+d"(high) : [d] "r"(divisor) : "cc");
+    pair_put(s, 8, low, high);
+}
+
 /* Flags are undefined after a division; here they stay. */
 void op_div(SoftCpu *s, const Insn *i)
 {
@@ -97,22 +105,39 @@ void op_div(SoftCpu *s, const Insn *i)
     if (divisor == 0 || dividend >> 8 * size >= divisor) {
         soft_fault(s, EXC_DE);
     }
-    pair_put(s, size, (uint64_t)(dividend / divisor), (uint64_t)(dividend % divisor));
+    if (size == 8) {
+        divide_128(s, divisor);
+    } else {
+        uint64_t n = (uint64_t)dividend;
+        pair_put(s, size, n / divisor, n % divisor);
+    }
+}
+
+/* By magnitudes: the most negative dividend has no positive counterpart. */
+static void divide_signed_128(SoftCpu *s, S128 dividend, S128 divisor)
+{
+    U128 a = dividend < 0 ? -(U128)dividend : (U128)dividend, b = divisor < 0 ? -(U128)divisor : (U128)divisor;
+    bool negative = (dividend < 0) != (divisor < 0);
+    U128 limit = ((U128)1 << 63) - !negative;
+    if (b == 0 || a / b > limit) {
+        soft_fault(s, EXC_DE);
+    }
+    U128 quotient = a / b, remainder = a % b;
+    pair_put(s, 8, (uint64_t)(negative ? -quotient : quotient), (uint64_t)(dividend < 0 ? -remainder : remainder));
 }
 
 void op_idiv(SoftCpu *s, const Insn *i)
 {
     unsigned size = i->op[0].size, spare = 128 - 16 * size;
-    S128 divisor = sign_extend(soft_get(s, i, 0), size);
+    int64_t divisor = (int64_t)sign_extend(soft_get(s, i, 0), size);
     S128 dividend = (S128)(pair_get(s, size) << spare) >> spare;
-    /* Magnitudes: the most negative dividend has no positive counterpart. */
-    U128 a = dividend < 0 ? -(U128)dividend : (U128)dividend, b = divisor < 0 ? -(U128)divisor : (U128)divisor;
-    bool negative = (dividend < 0) != (divisor < 0);
-    U128 limit = ((U128)1 << (8 * size - 1)) - !negative;
-    if (b == 0 || a / b > limit) {
+    if (dividend != (int64_t)dividend || (divisor == -1 && (int64_t)dividend == INT64_MIN)) {
+        divide_signed_128(s, dividend, divisor);
+        return;
+    }
+    int64_t most = INT64_MAX >> (64 - 8 * size), quotient = divisor ? (int64_t)dividend / divisor : 0;
+    if (!divisor || quotient > most || quotient < -most - 1) {
         soft_fault(s, EXC_DE);
     }
-    U128 quotient = a / b, remainder = a % b;
-    pair_put(s, size, (uint64_t)(negative ? -quotient : quotient),
-             (uint64_t)(dividend < 0 ? -remainder : remainder));
+    pair_put(s, size, (uint64_t)quotient, (uint64_t)((int64_t)dividend % divisor));
 }

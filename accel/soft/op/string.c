@@ -84,6 +84,9 @@ static uint8_t *span_host(Run *r, uint64_t linear, uint64_t n, bool write)
         return NULL;
     }
     uint64_t before = r->down ? (n - 1) * r->size : 0;
+    if (before) {
+        soft_probe(r->s, linear, 1, write); /* a fault is told to be where the first element is */
+    }
     uint8_t *low = soft_host(r->s, linear - before, (unsigned)(n * r->size), write);
     if (!low) {
         r->refused = mark;

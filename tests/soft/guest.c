@@ -1,4 +1,4 @@
-#include "tests/soft/machine.h"
+#include "tests/soft/guest.h"
 
 #include <cpuid.h>
 #include <string.h>
@@ -24,8 +24,8 @@ static volatile bool stopped;
 static SoftCpu *volatile current;
 
 /* ---- Memory ---- */
-uint8_t *machine_memory(unsigned at) { return (uint8_t *)ram_host(ram) + ARENA_AT + at; }
-void machine_write(unsigned at, const void *data, size_t len) { ram_write(ram, ARENA_AT + at, data, len); }
+uint8_t *guest_memory(unsigned at) { return (uint8_t *)ram_host(ram) + ARENA_AT + at; }
+void guest_write(unsigned at, const void *data, size_t len) { ram_write(ram, ARENA_AT + at, data, len); }
 
 static void put_entry(unsigned table, uint64_t index, uint64_t value)
 {
@@ -51,7 +51,7 @@ static void map_arena(void)
     }
     map_page(ARENA_CONST, PTE_NX);
     map_page(ARENA_EXIT, 0);
-    machine_write(ARENA_EXIT, "\x0f\x0b", 2);                   /* UD2 */
+    guest_write(ARENA_EXIT, "\x0f\x0b", 2);                   /* UD2 */
 }
 
 /* ---- CPUs ---- */
@@ -80,7 +80,7 @@ static void set_mode(CpuState *c, bool code_32, bool user)
     }
 }
 
-static void make_cpu(MachineWay way, CpuModel *model)
+static void make_cpu(GuestWay way, CpuModel *model)
 {
     Cpu *c = cpu_new(model, way, space_memory());
     CpuState *s = &c->state;
@@ -90,6 +90,7 @@ static void make_cpu(MachineWay way, CpuModel *model)
     s->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_PGE;
     s->efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
     s->xcr0 = XSTATE_FP | XSTATE_SSE | XSTATE_AVX;
+    s->seg[SEG_TR].limit = 0;           /* no I/O permission map */
     set_mode(s, false, true);
     cpus[way] = soft_cpu(c);
     soft_cpu_setup(c);
@@ -97,7 +98,7 @@ static void make_cpu(MachineWay way, CpuModel *model)
     cpus[way]->short_budget = 64;
 }
 
-void machine_setup(void)
+void guest_setup(void)
 {
     GError *error = NULL;
     soft_prepare();
@@ -116,7 +117,7 @@ void machine_setup(void)
     mem_reader_register();
 }
 
-bool machine_knows(const Insn *i, bool code_32)
+bool guest_knows(const Insn *i, bool code_32)
 {
     SoftCpu *s = cpus[WAY_BLOCKS];
     uint32_t mode = MODE_PROTECTED | MODE_USER | MODE_FLAT_DATA | MODE_FLAT_STACK | MODE_FLAT_CODE | MODE_SSE | MODE_AVX |
@@ -188,7 +189,7 @@ static SoftExit run_blocks(SoftCpu *s, bool counting)
     return e;
 }
 
-void machine_run(MachineWay way, const Sequence *q, const Standing *in, Standing *out, bool (*trace)(uint64_t rip))
+void guest_run(GuestWay way, const Sequence *q, const Standing *in, Standing *out, bool (*trace)(uint64_t rip))
 {
     SoftCpu *s = cpus[way];
     stopped = false;
@@ -200,9 +201,9 @@ void machine_run(MachineWay way, const Sequence *q, const Standing *in, Standing
     leave(s, e, out);
 }
 
-uint64_t machine_count(void) { return counted; }
+uint64_t guest_count(void) { return counted; }
 
-void machine_stop(void)
+void guest_stop(void)
 {
     stopped = true;
     if (current) {
