@@ -199,6 +199,9 @@ static bool set_up(int *exit_code)
         !accel_start(startup.accels, &error) || !machine_build(&error)) {
         return report(error, exit_code);
     }
+    if (!cmdline_debugcon(&error)) {
+        return report(error, exit_code);
+    }
     if (!cmdline_run(PHASE_DEVICE, exit_code)) {
         return false;
     }

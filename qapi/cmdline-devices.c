@@ -259,6 +259,24 @@ HANDLER(opt_debugcon)
     return true;
 }
 
+bool cmdline_debugcon(GError **error)
+{
+    if (!startup.debugcon) {
+        return true;
+    }
+    Bus *bus = bus_find_type("ISA");
+    if (!bus) {
+        return error_fail(error, "-debugcon: this machine has no ISA bus");
+    }
+    Device *d = device_new(device_class_find("isa-debugcon"), NULL);
+    device_set_pointer(d, "chardev", startup.debugcon);
+    if (!device_realize(d, bus, error)) {
+        device_free(d);
+        return false;
+    }
+    return true;
+}
+
 HANDLER(opt_smbios)
 {
     return smbios_option(value, error);

@@ -48,6 +48,7 @@ bool cmdline_parse(int argc, char **argv, int *exit_code);
 /* Carries out one phase; false like above. */
 bool cmdline_run(Phase phase, int *exit_code);
 /* Default devices, once the lines of the user are known. */
+bool cmdline_debugcon(GError **error);          /* the device of -debugcon, on the finished board */
 bool cmdline_default_lines(GError **error);
 bool cmdline_default_drives(GError **error);    /* a CD-ROM and a floppy drive, empty */
 

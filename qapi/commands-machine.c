@@ -51,6 +51,7 @@ bool qmp_x_query_kvm_rescue(const void *args, QKvmRescueInfoList *ret, GError **
             info->delivery = (int64_t)r->rescues[RESCUE_DELIVERY];
             info->unexpected_exit = (int64_t)r->rescues[RESCUE_EXIT];
             info->stuck = (int64_t)r->rescues[RESCUE_STUCK];
+            info->slow = (int64_t)r->rescues[RESCUE_SLOW];
             info->instructions = (int64_t)r->instructions;
             info->declined = (int64_t)r->declined;
             info->given_up = (int64_t)r->given_up;

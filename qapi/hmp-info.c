@@ -73,9 +73,10 @@ static void info_kvm(Hmp *h, const HmpArgs *a)
         const QKvmRescueInfo *r = &list.at[i];
         hmp_print(h,
                   "CPU #%" PRId64 ": rescued %" PRId64 " times (emulation %" PRId64 ", delivery %" PRId64
-                  ", unexpected exit %" PRId64 ", stuck %" PRId64 "), %" PRId64 " instructions in software\n",
-                  r->cpu_index, r->emulation + r->delivery + r->unexpected_exit + r->stuck, r->emulation, r->delivery,
-                  r->unexpected_exit, r->stuck, r->instructions);
+                  ", unexpected exit %" PRId64 ", stuck %" PRId64 ", slow %" PRId64 "), %" PRId64
+                  " instructions in software\n",
+                  r->cpu_index, r->emulation + r->delivery + r->unexpected_exit + r->stuck + r->slow, r->emulation,
+                  r->delivery, r->unexpected_exit, r->stuck, r->slow, r->instructions);
     }
     qtype_free(&qtype_list_KvmRescueInfo, &list);
 }

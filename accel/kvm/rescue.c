@@ -4,6 +4,8 @@
 #include <Zydis/Zydis.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "accel/debug.h"
 #include "accel/kvm/kvm.h"
@@ -21,6 +23,9 @@
 
 enum {
     LONGEST = 1 << 17,  /* instructions of a stretch: a millisecond or two */
+    LONGEST_BLIND = 1 << 12, /* where interrupts wait in the kernel meanwhile */
+    SLOW_STRETCH = 1 << 20, /* where KVM is no more than a slow emulator */
+    WATCH_NS = 4000000, WATCH_MAX_NS = 128000000,
     SINGLY = 64,        /* the longest block: with less left, one instruction at a time */
     STAY = 4096,        /* and where it must stay: this many, then look again */
     WORTH = 4,          /* KVM should run for so many times of what handing over costs */
@@ -307,7 +312,16 @@ static unsigned next_stretch(Cpu *c, int64_t now)
                  : ran < ENOUGH * cost ? MAX(r->stretch / 2, 1)
                                        : 1;
     r->stretch = n;
-    return debug_stepping(c) || debug_wanted() ? 1 : n;
+    return n;
+}
+
+static unsigned choose_stretch(Cpu *c, RescueWhy why, int64_t now)
+{
+    bool sees_all = kvm.irqchip == IRQCHIP_OFF;
+    unsigned n = why == RESCUE_STUCK  ? 1
+                 : why == RESCUE_SLOW ? (sees_all ? SLOW_STRETCH : 1)
+                                      : next_stretch(c, now);
+    return debug_stepping(c) || debug_wanted() ? 1 : sees_all ? n : MIN(n, LONGEST_BLIND);
 }
 
 /* A failure of the emulator comes with #UD for the guest, in case nobody looks further (SDM has no say in this). */
@@ -320,7 +334,7 @@ static void drop_invalid_opcode(CpuEvents *e)
 
 static void trace(Cpu *c, RescueWhy why, unsigned n)
 {
-    static const char *const reasons[] = {"emulation", "delivery", "exit", "stuck"};
+    static const char *const reasons[] = {"emulation", "delivery", "exit", "stuck", "slow"};
     if (G_UNLIKELY(trace_generation)) {
         uint8_t bytes[DISAS_MAX_LENGTH];
         g_autoptr(GString) text = g_string_new(NULL);
@@ -331,6 +345,18 @@ static void trace(Cpu *c, RescueWhy why, unsigned n)
     }
 }
 
+static void fetch(Cpu *c)
+{
+    KvmRescue *r = &kvm_cpu(c)->rescue;
+    if (!c->state_valid) {
+        int64_t from = clock_now(CLOCK_RT);
+        kvm_fetch(c);
+        c->state_valid = true;
+        int64_t cost = clock_now(CLOCK_RT) - from;
+        r->fetch_cost = r->fetch_cost ? (7 * r->fetch_cost + MIN(cost, 2 * r->fetch_cost)) / 8 : cost;
+    }
+}
+
 bool kvm_rescue(Cpu *c, RescueWhy why, RunResult *result)
 {
     KvmRescue *r = &kvm_cpu(c)->rescue;
@@ -338,18 +364,13 @@ bool kvm_rescue(Cpu *c, RescueWhy why, RunResult *result)
     if (off) {
         return false;
     }
-    if (!c->state_valid) {
-        kvm_fetch(c);
-        c->state_valid = true;
-        int64_t cost = clock_now(CLOCK_RT) - now;
-        r->fetch_cost = r->fetch_cost ? (7 * r->fetch_cost + MIN(cost, 2 * r->fetch_cost)) / 8 : cost;
-    }
+    fetch(c);
     if (why == RESCUE_EMULATION) {
         drop_invalid_opcode(&c->state.event);
     }
     set_up(c);
     follow_tsc(c, c->state.msr.tsc ? c->state.msr.tsc : kernel_tsc(c));
-    r->left = why == RESCUE_STUCK ? 1 : next_stretch(c, now);
+    r->left = choose_stretch(c, why, now);
     r->progress = false;
     r->rescues[why]++;
     trace(c, why, (unsigned)r->left);
@@ -357,7 +378,7 @@ bool kvm_rescue(Cpu *c, RescueWhy why, RunResult *result)
     bool one = r->left == 1, ok = run_stretch(c, result);
     r->in_vain = one && *result == RUN_AGAIN && !r->left && same_registers(&before, &c->state) ? r->in_vain + 1 : 0;
     if (!ok || r->in_vain > PATIENCE) {
-        r->given_up += why != RESCUE_STUCK;
+        r->given_up += why < RESCUE_STUCK;
         return false;
     }
     if (one && debug_stepping(c) && *result == RUN_AGAIN && !r->left) {
@@ -365,6 +386,60 @@ bool kvm_rescue(Cpu *c, RescueWhy why, RunResult *result)
         *result = RUN_STOPPED;
     }
     return true;
+}
+
+/* ---- Where KVM emulates ---- */
+
+static void arm(KvmRescue *r, long ns)
+{
+    struct itimerspec t = {.it_value = {0, ns}, .it_interval = {0, ns}};
+    if (!r->timer_made) {
+        struct sigevent e = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KVM_KICK_SIGNAL};
+        e._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+        r->timer_made = timer_create(CLOCK_MONOTONIC, &e, &r->timer) == 0;
+    }
+    if (r->timer_made) {
+        timer_settime(r->timer, 0, &t, NULL);
+    }
+}
+
+void kvm_rescue_watch(Cpu *c, bool on)
+{
+    KvmRescue *r = &kvm_cpu(c)->rescue;
+    if (kvm.emulates && !off && on != r->watching) {
+        r->watching = on;
+        r->watch_ns = r->watch_ns ? r->watch_ns : WATCH_NS;
+        r->quiet_since = on ? clock_now(CLOCK_RT) : 0;
+        arm(r, on ? r->watch_ns : 0);
+    }
+}
+
+void kvm_rescue_exited(Cpu *c)
+{
+    KvmRescue *r = &kvm_cpu(c)->rescue;
+    if (r->watching) {
+        r->quiet_since = clock_now(CLOCK_RT);
+    }
+}
+
+/* Programs of 64-bit code run at full speed under such a KVM as well. */
+static bool is_emulated(const Cpu *c)
+{
+    return !c->halted && !c->wait_sipi && (cpu_cpl(&c->state) < 3 || cpu_mode(&c->state) != CPU_LONG);
+}
+
+bool kvm_rescue_interrupted(Cpu *c, RunResult *result)
+{
+    KvmRescue *r = &kvm_cpu(c)->rescue;
+    if (!r->watching || atomic_load(&c->kicked) || debug_stepping(c) || kvm_cpu(c)->steps_left ||
+        clock_now(CLOCK_RT) - r->quiet_since < WATCH_NS) {
+        return false;
+    }
+    fetch(c);
+    bool emulated = is_emulated(c);
+    r->watch_ns = emulated ? WATCH_NS : MIN(2 * r->watch_ns, WATCH_MAX_NS);
+    kvm_rescue_watch(c, false); /* and on again with the new period, when KVM runs again */
+    return emulated && kvm_rescue(c, RESCUE_SLOW, result);
 }
 
 /* ---- Others ---- */
@@ -378,6 +453,9 @@ void kvm_rescue_kick(Cpu *c)
 
 void kvm_rescue_free(Cpu *c)
 {
+    if (kvm_cpu(c)->rescue.timer_made) {
+        timer_delete(kvm_cpu(c)->rescue.timer);
+    }
     if (!off) {
         soft_cpu_teardown(c);
     }

@@ -8,6 +8,8 @@
 #ifndef ACCEL_KVM_RESCUE_H
 #define ACCEL_KVM_RESCUE_H
 
+#include <time.h>
+
 #include "accel/accel.h"
 
 typedef enum RescueWhy {
@@ -15,6 +17,7 @@ typedef enum RescueWhy {
     RESCUE_DELIVERY,  /* an event could not be delivered, or several met                      */
     RESCUE_EXIT,      /* an exit that KVM did not expect                                      */
     RESCUE_STUCK,     /* KVM executes the same instruction again and again: see window.c      */
+    RESCUE_SLOW,      /* a KVM that emulates has been at it for long: see kvm_rescue_interrupted */
     RESCUE_REASONS,
 } RescueWhy;
 
@@ -28,6 +31,10 @@ typedef struct KvmRescue { /* of a CPU; its thread writes, anybody may read the 
     bool running;           /* it has the registers right now                                 */
     bool progress;          /* something was done since KVM failed                            */
     unsigned in_vain;       /* rescues in a row that changed nothing                          */
+    bool watching, timer_made;
+    timer_t timer;
+    int64_t quiet_since;    /* the last exit, CLOCK_RT                                        */
+    long watch_ns;          /* between two looks                                              */
     int64_t given_back;     /* when KVM got the CPU back, CLOCK_RT                            */
     int64_t fetch_cost;     /* ns to copy the registers one way                               */
     uint64_t tsc_hz;        /* of KVM's counter, once this is known; 0: the model's           */
@@ -41,6 +48,11 @@ bool kvm_rescue(Cpu *c, RescueWhy why, RunResult *result);
 /* The software CPU was in charge when the CPU's thread had other things to do. */
 static inline bool kvm_rescue_pending(const KvmRescue *r) { return r->left > 0; }
 bool kvm_rescue_go_on(Cpu *c, RunResult *result);
+/* Where KVM emulates, a timer looks in while it runs: an emulator that has executed the kernel's code for milliseconds without an
+ * exit is a slow way to do that, or is stuck at an instruction. */
+void kvm_rescue_watch(Cpu *c, bool on); /* KVM is about to run, or no longer */
+void kvm_rescue_exited(Cpu *c);
+bool kvm_rescue_interrupted(Cpu *c, RunResult *result); /* a signal ended KVM_RUN; false: no rescue */
 void kvm_rescue_kick(Cpu *c); /* any thread */
 void kvm_rescue_free(Cpu *c); /* main lock held */
 /* The registers are here, not in the kernel: brings CpuState up to date. */

@@ -382,7 +382,7 @@ static RunResult go_on_rescuing(Cpu *c)
     return stop_internal_error();
 }
 
-RunResult kvm_run(Cpu *c)
+static RunResult run(Cpu *c)
 {
     KvmCpu *k = kvm_cpu(c);
     RunResult result = RUN_AGAIN;
@@ -410,18 +410,29 @@ RunResult kvm_run(Cpu *c)
         if (!kvm_enter(c)) {
             continue;
         }
+        kvm_rescue_watch(c, true);
         int r = enter(c, k);
         if (r == 0) {
+            kvm_rescue_exited(c);
             RunResult now = handle_exit(c, k);
             result = now != RUN_AGAIN ? now : result;
         } else if (r == -EINTR) {
-            kvm_window_interrupted(c);
+            if (result != RUN_AGAIN || !kvm_rescue_interrupted(c, &result)) {
+                kvm_window_interrupted(c);
+            }
         } else if (r != -EAGAIN) {
             kvm_report_exit(c, "KVM_RUN failed, errno", (uint64_t)-r);
             return stop_internal_error();
         }
         mem_quiescent();
     }
+}
+
+RunResult kvm_run(Cpu *c)
+{
+    RunResult result = run(c);
+    kvm_rescue_watch(c, false);
+    return result;
 }
 
 void kvm_stopped(bool stopped)

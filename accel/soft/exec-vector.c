@@ -1,6 +1,7 @@
 /* Vector instructions: plain moves of XMM registers as micro-ops, everything else by borrowed stubs. */
 #include <Zydis/Zydis.h>
 
+#include "accel/soft/op/x87.h"
 #include "accel/soft/uop.h"
 
 /* ---- Stubs ---- */
@@ -26,10 +27,11 @@ static inline __attribute__((always_inline)) void stub_call(SoftCpu *s, const Uo
     }
 }
 
-/* MMX instructions may find an x87 exception that waits. */
+/* MMX instructions may find an x87 exception that waits: before their operand is looked for. */
 static const Uop *stub_mmx(SoftCpu *s, const Uop *u)
 {
     slow(s, u);
+    x87_wait(s);
     NEXT(s, u);
 }
 
@@ -272,11 +274,11 @@ bool lower_vector(Lowering *l, const Insn *i)
         return true;
     }
     UopAddress at = {.base = offsetof(SoftCpu, zero), .index = offsetof(SoftCpu, zero), .seg = offsetof(SoftCpu, zero)};
-    if (stub->mem_size && !lower_address(l, i, &at, stub->mem_size, stub->writes)) {
-        return false;
-    }
     if (touches_mmx(i)) {
         lower_new(l, i, stub_mmx);
+    }
+    if (stub->mem_size && !lower_address(l, i, &at, stub->mem_size, stub->writes)) {
+        return false;
     }
     StubUop *t = block_alloc(l->s, sizeof(*t));
     *t = (StubUop){.code = stub->code, .stub = stub, .insn = *i};

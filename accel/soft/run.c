@@ -330,7 +330,7 @@ static void run_single(SoftCpu *s)
     CpuState *c = &s->cpu.state;
     uint64_t old_rip = c->rip, flags = c->rflags;
     s->insn_rip = old_rip;
-    if (G_UNLIKELY(c->dr[7] & 0xff) && breakpoint_here(s)) {
+    if (G_UNLIKELY(c->dr[7] & 0xff) && !(c->event.interrupt_shadow & SHADOW_MOV_SS) && breakpoint_here(s)) {
         s->fault = (SoftFault){.vector = EXC_DB, .payload = breakpoints_at(s, cpu_linear_ip(c))};
         soft_take_fault(s);
         return;
@@ -352,8 +352,11 @@ static void run_single(SoftCpu *s)
     if (flags & FLAG_RF && c->rflags & FLAG_RF && !s->mode_stale) {
         c->rflags &= ~(uint64_t)FLAG_RF;
     }
-    uint64_t dr6 = traps_after(s, stepping, b, old_rip);
-    if (dr6 && !(c->event.interrupt_shadow & SHADOW_MOV_SS)) {
+    uint64_t dr6 = traps_after(s, stepping, b, old_rip) | s->held_hits;
+    s->held_hits = 0;
+    if (c->event.interrupt_shadow & SHADOW_MOV_SS) { /* no traps behind it (SDM vol 3 §6.8.3); the single step is lost */
+        s->held_hits = dr6 & 0xf;
+    } else if (dr6) {
         s->insn_rip = c->rip;
         soft_debug_trap(s, dr6);
     }

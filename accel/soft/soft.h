@@ -103,6 +103,7 @@ typedef struct SoftCpu {
      * judges that instruction (EXC_NONE: soft_decline).  apic_access: before a device access to the local APIC's page. */
     bool (*declines)(struct SoftCpu *s);
     void (*apic_access)(struct SoftCpu *s, unsigned offset, bool write);
+    uint8_t held_hits;                  /* of MOV SS: they wait for the instruction behind it       */
     uint8_t watch_hit;                  /* data breakpoints met by this instruction: bits of DR6 */
     uint32_t mxcsr_host;                /* the host's own, while the guest's is loaded              */
     SoftTsc tsc;

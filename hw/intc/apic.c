@@ -603,6 +603,18 @@ static bool x2apic_has(unsigned reg, bool write)
     }
 }
 
+/* Bits that must be 0 in a write: elsewhere they are ignored, here they are #GP (§11.12.1.3). */
+static uint64_t x2apic_reserved(unsigned reg)
+{
+    switch (reg << 4) {
+    case REG_ICR: return 0xfff32000;
+    case 0x80:
+    case REG_SELF_IPI: return ~UINT64_C(0xff);
+    case 0xf0: return ~UINT64_C(0x13ff);
+    default: return UINT64_MAX << 32;
+    }
+}
+
 bool apic_x2_read(Apic *s, unsigned reg, uint64_t *v)
 {
     if (!x2apic(s) || !x2apic_has(reg, false)) {
@@ -617,7 +629,7 @@ bool apic_x2_read(Apic *s, unsigned reg, uint64_t *v)
 
 bool apic_x2_write(Apic *s, unsigned reg, uint64_t v)
 {
-    if (!x2apic(s) || !x2apic_has(reg, true) || (v >> 32 && reg << 4 != REG_ICR)) {
+    if (!x2apic(s) || !x2apic_has(reg, true) || v & x2apic_reserved(reg)) {
         return false;
     }
     switch (reg << 4) {

@@ -361,6 +361,9 @@ static bool acceptable(const Item *it, const Encoding *e)
         return false;                   /* AMD's processors let SHA's operands be unaligned, Intel's do not */
     }
     switch (i.mnemonic) {
+    case ZYDIS_MNEMONIC_MASKMOVQ: /* whether bytes that are masked off fault is not defined */
+    case ZYDIS_MNEMONIC_MASKMOVDQU:
+    case ZYDIS_MNEMONIC_VMASKMOVDQU:
     case ZYDIS_MNEMONIC_VPGATHERDD: /* their indices are vectors: they go anywhere */
     case ZYDIS_MNEMONIC_VPGATHERDQ:
     case ZYDIS_MNEMONIC_VPGATHERQD:

@@ -189,13 +189,8 @@ static bool same_error(const Sequence *q, const Standing *a, const Standing *b)
     if (a->vector != EXC_PF) {
         return a->vector == EXC_NONE || a->error == b->error;
     }
-    int item = sequence_item(q, a->rip);
-    bool page = item >= 0 && item < (int)q->count && q->item[item].masked;
-    if (page ? (a->cr2 ^ b->cr2) >> 12 : a->cr2 != b->cr2) {
-        return false;
-    }
-    if (a->cr2 >= KERNEL) {             /* Linux does not tell how it maps those */
-        return true;
+    if (a->cr2 != b->cr2 || a->cr2 >= KERNEL) { /* Linux does not tell how it maps those */
+        return a->cr2 == b->cr2;
     }
     return (a->error | PF_USER) == (b->error | PF_USER) && (!q->user || b->error & PF_USER);
 }

@@ -72,8 +72,6 @@ static bool flags_of(const Sequence *q, Item *it)
         return false;
     }
     it->scans = (i.rep || i.repne) && i.opcode <= 0xff && ((i.opcode & 0xf6) == 0xa6);
-    it->masked = i.mnemonic == ZYDIS_MNEMONIC_MASKMOVDQU || i.mnemonic == ZYDIS_MNEMONIC_MASKMOVQ ||
-                 i.mnemonic == ZYDIS_MNEMONIC_VMASKMOVDQU;
     it->undefines = z.cpu_flags ? z.cpu_flags->undefined & ARITHMETIC : 0;
     it->reads = i.flags_read;
     it->writes = i.flags_written & ~it->undefines;

@@ -335,7 +335,8 @@ static void repeat(Run *r, ChunkFn *chunk, bool compares)
 {
     SoftCpu *s = r->s;
     uint64_t count = soft_gpr(s, CPU_RCX, r->address_size);
-    uint64_t budget = s->cpu.state.rflags & FLAG_TF ? 1 : BUDGET;       /* each iteration is a single step */
+    bool watched = s->cpu.state.rflags & FLAG_TF || s->cpu.state.dr[7] & 0xff;
+    uint64_t budget = watched ? 1 : BUDGET; /* traps come between iterations */
     while (count) {
         uint64_t done = chunk(r, MIN(count, budget));
         count -= done;
