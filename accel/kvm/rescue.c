@@ -156,7 +156,8 @@ static void set_up(Cpu *c)
         loop_lock();
         soft_cpu_setup(c);
         loop_unlock();
-        s->counting = s->code->unheard = true;
+        block_unheard(s);
+        s->counting = true;
         s->short_budget = SINGLY;
         s->declines = declines;
         s->apic_access = apic_access;
@@ -172,6 +173,7 @@ static void take_over(Cpu *c)
     KvmRescue *r = &kvm_cpu(c)->rescue;
     atomic_store(&s->code->dormant, false);
     soft_sync_in(s);
+    block_unlink(s);
     s->recheck = s->triple = false;
     s->delivering = EXC_NONE;
     r->running = true;

@@ -103,6 +103,9 @@ void block_code_teardown(SoftCpu *s)
     g_free(c->hash);
     g_hash_table_unref(c->pages);
     g_array_unref(c->inbox);
+    if (c->links) {
+        g_array_unref(c->links);
+    }
     g_mutex_clear(&c->inbox_lock);
     g_free(c);
     s->code = NULL;
@@ -130,6 +133,22 @@ void block_forget_jumps(SoftCpu *s)
         memset(c->jumps, 0, sizeof(c->jumps));
         c->key += UINT64_C(1) << 32;
     }
+}
+
+void block_unheard(SoftCpu *s)
+{
+    s->code->unheard = true;
+    s->code->links = g_array_new(FALSE, FALSE, sizeof(Uop *));
+}
+
+void block_unlink(SoftCpu *s)
+{
+    GArray *links = s->code->links;
+    for (unsigned i = 0; i < links->len; i++) {
+        g_array_index(links, Uop *, i)->disp = 0;
+    }
+    g_array_set_size(links, 0);
+    block_forget_jumps(s);
 }
 
 /* The rest of a running block, from its next instruction on, leaves to the loop. */
@@ -335,6 +354,9 @@ void block_flush(SoftCpu *s)
     memset(c->jumps, 0, sizeof(c->jumps));
     block_forget_jumps(s);
     c->used = sizeof(Uop);
+    if (c->links) {
+        g_array_set_size(c->links, 0);
+    }
     s->block = NULL;
     borrow_flush(s);
 }
@@ -588,9 +610,12 @@ Block *block_find(SoftCpu *s)
         return b;
     }
     c->jumps[(rip ^ rip >> JUMP_BITS) & (JUMP_SIZE - 1)] = (JumpEntry){rip, base, c->key, b};
-    if (from && !c->unheard && !from_block->dead && !from_block->host2 && page_of(from_block->host) == page_of(b->host) &&
+    if (from && !from_block->dead && !from_block->host2 && page_of(from_block->host) == page_of(b->host) &&
         from_block->mode == b->mode) {
         from->disp = (int32_t)((uint8_t *)b - c->arena);
+        if (G_UNLIKELY(c->unheard)) {
+            g_array_append_val(c->links, from);
+        }
     }
     return b;
 }

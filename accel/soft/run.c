@@ -41,6 +41,11 @@ void soft_decline(SoftCpu *s)
     raise_fault(s, (SoftFault){.vector = EXC_NONE});
 }
 
+void soft_restart(SoftCpu *s)
+{
+    raise_fault(s, (SoftFault){.vector = EXC_NONE});
+}
+
 void soft_poll(SoftCpu *s, unsigned why)
 {
     atomic_fetch_or(&s->poll, why);
@@ -397,12 +402,15 @@ SoftExit soft_execute(SoftCpu *s)
         uncount(s);
         c->state.rip = s->insn_rip;
         c->state.event.interrupt_shadow = 0;
-        if (s->catch_faults || (G_UNLIKELY(s->declines != NULL) && s->declines(s))) {
+        bool fault = s->fault.vector != EXC_NONE;
+        if ((fault && s->catch_faults) || (G_UNLIKELY(s->declines != NULL) && s->declines(s))) {
             s->delivering = EXC_NONE;
             s->delivering_external = false;
             return SOFT_FAULT;
         }
-        soft_take_fault(s);
+        if (fault) {
+            soft_take_fault(s);
+        }
     }
     for (;;) {
         if (G_UNLIKELY(s->triple)) {

@@ -134,6 +134,7 @@ enum {
 /* Each leaves the instruction; RIP goes back to its first byte. */
 _Noreturn void soft_fault(SoftCpu *s, unsigned vector);                         /* #DE #UD #NM #MF #XM ... */
 _Noreturn void soft_fault_error(SoftCpu *s, unsigned vector, uint32_t error);   /* #GP #SS #NP #TS #AC     */
+_Noreturn void soft_restart(SoftCpu *s);        /* no fault: events first, then this instruction again */
 _Noreturn void soft_page_fault(SoftCpu *s, uint64_t linear, uint32_t error);
 /* s->declines is set: this instruction is not for us; nothing of it has been done. */
 _Noreturn void soft_decline(SoftCpu *s);

@@ -102,9 +102,10 @@ struct SoftCode {
     GHashTable *pages;                  /* host page -> its blocks, by page_next */
     GMutex inbox_lock;
     GArray *inbox;                      /* code that others have written: see block.c */
-    /* Code may change without a word to us: KVM runs the guest most of the time.  Blocks are compared with memory when they are
-     * found, after every block_forget_jumps and with several CPUs each time; none are linked. */
+    /* Code may change without a word to us, because KVM runs the guest most of the time: blocks are compared with memory when they
+     * are found, and found anew after block_unlink, with several CPUs each time. */
     bool unheard;
+    GArray *links;                      /* of Uop *: linked since then */
     atomic_bool dormant;                /* and now KVM has this CPU: whatever is written, it will be compared */
     uint64_t made, thrown;              /* statistics */
     JumpEntry jumps[JUMP_SIZE];
@@ -114,6 +115,8 @@ Block *block_find(SoftCpu *s);
 void block_process_inbox(SoftCpu *s);
 void block_flush(SoftCpu *s);           /* throw away all of them; not from within a block */
 void block_forget_jumps(SoftCpu *s);    /* translations changed */
+void block_unheard(SoftCpu *s);         /* from now on: see SoftCode.unheard */
+void block_unlink(SoftCpu *s);          /* code may have changed; not from within a block */
 /* Room that lasts as long as the blocks do. */
 void *block_alloc(SoftCpu *s, size_t size);
 void block_watch_ram(void);             /* hear what devices write */

@@ -72,7 +72,7 @@ static bool testdev_realize(void *dev, GError **error)
 }
 
 static const Row rows[] = {
-    REG(PcTestdev, scratch, 0, .doc = "Reads back what was written"),
+    REG(PcTestdev, scratch, 0, .rw = UINT32_MAX, .doc = "Reads back what was written"),
     STATE(PcTestdev, lines, .doc = "Levels of the interrupt lines"),
     STATES(PcTestdev, window),
     PINS(PcTestdev, irq, "Interrupt lines of the board"),

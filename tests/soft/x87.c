@@ -18,6 +18,7 @@ static SoftCpu cpu;
 static uint8_t memory[8192];      /* guest memory from linear address 0 */
 static uint64_t operand_at = 256; /* where the memory operand is */
 
+void soft_restart(SoftCpu *s) { abort(); }
 void soft_fault(SoftCpu *s, unsigned vector)
 {
     s->fault = (SoftFault){.vector = (uint8_t)vector};

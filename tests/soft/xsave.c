@@ -14,6 +14,7 @@ static _Alignas(64) uint8_t memory[16384];
 static uint64_t operand_at = 4096;
 static unsigned flushes;
 
+void soft_restart(SoftCpu *s) { abort(); }
 void soft_fault(SoftCpu *s, unsigned vector)
 {
     s->fault = (SoftFault){.vector = (uint8_t)vector};

@@ -205,7 +205,7 @@ static void op_arpl(SoftCpu *s, const Insn *i)
 {
     need_protected(s);
     unsigned rpl = soft_get(s, i, 1) & 3;
-    uint64_t old = soft_get_rmw(s, i, 0);
+    uint64_t old = soft_get(s, i, 0);   /* writes, and needs to be allowed to, only where something changes */
     bool raise = (old & 3) < rpl;
     if (raise) {
         soft_put(s, i, 0, (old & ~UINT64_C(3)) | rpl);

@@ -31,6 +31,9 @@ void x87_pending(SoftCpu *s)
         soft_fault(s, EXC_MF);
     }
     x87_ferr(s);
+    if (atomic_load(&s->cpu.events) & CPU_EVENT_INTR && s->cpu.state.rflags & FLAG_IF) {
+        soft_restart(s); /* it froze before this instruction, until the interrupt came */
+    }
 }
 
 void x87_settle(SoftCpu *s)
