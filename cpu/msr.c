@@ -322,6 +322,7 @@ const Msr msr_table[] = {
      .feature = FEATURE_RDTSCP, .feature2 = FEATURE_RDPID},
     {0xc0000104, .name = "tsc_ratio", MSRF(tsc_ratio), .reset = UINT64_C(1) << 32,
      .writable = UINT64_C(0xffffffffff), .feature = FEATURE(WORD_SVM, 4)},
+    {0xc0010000, .count = 8, .name = "perf_legacy", CONSTANT(0), .ignored = ALL}, /* counters that count nothing */
     {0xc0010010, .name = "syscfg", CONSTANT(0), .ignored = ALL},
     {0xc0010015, .name = "hwcr", MSRF(hwcr), .writable = UINT64_C(1) << 24 | 1 << 18, .ignored = 0x148,
      },

@@ -260,7 +260,7 @@ static bool touches_mmx(const Insn *i)
 
 bool lower_vector(Lowering *l, const Insn *i)
 {
-    if (lower_plain(l, i)) {
+    if (lower_plain(l, i) || lower_sse(l, i)) {
         mark_used(l);
         return true;
     }

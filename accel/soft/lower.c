@@ -106,6 +106,21 @@ bool lower_address(Lowering *l, const Insn *i, UopAddress *a, unsigned size, boo
 
 /* ---- Blocks ---- */
 
+/* Others are #UD where CPUID does not have them. */
+static bool in_every_cpu(const Insn *i)
+{
+    switch (i->isa_set) {
+    case ZYDIS_ISA_SET_I86:
+    case ZYDIS_ISA_SET_I186:
+    case ZYDIS_ISA_SET_I286REAL:
+    case ZYDIS_ISA_SET_I386:
+    case ZYDIS_ISA_SET_I486REAL:
+    case ZYDIS_ISA_SET_LONGMODE:
+    case ZYDIS_ISA_SET_CMOV: return true; /* that one as good as always: not worth keeping flags for */
+    default: return false;
+    }
+}
+
 /* Whether an instruction may stop half-way and so shows its flags to somebody. */
 static bool may_fault(const Insn *i)
 {
@@ -120,13 +135,14 @@ static bool may_fault(const Insn *i)
         }
     }
     switch (i->mnemonic) {
+    case ZYDIS_MNEMONIC_AAM:
     case ZYDIS_MNEMONIC_DIV:
     case ZYDIS_MNEMONIC_IDIV:
     case ZYDIS_MNEMONIC_PUSH:
     case ZYDIS_MNEMONIC_POP:
     case ZYDIS_MNEMONIC_LEAVE:
     case ZYDIS_MNEMONIC_ENTER: return true;
-    default: return !i->operands;
+    default: return !i->operands || !in_every_cpu(i);
     }
 }
 

@@ -168,6 +168,7 @@ static inline void uop_address(Uop *u, const UopAddress *a)
 bool lower_alu(Lowering *l, const Insn *i);
 bool lower_move(Lowering *l, const Insn *i);
 bool lower_flow(Lowering *l, const Insn *i);
+bool lower_sse(Lowering *l, const Insn *i);
 bool lower_vector(Lowering *l, const Insn *i);
 void lower_fall_through(Lowering *l, uint64_t rip);
 static inline uint16_t operand_offset(const Operand *o) { return (uint16_t)(GPR_OFFSET(o->reg) + o->high); }
