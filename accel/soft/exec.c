@@ -18,16 +18,16 @@ static const Uop *leave_at(SoftCpu *s, uint64_t rip)
     return NULL;
 }
 
-const Uop *exec_enter(SoftCpu *s, const Uop *u)
+static inline const Uop *enter_timed(SoftCpu *s, const Uop *u)
 {
     enter(s, u);
     if (G_UNLIKELY(atomic_load_explicit(&s->poll, memory_order_relaxed))) {
         return leave_at(s, s->rip_base);
     }
-    NEXT(s, u);
+    return u + 1;
 }
 
-const Uop *exec_enter_counting(SoftCpu *s, const Uop *u)
+static inline const Uop *enter_counted(SoftCpu *s, const Uop *u)
 {
     enter(s, u);
     unsigned n = s->block->insns;
@@ -38,7 +38,36 @@ const Uop *exec_enter_counting(SoftCpu *s, const Uop *u)
     s->count += n;
     s->cur = u;
     s->counted = true;
-    NEXT(s, u);
+    return u + 1;
+}
+
+#define ENTER(next)                                                                                                    \
+    const Uop *next_ = (next);                                                                                         \
+    if (G_UNLIKELY(!next_)) {                                                                                          \
+        return NULL;                                                                                                   \
+    }                                                                                                                  \
+    GO(s, next_)
+
+const Uop *exec_enter(SoftCpu *s, const Uop *u)
+{
+    ENTER(enter_timed(s, u));
+}
+
+const Uop *exec_enter_counting(SoftCpu *s, const Uop *u)
+{
+    ENTER(enter_counted(s, u));
+}
+
+/* -d exec: blocks tell of themselves. */
+const Uop *exec_enter_logging(SoftCpu *s, const Uop *u)
+{
+    const Uop *next = s->counting || s->mode & MODE_SINGLE ? enter_counted(s, u) : enter_timed(s, u);
+    if (next) {
+        log_printf("exec: cpu %u %04x:%016" G_GINT64_MODIFIER "x, %u instructions\n", s->cpu.index,
+                   s->cpu.state.seg[SEG_CS].selector, s->rip_base, s->block->insns);
+        GO(s, next);
+    }
+    return NULL;
 }
 
 /* A block that was thrown away, met by a jump that was linked to it. */

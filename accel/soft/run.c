@@ -431,6 +431,10 @@ SoftExit soft_execute(SoftCpu *s)
                 return SOFT_COUNTED;
             }
         }
+        if (G_UNLIKELY(s->logged != (log_mask & LOG_EXEC))) { /* -d exec came or went: blocks are made for it */
+            s->logged = log_mask & LOG_EXEC;
+            block_flush(s);
+        }
         if (s->mode_stale) {
             refresh_mode(s);
         }

@@ -86,6 +86,7 @@ typedef struct SoftCpu {
     bool in_turn;                       /* icount.c: the clock follows this CPU's `count` ...        */
     uint64_t turn_start;                /* ... from here on                                         */
     unsigned slice_left;                /* instructions until another CPU's turn                    */
+    uint32_t logged;                    /* LOG_EXEC as the blocks were made for it                  */
     bool recheck;                       /* a device may have set a nearer timer                     */
     bool counted;                       /* the running block has been counted as a whole           */
     uint8_t canonical_shift;            /* 64 - width of linear addresses; 0 outside 64-bit code   */

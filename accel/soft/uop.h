@@ -204,7 +204,7 @@ static inline __attribute__((always_inline)) uint8_t *tlb_hit(TlbEntry *table, u
 }
 
 /* ---- Leaving ---- */
-UopFn exec_enter, exec_enter_counting, exec_stale, exec_leave, exec_op, exec_op_end, exec_linear, exec_fault;
+UopFn exec_enter, exec_enter_counting, exec_enter_logging, exec_stale, exec_leave, exec_op, exec_op_end, exec_linear, exec_fault;
 /* On to a block: by its first micro-op only where that has something to do. */
 static inline __attribute__((always_inline)) const Uop *exec_into(SoftCpu *s, Block *b)
 {
