@@ -68,6 +68,8 @@ typedef struct StubUop {                /* one on the host's vector unit */
 
 /* A register, of any size, by its offset. */
 #define AT(s, type, offset) (*(type *)((char *)(s) + (offset)))
+/* The guest's memory, of any size and alignment. */
+#define MEMORY(type, p) (((struct __attribute__((packed, may_alias)) { type v; } *)(p))->v)
 #define GPR_OFFSET(n) ((uint16_t)(offsetof(SoftCpu, cpu.state.gpr) + 8 * (n)))
 
 /* ---- Blocks ---- */
@@ -240,7 +242,7 @@ typedef UopFn *MemFn[2];
         if (G_UNLIKELY(!p)) {                                                                                          \
             return slow(s, u);                                                                                         \
         }                                                                                                              \
-        T m = *(const T *)p;                                                                                           \
+        T m = MEMORY(T, p);                                                                                            \
         BODY;                                                                                                          \
         NEXT(s, u);                                                                                                    \
     }
@@ -260,7 +262,7 @@ typedef UopFn *MemFn[2];
         if (G_UNLIKELY(!p)) {                                                                                          \
             return slow(s, u);                                                                                         \
         }                                                                                                              \
-        *(T *)p = (T)(value);                                                                                          \
+        MEMORY(T, p) = (T)(value);                                                                                     \
         NEXT(s, u);                                                                                                    \
     }
 #define STORE_UOP(name, T, value)                                                                                      \
@@ -275,13 +277,13 @@ typedef UopFn *MemFn[2];
 #define MODIFY_FORM(name, T, ea_of, slow, BODY)                                                                        \
     static const Uop *name(SoftCpu *s, const Uop *u)                                                                   \
     {                                                                                                                  \
-        T *p = (T *)tlb_hit(s->store, ea_of(s, u, u->disp), sizeof(T));                                                \
+        void *p = tlb_hit(s->store, ea_of(s, u, u->disp), sizeof(T));                                                  \
         if (G_UNLIKELY(!p)) {                                                                                          \
             return slow(s, u);                                                                                         \
         }                                                                                                              \
-        T m = *p;                                                                                                      \
+        T m = MEMORY(T, p);                                                                                            \
         BODY;                                                                                                          \
-        *p = m;                                                                                                        \
+        MEMORY(T, p) = m;                                                                                              \
         NEXT(s, u);                                                                                                    \
     }
 #define MODIFY_UOP(name, T, BODY)                                                                                      \

@@ -38,6 +38,7 @@ typedef struct Item {                   /* one instruction */
     int goes;                           /* item that it may jump to, or NOWHERE */
     bool falls;                         /* the next one may follow */
     bool patched;                       /* others write to it      */
+    bool compares;                      /* CMPS: which of its two operands faults first is nowhere said */
     bool scans;                         /* REP CMPS or SCAS: where one stops by a fault, makers do not agree about flags */
     uint16_t reads, writes, undefines;  /* flags; by sequence_judge */
     uint16_t undefined;                 /* that it may meet        */

@@ -174,10 +174,11 @@ static bool host_cas16(void *p, uint64_t old[2], const uint64_t new[2])
 void op_cmpxchg16b(SoftCpu *s, const Insn *i)
 {
     require(s, FEATURE_CX16);
-    uint64_t linear = soft_operand_linear(s, i, 16, true);
-    if (linear & 15) {
+    uint64_t base = i->mem.seg >= SEG_FS ? s->cpu.state.seg[i->mem.seg].base : 0;
+    if ((soft_ea(s, i) + base) & 15) {  /* before it is looked at whether the address is canonical, which may be #SS */
         soft_fault_error(s, EXC_GP, 0);
     }
+    uint64_t linear = soft_operand_linear(s, i, 16, true);
     uint64_t *gpr = s->cpu.state.gpr;
     uint64_t old[2] = {gpr[CPU_RAX], gpr[CPU_RDX]}, new[2] = {gpr[CPU_RBX], gpr[CPU_RCX]};
     bool equal;
