@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "accel/kvm/kvm.h"
 #include "accel/soft/icount.h"
 
 #include "core/loop.h"
@@ -103,7 +104,8 @@ bool accel_start(GPtrArray *choices, GError **error)
 {
     static const char *const fallbacks[] = {"kvm", "tcg"};
     unsigned n = choices && choices->len ? choices->len : G_N_ELEMENTS(fallbacks);
-    unsigned first = icount_on && !(choices && choices->len); /* nothing else counts */
+    /* Nobody chose: nothing but the software CPU counts instructions, and it is far faster than a KVM that emulates. */
+    unsigned first = (icount_on || kvm_emulates()) && !(choices && choices->len);
     bool failed = false;
     for (unsigned i = first; i < n; i++) {
         const char *text = choices && choices->len ? g_ptr_array_index(choices, i) : fallbacks[i];

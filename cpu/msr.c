@@ -12,6 +12,11 @@ bool address_canonical(uint64_t va, bool la57)
     return (uint64_t)((int64_t)(va << shift) >> shift) == va;
 }
 
+bool base_canonical(const Cpu *c, uint64_t va)
+{
+    return address_canonical(va, c->model && model_has(c->model, FEATURE_LA57));
+}
+
 static uint64_t phys_mask(const Cpu *c)
 {
     unsigned bits = c->model ? model_phys_bits(c->model) : 40;
@@ -121,8 +126,13 @@ static bool feature_control_write(Cpu *c, unsigned i, uint64_t old, uint64_t *v)
     return !(old & 1); /* locked until the next reset */
 }
 
-/* MCi_CTL: all ones or all zeros are what everybody writes; the status can only be cleared (SDM vol
- * 3 §16.3.2.2). */
+/* MCi_CTL: all zeros or all ones, less a bit of bank 4 that kernels clear on AMD's early chips.  MCi_STATUS can only be
+ * cleared (SDM vol 3 §16.3.2.1, .2); the address and the rest take all, as AMD's do. */
+static bool mc_ctl_write(Cpu *c, unsigned i, uint64_t old, uint64_t *v)
+{
+    return *v == 0 || (*v | 1 << 10) == UINT64_MAX;
+}
+
 static bool mc_status_write(Cpu *c, unsigned i, uint64_t old, uint64_t *v)
 {
     return *v == 0;
@@ -186,7 +196,7 @@ const Msr msr_table[] = {
      .write = tsc_adjust_write},
     {0x48, .name = "spec_ctrl", MSRF(spec_ctrl), .writable = 7, .feature = FEATURE_SPEC_CTRL,
      .feature2 = FEATURE_AMD_IBPB},
-    {0x49, .name = "pred_cmd", CONSTANT(0), .ignored = 1, .feature = FEATURE_SPEC_CTRL,
+    {0x49, .name = "pred_cmd", CONSTANT(0), .write_only = true, .ignored = 1, .feature = FEATURE_SPEC_CTRL,
      .feature2 = FEATURE_AMD_IBPB},
     {0x79, .name = "bios_updt_trig", CONSTANT(0), .ignored = ALL},
     {0x8b, .name = "bios_sign_id", MSRF(microcode_revision), .reset = UINT64_C(0x100000000), .writable = ALL,
@@ -250,13 +260,13 @@ const Msr msr_table[] = {
     {0x390, .name = "perf_global_ovf_ctrl", CONSTANT(0), .ignored = ALL, .feature = FEATURE_PDCM,
      .write = pmc_status_ctl},
     {0x400, .count = CPU_MC_BANKS, .step = 4, .stride = 32, .name = "mc_ctl", MSRF(mc[0].ctl), .reset = ALL,
-     .writable = ALL, .feature = FEATURE_MCA},
+     .writable = ALL, .feature = FEATURE_MCA, .write = mc_ctl_write},
     {0x401, .count = CPU_MC_BANKS, .step = 4, .stride = 32, .name = "mc_status", MSRF(mc[0].status), .writable = ALL,
      .feature = FEATURE_MCA, .write = mc_status_write},
     {0x402, .count = CPU_MC_BANKS, .step = 4, .stride = 32, .name = "mc_addr", MSRF(mc[0].addr), .writable = ALL,
-     .feature = FEATURE_MCA, .write = mc_status_write},
+     .feature = FEATURE_MCA},
     {0x403, .count = CPU_MC_BANKS, .step = 4, .stride = 32, .name = "mc_misc", MSRF(mc[0].misc), .writable = ALL,
-     .feature = FEATURE_MCA, .write = mc_status_write},
+     .feature = FEATURE_MCA},
     {0x4d0, .name = "mcg_ext_ctl", MSRF(mcg_ext_ctl), .writable = 1, .feature = FEATURE_VMX},
     {0x606, .name = "rapl_power_unit", CONSTANT(0), .read_only = true},
     {0x6e0, .name = "tsc_deadline", MSRF(tsc_deadline), .writable = ALL, .feature = FEATURE_TSC_DEADLINE},
@@ -375,7 +385,7 @@ bool msr_read(Cpu *c, uint32_t index, uint64_t *value)
         return cpu_platform.x2apic_read && cpu_platform.x2apic_read(c, index - MSR_X2APIC, value);
     }
     const Msr *m = msr_find(index, &i);
-    if (!m || !msr_exists(c, m)) {
+    if (!m || !msr_exists(c, m) || m->write_only) {
         return false;
     }
     uint64_t stored = m->constant ? m->reset : *msr_slot(m, &c->state, i);
@@ -393,7 +403,7 @@ bool msr_write(Cpu *c, uint32_t index, uint64_t value)
     if (!m || !msr_exists(c, m) || m->read_only || value & ~(m->writable | m->ignored)) {
         return false;
     }
-    if (m->canonical && !address_canonical(value, c->state.cr4 & CR4_LA57)) {
+    if (m->canonical && !base_canonical(c, value)) {
         return false;
     }
     uint64_t *slot = m->constant ? NULL : msr_slot(m, &c->state, i);

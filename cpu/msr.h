@@ -31,6 +31,7 @@ typedef struct Msr {
     uint8_t step;                       /* 0: 1                                                              */
     bool canonical;                     /* a value that is no canonical address is #GP                       */
     bool read_only;                     /* every write is #GP                                                */
+    bool write_only;                    /* every read is #GP                                                 */
     bool init_resets;                   /* INIT resets it too; the others survive (SDM vol 3 table 9-1)      */
     bool alias;                         /* another index of the same field: no need to copy or save it       */
     bool constant;                      /* no field: reads as `reset`, takes writes that `ignored` permits   */
@@ -67,5 +68,8 @@ bool msr_write(Cpu *c, uint32_t index, uint64_t value);
 void msr_reset(Cpu *c, bool init);
 
 bool address_canonical(uint64_t va, bool la57);
+/* Whether a base register of the system takes this: FS, GS, LDTR, TR, GDTR, IDTR, and MSRs with an address.  What counts
+ * is the width that the CPU has, not CR4.LA57 (SDM vol 1 §3.3.7.1). */
+bool base_canonical(const Cpu *c, uint64_t va);
 
 #endif

@@ -10,6 +10,7 @@
 #include "accel/debug.h"
 #include "accel/kvm/kvm.h"
 #include "accel/soft/decode.h"
+#include "accel/soft/offer.h"
 #include "accel/soft/op/tsc.h"
 #include "accel/soft/run.h"
 #include "accel/soft/tlb.h"
@@ -25,6 +26,7 @@ enum {
     LONGEST = 1 << 17,  /* instructions of a stretch: a millisecond or two */
     LONGEST_BLIND = 1 << 12, /* where interrupts wait in the kernel meanwhile */
     SLOW_STRETCH = 1 << 20, /* where KVM is no more than a slow emulator */
+    EMULATED_NS = 5000000,
     WATCH_NS = 4000000, WATCH_MAX_NS = 128000000,
     SINGLY = 64,        /* the longest block: with less left, one instruction at a time */
     STAY = 4096,        /* and where it must stay: this many, then look again */
@@ -117,9 +119,34 @@ static bool is_foreign(Cpu *c, uint64_t rip)
            !borrow_stub(s, &insn, s->mode);
 }
 
+/* What a KVM without hardware behind it gets wrong without asking us: it has no paging but long mode's, and gives programs of 16
+ * and 32 bits #UD for INT n, their system calls.  Such code comes to life by instructions that it lacks, IRET among them, and
+ * stays here until the CPU is in real or long mode again. */
+static bool must_stay(const Cpu *c)
+{
+    const CpuState *s = &c->state;
+    return kvm.emulates && kvm.irqchip == IRQCHIP_OFF && s->cr0 & CR0_PE && (!cpu_long_active(s) || (cpu_cpl(s) == 3 && cpu_mode(s) != CPU_LONG));
+}
+
+static bool is_guest(SoftCpu *s)
+{
+    return !must_stay(&s->cpu);
+}
+
+/* Nothing has been done since KVM failed, and the instruction is the one that it failed at. */
+static bool at_start(const SoftCpu *s, bool faulted)
+{
+    const KvmRescue *r = &kvm_cpu(&s->cpu)->rescue;
+    return !r->progress && s->count - r->from <= faulted && cpu_linear_ip(&s->cpu.state) == r->failed_at;
+}
+
+/* Whether an instruction exists depends on CPUID, which KVM knows best, unless it has given up at this one. */
 static bool declines(SoftCpu *s)
 {
-    return s->fault.vector == EXC_NONE || (s->fault.vector == EXC_UD && is_foreign(&s->cpu, s->cpu.state.rip));
+    if (s->fault.vector != EXC_UD || must_stay(&s->cpu)) {
+        return s->fault.vector == EXC_DECLINED;
+    }
+    return !at_start(s, true) || is_foreign(&s->cpu, s->cpu.state.rip);
 }
 
 static void apic_access(SoftCpu *s, unsigned offset, bool write)
@@ -149,16 +176,44 @@ static void follow_tsc(Cpu *c, uint64_t now)
     soft_tsc_follow(soft_cpu(c), now, kvm_cpu(c)->rescue.tsc_hz);
 }
 
+/* A KVM that emulates adds features of the host, because programs see the host's CPUID: those that the software CPU has are the
+ * guest's here as well. */
+static void add_features(Cpu *c)
+{
+    enum { ENTRIES = 256 };
+    if (!c->model || !kvm.emulates) {
+        return;
+    }
+    g_autofree struct kvm_cpuid2 *list = g_malloc0(sizeof(*list) + ENTRIES * sizeof(struct kvm_cpuid_entry2));
+    list->nent = ENTRIES;
+    CpuModel *m = g_memdup2(c->model, sizeof(*m));
+    for (unsigned i = 0; kvm_cpu_ioctl(c, KVM_GET_CPUID2, (uintptr_t)list) >= 0 && i < list->nent; i++) {
+        const struct kvm_cpuid_entry2 *e = &list->entries[i];
+        const uint32_t regs[] = {e->eax, e->ebx, e->ecx, e->edx};
+        for (FeatureWord w = WORD_NONE + 1; w < FEATURE_WORDS; w++) {
+            FeatureRegister at;
+            if (feature_register(w, &at) && at.leaf == e->function && (!at.has_subleaf || at.subleaf == e->index)) {
+                m->words[w] |= regs[at.reg] & (uint32_t)soft_supported_cpuid(at.leaf, at.subleaf, at.reg);
+            }
+        }
+    }
+    kvm_cpu(c)->rescue.model = m;
+    kvm_cpu(c)->rescue.given_model = c->model;
+    c->model = m;
+}
+
 static void set_up(Cpu *c)
 {
     SoftCpu *s = soft_cpu(c);
     if (!s->tlb) {
         loop_lock();
+        add_features(c);
         soft_cpu_setup(c);
         loop_unlock();
         block_unheard(s);
         s->counting = true;
         s->short_budget = SINGLY;
+        s->is_guest = is_guest;
         s->declines = declines;
         s->apic_access = apic_access;
         int khz = kvm_cpu_ioctl(c, KVM_GET_TSC_KHZ, 0);
@@ -240,16 +295,9 @@ static bool conclude(Cpu *c, SoftExit e, RunResult *result)
     case SOFT_FAULT:
         r->left = 0;
         r->declined++;
-        return r->progress;
+        return r->progress && !must_stay(c);
     default: r->left = 0; return true;
     }
-}
-
-/* A KVM that emulates runs programs of 16 and 32 bits, but gives them #UD for INT n without asking us: their system calls.  They
- * come to life by IRET, which it lacks as well, and stay here until they are back in their kernel. */
-static bool must_stay(const Cpu *c)
-{
-    return kvm.emulates && cpu_cpl(&c->state) == 3 && cpu_mode(&c->state) != CPU_LONG;
 }
 
 /* False: a device was accessed, where the clock is looked at when it counts instructions too, or the CPU has to stay. */
@@ -265,8 +313,8 @@ static bool run_stretch(Cpu *c, RunResult *result)
 {
     SoftCpu *s = soft_cpu(c);
     KvmRescue *r = &kvm_cpu(c)->rescue;
-    uint64_t from = s->count;
     SoftExit e;
+    r->from = s->count;
     bool paging = cpu_paging(&c->state);
     take_over(c);
     s->left = r->left;
@@ -275,10 +323,10 @@ static bool run_stretch(Cpu *c, RunResult *result)
         mem_quiescent();
     } while (!is_over(s, e));
     hand_over(c);
-    r->left = s->left;
-    uint64_t n = s->count - from - (e == SOFT_FAULT && s->count > from);
+    r->left = s->left <= 0 && must_stay(c) ? STAY : s->left;
+    uint64_t n = s->count - r->from - (e == SOFT_FAULT && s->count > r->from);
     r->instructions += n;
-    r->progress |= n > 0 || e == SOFT_HALTED;
+    r->progress |= e != SOFT_WANTED && !at_start(s, e == SOFT_FAULT);
     if (paging || cpu_paging(&c->state)) {
         kvm_shadow_forget();
     }
@@ -304,13 +352,15 @@ bool kvm_rescue_go_on(Cpu *c, RunResult *result)
 
 /* ---- When KVM fails ---- */
 
-/* Doubled while KVM fails again before it has earned what handing over costs. */
+/* Doubled while KVM fails again before it has earned what handing over costs.  Where it emulates it is the slower one: there
+ * milliseconds are a short time. */
 static unsigned next_stretch(Cpu *c, int64_t now)
 {
     KvmRescue *r = &kvm_cpu(c)->rescue;
-    int64_t ran = now - r->given_back, cost = MAX(2 * r->fetch_cost, 1);
-    unsigned n = !r->stretch                ? 1
-                 : ran < WORTH * cost  ? MIN(r->stretch * 2, LONGEST)
+    int64_t ran = now - r->given_back, cost = kvm.emulates ? EMULATED_NS : MAX(2 * r->fetch_cost, 1);
+    unsigned longest = kvm.emulates ? SLOW_STRETCH : LONGEST;
+    unsigned n = !r->stretch           ? 1
+                 : ran < WORTH * cost  ? MIN(r->stretch * 2, longest)
                  : ran < ENOUGH * cost ? MAX(r->stretch / 2, 1)
                                        : 1;
     r->stretch = n;
@@ -374,6 +424,7 @@ bool kvm_rescue(Cpu *c, RescueWhy why, RunResult *result)
     follow_tsc(c, c->state.msr.tsc ? c->state.msr.tsc : kernel_tsc(c));
     r->left = choose_stretch(c, why, now);
     r->progress = false;
+    r->failed_at = cpu_linear_ip(&c->state);
     r->rescues[why]++;
     trace(c, why, (unsigned)r->left);
     CpuState before = c->state;
@@ -444,6 +495,22 @@ bool kvm_rescue_interrupted(Cpu *c, RunResult *result)
     return emulated && kvm_rescue(c, RESCUE_SLOW, result);
 }
 
+bool kvm_rescue_instead(Cpu *c, RunResult *result)
+{
+    return !off && c->state_dirty && must_stay(c) && kvm_rescue(c, RESCUE_EXIT, result);
+}
+
+bool kvm_rescue_shutdown(Cpu *c, RunResult *result)
+{
+    if (off || !kvm.emulates || kvm.irqchip != IRQCHIP_OFF) {
+        return false;
+    }
+    fetch(c);
+    CpuEvents *e = &c->state.event;
+    e->exception_injected = e->exception_pending = e->exception_has_payload = e->triple_fault_pending = false;
+    return kvm_rescue(c, RESCUE_DELIVERY, result);
+}
+
 /* ---- Others ---- */
 
 void kvm_rescue_kick(Cpu *c)
@@ -460,6 +527,10 @@ void kvm_rescue_free(Cpu *c)
     }
     if (!off) {
         soft_cpu_teardown(c);
+    }
+    if (kvm_cpu(c)->rescue.model) {
+        c->model = kvm_cpu(c)->rescue.given_model;
+        g_free(kvm_cpu(c)->rescue.model);
     }
 }
 

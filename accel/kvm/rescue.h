@@ -30,7 +30,11 @@ typedef struct KvmRescue { /* of a CPU; its thread writes, anybody may read the 
     int64_t left;           /* of the present stretch; not 0: the software CPU is in charge   */
     bool running;           /* it has the registers right now                                 */
     bool progress;          /* something was done since KVM failed                            */
+    uint64_t failed_at;     /* linear address of KVM's last failure                           */
+    uint64_t from;          /* SoftCpu.count when it began to run here                        */
     unsigned in_vain;       /* rescues in a row that changed nothing                          */
+    CpuModel *model;        /* with what KVM added to the one given; or NULL                  */
+    const CpuModel *given_model;
     bool watching, timer_made;
     timer_t timer;
     int64_t quiet_since;    /* the last exit, CLOCK_RT                                        */
@@ -53,6 +57,10 @@ bool kvm_rescue_go_on(Cpu *c, RunResult *result);
 void kvm_rescue_watch(Cpu *c, bool on); /* KVM is about to run, or no longer */
 void kvm_rescue_exited(Cpu *c);
 bool kvm_rescue_interrupted(Cpu *c, RunResult *result); /* a signal ended KVM_RUN; false: no rescue */
+/* The registers were set to what it cannot run at all. */
+bool kvm_rescue_instead(Cpu *c, RunResult *result);
+/* It calls triple fault what may be an instruction that it refuses; the software CPU sees, and makes the same of a true one. */
+bool kvm_rescue_shutdown(Cpu *c, RunResult *result);
 void kvm_rescue_kick(Cpu *c); /* any thread */
 void kvm_rescue_free(Cpu *c); /* main lock held */
 /* The registers are here, not in the kernel: brings CpuState up to date. */

@@ -73,11 +73,11 @@ void kvm_cpu_free(Cpu *c)
 {
     KvmCpu *k = kvm_cpu(c);
     loop_lock(); /* others look at c->accel with it */
-    c->accel = NULL;
     if (k->run) {
         kvm_coalesced_unmap(k->run);
     }
     kvm_rescue_free(c);
+    c->accel = NULL;
     loop_unlock();
     kvm_window_free(k);
     if (k->dirty) {
@@ -312,6 +312,10 @@ static RunResult exit_debug(Cpu *c)
 
 static RunResult exit_shutdown(Cpu *c)
 {
+    RunResult result;
+    if (kvm_rescue_shutdown(c, &result)) {
+        return result;
+    }
     if (log_enabled(LOG_CPU_RESET)) {
         log_printf("cpu%u: triple fault\n", c->index);
     }
@@ -393,6 +397,9 @@ static RunResult run(Cpu *c)
         }
         if (kvm_rescue_pending(&k->rescue)) {
             result = go_on_rescuing(c);
+            continue;
+        }
+        if (!k->unfinished && kvm_rescue_instead(c, &result)) {
             continue;
         }
         if (!k->unfinished && !before_entry(c, k)) {

@@ -160,7 +160,7 @@ static UopFn *const fused[2][2][4][16] = { /* test; immediate; size; condition *
         uint64_t sp = (T)(s->cpu.state.gpr[CPU_RSP] - sizeof(T));                                                      \
         uint8_t *p = tlb_hit(s->store, sp, sizeof(T));                                                                 \
         if (G_LIKELY(p)) {                                                                                             \
-            MEMORY(T, p) = (T)v;                                                                                       \
+            PLACE(T, p) = (T)v;                                                                                        \
         } else {                                                                                                       \
             tlb_store(s, u, sp, sizeof(T), v);                                                                         \
         }                                                                                                              \
@@ -193,7 +193,7 @@ static UopFn *const fused[2][2][4][16] = { /* test; immediate; size; condition *
     {                                                                                                                  \
         uint64_t sp = (T)s->cpu.state.gpr[CPU_RSP];                                                                    \
         uint8_t *p = tlb_hit(s->load, sp, sizeof(T));                                                                  \
-        uint64_t to = G_LIKELY(p) ? MEMORY(T, p) : tlb_load(s, u, sp, sizeof(T));                                      \
+        uint64_t to = G_LIKELY(p) ? PLACE(T, p) : tlb_load(s, u, sp, sizeof(T));                                       \
         check_target(s, u, to);                                                                                        \
         s->cpu.state.gpr[CPU_RSP] = (T)(sp + sizeof(T) + (uint32_t)u->imm);                                            \
         FOLLOW(s, exec_go(s, to));                                                                                     \

@@ -130,7 +130,7 @@ static UopFn *const set[16] = {CONDITIONS(SET_ROW)};
         uint64_t sp = (T)(s->cpu.state.gpr[CPU_RSP] - sizeof(T));                                                      \
         uint8_t *p = tlb_hit(s->store, sp, sizeof(T));                                                                 \
         if (G_LIKELY(p)) {                                                                                             \
-            MEMORY(T, p) = v;                                                                                          \
+            PLACE(T, p) = v;                                                                                           \
         } else {                                                                                                       \
             tlb_store(s, u, sp, sizeof(T), v);                                                                         \
         }                                                                                                              \
@@ -149,7 +149,7 @@ static UopFn *const set[16] = {CONDITIONS(SET_ROW)};
     {                                                                                                                  \
         uint64_t sp = (T)s->cpu.state.gpr[CPU_RSP];                                                                    \
         uint8_t *p = tlb_hit(s->load, sp, sizeof(T));                                                                  \
-        T v = G_LIKELY(p) ? MEMORY(T, p) : (T)tlb_load(s, u, sp, sizeof(T));                                           \
+        T v = G_LIKELY(p) ? PLACE(T, p) : (T)tlb_load(s, u, sp, sizeof(T));                                            \
         s->cpu.state.gpr[CPU_RSP] = (T)(sp + sizeof(T));                                                               \
         AT(s, uint64_t, u->d) = v; /* POP RSP: what was popped stays */                                                \
         NEXT(s, u);                                                                                                    \
@@ -158,7 +158,7 @@ static UopFn *const set[16] = {CONDITIONS(SET_ROW)};
     {                                                                                                                  \
         uint64_t sp = (T)s->cpu.state.gpr[CPU_RBP];                                                                    \
         uint8_t *p = tlb_hit(s->load, sp, sizeof(T));                                                                  \
-        T v = G_LIKELY(p) ? MEMORY(T, p) : (T)tlb_load(s, u, sp, sizeof(T));                                           \
+        T v = G_LIKELY(p) ? PLACE(T, p) : (T)tlb_load(s, u, sp, sizeof(T));                                            \
         s->cpu.state.gpr[CPU_RSP] = (T)(sp + sizeof(T));                                                               \
         s->cpu.state.gpr[CPU_RBP] = v;                                                                                 \
         NEXT(s, u);                                                                                                    \

@@ -142,7 +142,7 @@ static const Uop *xmm_mr(SoftCpu *s, const Uop *u)
     {                                                                                                                  \
         uint64_t ea = uop_ea(s, u, u->disp);                                                                           \
         uint8_t *p = tlb_hit(s->load, ea, bits / 8);                                                                   \
-        uint64_t v = G_LIKELY(p) ? MEMORY(uint##bits##_t, p) : tlb_load(s, u, ea, bits / 8);                           \
+        uint64_t v = G_LIKELY(p) ? PLACE(uint##bits##_t, p) : tlb_load(s, u, ea, bits / 8);                            \
         AT(s, Vector, u->d) = (Vector){{v, 0}};                                                                        \
         NEXT(s, u);                                                                                                    \
     }                                                                                                                  \
@@ -152,7 +152,7 @@ static const Uop *xmm_mr(SoftCpu *s, const Uop *u)
         uint##bits##_t v = AT(s, uint##bits##_t, u->s);                                                                \
         uint8_t *p = tlb_hit(s->store, ea, bits / 8);                                                                  \
         if (G_LIKELY(p)) {                                                                                             \
-            MEMORY(uint##bits##_t, p) = v;                                                                             \
+            PLACE(uint##bits##_t, p) = v;                                                                              \
         } else {                                                                                                       \
             tlb_store(s, u, ea, bits / 8, v);                                                                          \
         }                                                                                                              \

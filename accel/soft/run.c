@@ -10,7 +10,7 @@
 #include "core/loop.h"
 #include "hw/platform.h"
 
-enum { DR6_BS = 1 << 14, DEBUGCTL_BTF = 1 << 1, MXCSR_MASKS = 0x1f80 };
+enum { DEBUGCTL_BTF = 1 << 1, MXCSR_MASKS = 0x1f80 };
 
 /* ---- Faults ---- */
 
@@ -38,7 +38,7 @@ void soft_page_fault(SoftCpu *s, uint64_t linear, uint32_t error)
 
 void soft_decline(SoftCpu *s)
 {
-    raise_fault(s, (SoftFault){.vector = EXC_NONE});
+    raise_fault(s, (SoftFault){.vector = EXC_DECLINED});
 }
 
 void soft_restart(SoftCpu *s)
@@ -301,17 +301,22 @@ static uint64_t traps_after(SoftCpu *s, bool stepping, const Block *b, uint64_t 
     return dr6;
 }
 
-/* INT n and its kin clear TF on their way and are not followed by a trap (SDM vol 3 §18.3.1.4). */
-static bool is_software_interrupt(const SoftCpu *s, const Block *b)
+static ZydisMnemonic only_insn(const Block *b)
 {
     const Uop *u = &b->uops[1];
-    if (u->fn != exec_op_end) {
-        return false;
-    }
-    switch (((const OpInsn *)u->ptr)->insn.mnemonic) {
+    return u->fn == exec_op_end ? ((const OpInsn *)u->ptr)->insn.mnemonic : ZYDIS_MNEMONIC_INVALID;
+}
+
+/* INT n and its kin clear TF on their way and are not followed by a trap (SDM vol 3 §18.3.1.4); SYSCALL and SYSRET see
+ * to theirs themselves. */
+static bool steps_itself(const SoftCpu *s, const Block *b)
+{
+    switch (only_insn(b)) {
     case ZYDIS_MNEMONIC_INT:
     case ZYDIS_MNEMONIC_INT1:
-    case ZYDIS_MNEMONIC_INT3: return true;
+    case ZYDIS_MNEMONIC_INT3:
+    case ZYDIS_MNEMONIC_SYSCALL:
+    case ZYDIS_MNEMONIC_SYSRET: return true;
     case ZYDIS_MNEMONIC_INTO: return s->cc & 1; /* OF */
     default: return false;
     }
@@ -335,17 +340,23 @@ static void run_single(SoftCpu *s)
     CpuState *c = &s->cpu.state;
     uint64_t old_rip = c->rip, flags = c->rflags;
     s->insn_rip = old_rip;
-    if (G_UNLIKELY(c->dr[7] & 0xff) && !(c->event.interrupt_shadow & SHADOW_MOV_SS) && breakpoint_here(s)) {
+    /* Behind MOV SS Intel's holds code breakpoints back too (SDM vol 3 §6.8.3), AMD's does not. */
+    bool held = c->event.interrupt_shadow & SHADOW_MOV_SS && !(s->cpu.model && model_is_amd(s->cpu.model));
+    if (G_UNLIKELY(c->dr[7] & 0xff) && !held && breakpoint_here(s)) {
         s->fault = (SoftFault){.vector = EXC_DB, .payload = breakpoints_at(s, cpu_linear_ip(c))};
         soft_take_fault(s);
         return;
     }
     set_mode(s, s->plain_mode | MODE_SINGLE);
     Block *b = block_find(s);
-    bool stepping = flags & FLAG_TF && !is_software_interrupt(s, b);
+    bool stepping = flags & FLAG_TF && !steps_itself(s, b);
     uint8_t shadow = c->event.interrupt_shadow;
     c->event.interrupt_shadow = 0;
     s->watch_hit = 0;
+    if (s->held_hits && only_insn(b) == ZYDIS_MNEMONIC_INT1) { /* it is the #DB that tells of them */
+        c->dr[6] |= s->held_hits;
+        s->held_hits = 0;
+    }
     if (s->left < 1) { /* counted all the same: it is one that an event asks for */
         s->left = 1;
     }
@@ -362,6 +373,7 @@ static void run_single(SoftCpu *s)
     if (c->event.interrupt_shadow & SHADOW_MOV_SS) { /* no traps behind it (SDM vol 3 §6.8.3); the single step is lost */
         s->held_hits = dr6 & 0xf;
     } else if (dr6) {
+        s->cpu.halted = false; /* HLT was the instruction: the trap ends it */
         s->insn_rip = c->rip;
         soft_debug_trap(s, dr6);
     }

@@ -53,7 +53,7 @@ typedef struct SoftFault {
 
 /* Exceptions by their manuals' names (SDM vol 3 table 6-1). */
 enum { EXC_DE, EXC_DB, EXC_NMI, EXC_BP, EXC_OF, EXC_BR, EXC_UD, EXC_NM, EXC_DF, EXC_TS = 10, EXC_NP, EXC_SS, EXC_GP, EXC_PF,
-       EXC_MF = 16, EXC_AC, EXC_MC, EXC_XM, EXC_NONE = 0xff };
+       EXC_MF = 16, EXC_AC, EXC_MC, EXC_XM, EXC_DECLINED = 0xfe, EXC_NONE = 0xff };
 
 /* The time-stamp counter (op/tsc.c); of its own thread, or of others while that does not run. */
 typedef struct SoftTsc {
@@ -100,8 +100,10 @@ typedef struct SoftCpu {
     bool triple;                        /* the fault that ends it all                               */
     bool catch_faults;                  /* soft_step: report faults instead of delivering them      */
     bool caught;
-    /* A guest of KVM's that is here for a while (accel/kvm/rescue.c), or NULL.  declines: s->fault is not to be delivered, KVM
-     * judges that instruction (EXC_NONE: soft_decline).  apic_access: before a device access to the local APIC's page. */
+    /* KVM's CPU, which is here for a while (accel/kvm/rescue.c), else NULL.  is_guest: KVM is at hand for what is its own, see
+     * soft_decline.  declines: s->fault is not to be delivered, KVM judges that instruction (EXC_DECLINED: soft_decline).
+     * apic_access: before a device access to the local APIC's page. */
+    bool (*is_guest)(struct SoftCpu *s);
     bool (*declines)(struct SoftCpu *s);
     void (*apic_access)(struct SoftCpu *s, unsigned offset, bool write);
     uint8_t held_hits;                  /* of MOV SS: they wait for the instruction behind it       */
@@ -137,7 +139,8 @@ _Noreturn void soft_fault(SoftCpu *s, unsigned vector);                         
 _Noreturn void soft_fault_error(SoftCpu *s, unsigned vector, uint32_t error);   /* #GP #SS #NP #TS #AC     */
 _Noreturn void soft_restart(SoftCpu *s);        /* no fault: events first, then this instruction again */
 _Noreturn void soft_page_fault(SoftCpu *s, uint64_t linear, uint32_t error);
-/* s->declines is set: this instruction is not for us; nothing of it has been done. */
+static inline bool soft_is_guest(SoftCpu *s) { return s->is_guest && s->is_guest(s); }
+/* soft_is_guest: this instruction is not for us; nothing of it has been done. */
 _Noreturn void soft_decline(SoftCpu *s);
 
 /* ---- Guest memory, by linear address (memory.c).  Each may raise #PF, #GP/#SS for a non-canonical address, #AC. ---- */
@@ -258,6 +261,7 @@ void soft_take_fault(SoftCpu *s);
 void soft_enter_smm(SoftCpu *s);
 /* #DB as a trap, with bits for DR6. */
 void soft_debug_trap(SoftCpu *s, uint64_t dr6);
+enum { DR6_BS = 1 << 14 };
 
 /* ---- Running (run.c) ---- */
 /* Execute until `n` instructions are done, something halts, or (with `catch`) a fault is raised instead of delivered, which is

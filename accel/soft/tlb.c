@@ -423,9 +423,9 @@ static uint64_t load_host(const uint8_t *p, unsigned size)
 {
     switch (size) {
     case 1: return *p;
-    case 2: return MEMORY(uint16_t, p);
-    case 4: return MEMORY(uint32_t, p);
-    default: return MEMORY(uint64_t, p);
+    case 2: return PLACE(uint16_t, p);
+    case 4: return PLACE(uint32_t, p);
+    default: return PLACE(uint64_t, p);
     }
 }
 
@@ -433,9 +433,9 @@ static void store_host(uint8_t *p, unsigned size, uint64_t v)
 {
     switch (size) {
     case 1: *p = (uint8_t)v; break;
-    case 2: MEMORY(uint16_t, p) = (uint16_t)v; break;
-    case 4: MEMORY(uint32_t, p) = (uint32_t)v; break;
-    default: MEMORY(uint64_t, p) = v; break;
+    case 2: PLACE(uint16_t, p) = (uint16_t)v; break;
+    case 4: PLACE(uint32_t, p) = (uint32_t)v; break;
+    default: PLACE(uint64_t, p) = v; break;
     }
 }
 

@@ -69,7 +69,7 @@ typedef struct StubUop {                /* one on the host's vector unit */
 /* A register, of any size, by its offset. */
 #define AT(s, type, offset) (*(type *)((char *)(s) + (offset)))
 /* The guest's memory, of any size and alignment. */
-#define MEMORY(type, p) (((struct __attribute__((packed, may_alias)) { type v; } *)(p))->v)
+#define PLACE(type, p) (((struct __attribute__((packed, may_alias)) { type v; } *)(p))->v)
 #define GPR_OFFSET(n) ((uint16_t)(offsetof(SoftCpu, cpu.state.gpr) + 8 * (n)))
 
 /* ---- Blocks ---- */
@@ -242,7 +242,7 @@ typedef UopFn *MemFn[2];
         if (G_UNLIKELY(!p)) {                                                                                          \
             return slow(s, u);                                                                                         \
         }                                                                                                              \
-        T m = MEMORY(T, p);                                                                                            \
+        T m = PLACE(T, p);                                                                                             \
         BODY;                                                                                                          \
         NEXT(s, u);                                                                                                    \
     }
@@ -262,7 +262,7 @@ typedef UopFn *MemFn[2];
         if (G_UNLIKELY(!p)) {                                                                                          \
             return slow(s, u);                                                                                         \
         }                                                                                                              \
-        MEMORY(T, p) = (T)(value);                                                                                     \
+        PLACE(T, p) = (T)(value);                                                                                      \
         NEXT(s, u);                                                                                                    \
     }
 #define STORE_UOP(name, T, value)                                                                                      \
@@ -281,9 +281,9 @@ typedef UopFn *MemFn[2];
         if (G_UNLIKELY(!p)) {                                                                                          \
             return slow(s, u);                                                                                         \
         }                                                                                                              \
-        T m = MEMORY(T, p);                                                                                            \
+        T m = PLACE(T, p);                                                                                             \
         BODY;                                                                                                          \
-        MEMORY(T, p) = m;                                                                                              \
+        PLACE(T, p) = m;                                                                                               \
         NEXT(s, u);                                                                                                    \
     }
 #define MODIFY_UOP(name, T, BODY)                                                                                      \

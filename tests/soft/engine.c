@@ -183,6 +183,10 @@ static uint64_t compared_flags(const Sequence *q, const Standing *a)
 
 static bool same_error(const Sequence *q, const Standing *a, const Standing *b)
 {
+    int item = sequence_item(q, a->rip);
+    if (item >= 0 && item < (int)q->count && q->item[item].compares && a->vector != EXC_NONE && a->rip == b->rip) {
+        return b->vector != EXC_NONE;
+    }
     if (a->vector != b->vector) {
         return false;
     }
@@ -408,7 +412,7 @@ static void start_clock(void)
 static void try_sequence(bool code_32, uint64_t seed, uint64_t number)
 {
     static Sequence q;
-    random_state = (seed + number) * UINT64_C(0xd1342543de82ef95);
+    random_state = seed * UINT64_C(0xd1342543de82ef95) + number * UINT64_C(0xaf251af3b0f025b5);
     if (!sequence_make(&q, code_32)) {
         return;
     }

@@ -71,6 +71,7 @@ static bool flags_of(const Sequence *q, Item *it)
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&d, NULL, it->bytes, it->length, &z))) {
         return false;
     }
+    it->compares = i.opcode == 0xa6 || i.opcode == 0xa7;
     it->scans = (i.rep || i.repne) && i.opcode <= 0xff && ((i.opcode & 0xf6) == 0xa6);
     it->undefines = z.cpu_flags ? z.cpu_flags->undefined & ARITHMETIC : 0;
     it->reads = i.flags_read;

@@ -161,7 +161,7 @@ static void cr4_write(SoftCpu *s, uint64_t v)
 
 static uint64_t cr8_read(SoftCpu *s)
 {
-    if (s->declines && platform.irqchip != IRQCHIP_OFF) {
+    if (soft_is_guest(s) && platform.irqchip != IRQCHIP_OFF) {
         soft_decline(s);
     }
     if (!cpu_platform.tpr_get || !s->cpu.apic) {
@@ -175,7 +175,7 @@ static uint64_t cr8_read(SoftCpu *s)
 
 static void cr8_write(SoftCpu *s, uint64_t v)
 {
-    if (s->declines && platform.irqchip != IRQCHIP_OFF) {
+    if (soft_is_guest(s) && platform.irqchip != IRQCHIP_OFF) {
         soft_decline(s);
     }
     system_gp(s, v > 15);
@@ -299,7 +299,7 @@ void op_invpcid(SoftCpu *s, const Insn *i)
         system_gp(s, descriptor[0] >> 12 || (pcid && !(st->cr4 & CR4_PCIDE)));
     }
     if (type == ONE_ADDRESS) {
-        system_gp(s, !address_canonical(descriptor[1], st->cr4 & CR4_LA57));
+        system_gp(s, !base_canonical(&s->cpu, descriptor[1]));
         if (pcid == own) {
             soft_tlb_flush_page(s, descriptor[1]);
         }

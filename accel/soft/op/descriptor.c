@@ -241,9 +241,11 @@ void invalidate_inner_segments(SoftCpu *s, unsigned cpl)
     for (unsigned n = 0; n < sizeof(regs); n++) {
         Segment *g = &s->cpu.state.seg[regs[n]];
         bool conforming = segment_type(g) & SEGMENT_CODE && segment_type(g) & SEGMENT_CONFORMING;
-        /* One that is null already keeps its base: FS and GS may have got theirs by WRMSR. */
+        /* The base stays, as in processors: FS and GS may have got theirs by WRMSR, and 64-bit code uses it. */
         if (!segment_unusable(g) && segment_dpl(g) < cpl && !conforming) {
+            uint64_t base = g->base;
             *g = segment_null(0, 0);
+            g->base = base;
         }
     }
 }

@@ -73,7 +73,7 @@ void op_rdmsr(SoftCpu *s, const Insn *i)
 {
     uint64_t value = 0;
     system_privileged(s);
-    if (s->declines && is_kvms((uint32_t)soft_gpr(s, CPU_RCX, 4), false)) {
+    if (soft_is_guest(s) && is_kvms((uint32_t)soft_gpr(s, CPU_RCX, 4), false)) {
         soft_decline(s);
     }
     system_gp(s, !read_any(s, (uint32_t)soft_gpr(s, CPU_RCX, 4), &value));
@@ -108,7 +108,7 @@ static bool write_any(SoftCpu *s, uint32_t index, uint64_t value)
 {
     uint64_t *base = base_register(s, index);
     if (base) {
-        if (!address_canonical(value, s->cpu.state.cr4 & CR4_LA57)) {
+        if (!base_canonical(&s->cpu, value)) {
             return false;
         }
         *base = value;
@@ -128,7 +128,7 @@ static bool write_any(SoftCpu *s, uint32_t index, uint64_t value)
 void op_wrmsr(SoftCpu *s, const Insn *i)
 {
     system_privileged(s);
-    if (s->declines && is_kvms((uint32_t)soft_gpr(s, CPU_RCX, 4), true)) {
+    if (soft_is_guest(s) && is_kvms((uint32_t)soft_gpr(s, CPU_RCX, 4), true)) {
         soft_decline(s);
     }
     system_gp(s, !write_any(s, (uint32_t)soft_gpr(s, CPU_RCX, 4), system_edx_eax(s)));

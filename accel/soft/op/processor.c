@@ -66,7 +66,7 @@ void op_pause(SoftCpu *s, const Insn *i)
 
 void op_cpuid(SoftCpu *s, const Insn *i)
 {
-    if (s->declines) { /* KVM adds its own leaves */
+    if (soft_is_guest(s)) { /* KVM adds its own leaves */
         soft_decline(s);
     }
     uint32_t regs[4] = {0};
@@ -111,7 +111,7 @@ void op_clwb(SoftCpu *s, const Insn *i)
 
 void op_undefined(SoftCpu *s, const Insn *i)
 {
-    if (s->declines) { /* hypercalls, virtual machines in the guest */
+    if (soft_is_guest(s)) { /* hypercalls, virtual machines in the guest */
         soft_decline(s);
     }
     soft_fault(s, EXC_UD);

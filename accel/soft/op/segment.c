@@ -257,7 +257,7 @@ static void system_descriptor(SoftCpu *s, uint16_t selector, unsigned types, Des
     if (!descriptor_p(d)) {
         selector_fault(s, EXC_NP, selector);
     }
-    if (long_active(s) && !canonical(s, d->seg.base)) {
+    if (long_active(s) && !base_canonical(&s->cpu, d->seg.base)) {
         selector_fault(s, EXC_GP, selector);
     }
 }
@@ -321,7 +321,7 @@ static void load_table(SoftCpu *s, const Insn *i, TableReg *t)
     memcpy(&new.limit, image, 2);
     memcpy(&new.base, image + 2, 8);
     if (code_64(s)) {
-        if (!canonical(s, new.base)) {
+        if (!base_canonical(&s->cpu, new.base)) {
             plain_fault(s, EXC_GP);
         }
     } else if (i->operand_size == 2) {

@@ -31,6 +31,16 @@ static bool canonical(const SoftCpu *s, uint64_t v)
 
 /* ---- SYSCALL, SYSRET ---- */
 
+/* Whether a single step follows is decided by the flags that they load, not by those before: SYSCALL with TF masked out
+ * is not followed by one, SYSRET that sets TF is, before anything else runs. */
+static void step_behind(SoftCpu *s, uint64_t flags)
+{
+    if (flags & FLAG_TF) {
+        s->insn_rip = s->cpu.state.rip;
+        soft_debug_trap(s, DR6_BS);
+    }
+}
+
 /* AMD has it outside long mode as well, by STAR's low half. */
 static void syscall_legacy(SoftCpu *s, uint16_t selector)
 {
@@ -49,18 +59,20 @@ void op_syscall(SoftCpu *s, const Insn *i)
     bool amd = system_is_amd(s), code64 = system_64bit(s);
     uint16_t selector = (uint16_t)(st->msr.star >> 32);
     system_ud(s, !(st->efer & EFER_SCE) || (!amd && !code64));
+    uint64_t flags = soft_flags(s) & ~(uint64_t)FLAG_RF;
     if (!cpu_long_active(st)) {
         syscall_legacy(s, selector);
     } else {
-        uint64_t flags = soft_flags(s) & ~(uint64_t)FLAG_RF;
         st->gpr[CPU_RCX] = code64 ? st->rip : (uint32_t)st->rip;
         st->gpr[CPU_R11] = flags;
         st->rip = code64 ? st->msr.lstar : st->msr.cstar;
         set_cs(s, selector & 0xfffc, 0, true);
         set_ss(s, (uint16_t)(selector + 8), 0);
-        soft_set_flags(s, (flags & ~st->msr.fmask) | FLAG_ONE);
+        flags = (flags & ~st->msr.fmask) | FLAG_ONE;
+        soft_set_flags(s, flags);
     }
     soft_changed(s);
+    step_behind(s, flags);
 }
 
 enum { SYSRET_FLAGS = 0x3c7fd7 }; /* all but RF and VM */
@@ -92,6 +104,7 @@ void op_sysret(SoftCpu *s, const Insn *i)
     st->rip = rip;
     soft_set_flags(s, flags);
     soft_changed(s);
+    step_behind(s, flags);
 }
 
 /* ---- SYSENTER, SYSEXIT: AMD has neither in long mode ---- */

@@ -111,7 +111,7 @@ void op_rdpid(SoftCpu *s, const Insn *i)
 void op_rdpmc(SoftCpu *s, const Insn *i)
 {
     enum { AMD_COUNTERS = 4 };
-    if (s->declines) {
+    if (soft_is_guest(s)) {
         soft_decline(s);
     }
     system_gp(s, !(s->cpu.state.cr4 & CR4_PCE) && soft_cpl(s) != 0);
