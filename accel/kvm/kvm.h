@@ -104,6 +104,7 @@ void kvm_chips_stopped(bool stopped);
 void kvm_regs_start(void);
 void kvm_fetch(Cpu *c);
 void kvm_flush(Cpu *c);
+void kvm_tsc_noted(Cpu *c); /* state.msr.tsc is the kernel's counter, read in another way: nothing to be written back */
 
 /* cpuid.c */
 uint64_t kvm_supported_cpuid(uint32_t leaf, uint32_t subleaf, int reg);

@@ -409,6 +409,16 @@ static int set_msrs(Cpu *c, const struct kvm_msr_entry *entries, unsigned n)
     return 0;
 }
 
+void kvm_tsc_noted(Cpu *c)
+{
+    for (unsigned i = 0; msr_places && i < msr_places->len; i++) {
+        const MsrPlace *p = &g_array_index(msr_places, MsrPlace, i);
+        if (msr_index(p->msr, p->element) == MSR_TSC) {
+            kvm_cpu(c)->msrs[i] = c->state.msr.tsc;
+        }
+    }
+}
+
 /* Only what differs from the kernel's copy: a write to the TSC, say, is not without effect even if
  * it is the same. */
 static int flush_msrs(Cpu *c)

@@ -244,6 +244,8 @@ static void hand_over(Cpu *c)
     soft_sync_out(s);
     r->running = false;
     atomic_store(&s->code->dormant, true);
+    c->state.msr.tsc = soft_tsc(s);
+    kvm_tsc_noted(c);
     c->memory = space_memory(); /* KVM's exits say for themselves whether they come from SMM */
     c->state_valid = c->state_dirty = true;
 }
@@ -540,5 +542,7 @@ bool kvm_rescue_sync(Cpu *c)
         return false;
     }
     soft_sync_out(soft_cpu(c));
+    c->state.msr.tsc = soft_tsc(soft_cpu(c));
+    kvm_tsc_noted(c);
     return true;
 }

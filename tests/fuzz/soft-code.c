@@ -152,7 +152,7 @@ static void make_descriptors(const Mode *m)
     for (size_t n = 0; n < G_N_ELEMENTS(plain); n++) {
         put(GDT + plain[n].at, descriptor(0, plain[n].limit, plain[n].access, plain[n].flags), 8);
     }
-    put(GDT + TASK, descriptor(TSS, 0x2067, 0x8b, 0), 16);
+    put(GDT + TASK, descriptor(TSS, 0x2067, 0x8b, 0), 8);
     put(GDT + TASK + 8, 0, 8);
     put(GDT + LOCAL, descriptor(LDT, 0xff, 0x82, 0), 8);
     put(GDT + LOCAL + 8, 0, 8);

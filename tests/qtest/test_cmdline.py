@@ -20,6 +20,14 @@ WRONG = r"""
 -accel nope | -accel: invalid accelerator
 -accel kvm,nope=1 | no option "nope"
 -accel kvm,kernel-irqchip=maybe | on, off, split
+-accel soft,thread=some | single or multi
+-accel tcg,colour=red | no option "colour"
+-icount shift=11 | a number from 0 to 10, or auto
+-icount 3,sleep=maybe | on or off
+-icount auto,sleep=off | give a number
+-icount 3,rr=record | not part of this version
+-icount 3,colour=red | unknown parameter 'colour'
+-icount 3 -accel qtest | only -accel soft counts
 -cpu nope | -cpu nope: unable to find CPU model
 -cpu qemu64,+nope | nope' not found
 -cpu qemu64,level=x | 'level' expects

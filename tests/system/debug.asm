@@ -360,9 +360,17 @@ main:
         clear_dr6
         expect .hit10
         mov ss, ebx
-.bp10:  nop                             ; no breakpoint here
+.bp10:  nop                             ; no breakpoint here, except on AMD's
         mov dword [recover], 0
-.hit10: caught NO_EXC, 0, 0
+.hit10: xor eax, eax
+        cpuid
+        cmp ebx, "Auth"
+        mov ebx, DATA
+        je .amd10
+        caught NO_EXC, 0, 0
+        jmp .done10
+.amd10: caught DB_, NO_ERROR, .bp10
+.done10:
         clear_dr6
         mov [value + 4], ebx
         set_dr 0, value + 4

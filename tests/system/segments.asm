@@ -551,7 +551,7 @@ main:
         mov eax, S0
         fault GP, S0, {ltr ax}          ; a type in the upper half
         mov dword [GDT + S0 + 12], 0
-        mov dword [GDT + S0 + 8], 0x00800000
+        mov dword [GDT + S0 + 8], 0x80000000
         fault GP, S0, {ltr ax}          ; base not canonical
         mov dword [GDT + S0 + 8], 0
         mov dword [GDT + S0 + 4], 0x8100

@@ -117,7 +117,7 @@ main:
 
         topic "SYSRET"
         mov ecx, r364.after_sysret - 2
-        mov r11d, 0x13302               ; RF, reserved bits: not all get through
+        mov r11d, 0x13202               ; RF, reserved bits: not all get through
         mov [value], rsp
         expect .sysret
         mov rsp, USER_STACK
@@ -127,6 +127,13 @@ main:
         and eax, 0x33200
         is rax, 0x3200                  ; IOPL and IF come along, RF and VM do not
         is [exc_sp], USER_STACK
+        mov ecx, r364.after_sysret - 2
+        mov r11d, 0x302                 ; a single step ends with SYSRET itself
+        expect .sysret_tf
+        mov rsp, USER_STACK
+        o64 sysret
+.sysret_tf: caught DB_, NO_ERROR, r364.after_sysret - 2
+        is [exc_cs], UCODE64 | 3
         mov ecx, r3.compat
         mov r11d, 2
         expect .sysret32
