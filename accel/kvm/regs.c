@@ -411,7 +411,7 @@ static int set_msrs(Cpu *c, const struct kvm_msr_entry *entries, unsigned n)
 
 void kvm_tsc_noted(Cpu *c)
 {
-    for (unsigned i = 0; msr_places && i < msr_places->len; i++) {
+    for (unsigned i = 0; kvm_cpu(c)->msrs && i < msr_places->len; i++) {
         const MsrPlace *p = &g_array_index(msr_places, MsrPlace, i);
         if (msr_index(p->msr, p->element) == MSR_TSC) {
             kvm_cpu(c)->msrs[i] = c->state.msr.tsc;

@@ -5,35 +5,14 @@
 
 /* ---- Where a jump goes ---- */
 
-/* Within the page of the block: linked for good once the loop has found the block there. */
-static inline __attribute__((always_inline)) const Uop *jump_linked(SoftCpu *s, const Uop *u)
-{
-    if (G_LIKELY(u->disp)) {
-        return exec_into(s, (Block *)(s->code->arena + (uint32_t)u->disp));
-    }
-    s->code->link_from = (Uop *)u;
-    s->code->link_from_block = s->block;
-    s->cpu.state.rip = s->rip_base + (uint64_t)(int64_t)u->target;
-    return NULL;
-}
-
 static inline __attribute__((always_inline)) const Uop *jump_by_table(SoftCpu *s, const Uop *u)
 {
     return exec_go(s, s->rip_base + (uint64_t)(int64_t)u->target);
 }
 
-#define FOLLOW(s, to)                                                                                                  \
-    do {                                                                                                               \
-        const Uop *to_ = (to);                                                                                         \
-        if (G_UNLIKELY(!to_)) {                                                                                        \
-            return NULL;                                                                                               \
-        }                                                                                                              \
-        GO(s, to_);                                                                                                    \
-    } while (0)
-
 static const Uop *exec_jump(SoftCpu *s, const Uop *u)
 {
-    FOLLOW(s, jump_linked(s, u));
+    FOLLOW(s, uop_jump(s, u));
 }
 
 static const Uop *exec_jump_away(SoftCpu *s, const Uop *u)
@@ -43,35 +22,19 @@ static const Uop *exec_jump_away(SoftCpu *s, const Uop *u)
 
 /* ---- Conditions ---- */
 
-static inline __attribute__((always_inline)) bool condition(uint16_t cc, unsigned c)
-{
-    bool cf = cc >> 8 & 1, zf = cc >> 14 & 1, sf = cc >> 15, of = cc & 1, pf = cc >> 10 & 1, r;
-    switch (c >> 1) {
-    case 0: r = of; break;
-    case 1: r = cf; break;
-    case 2: r = zf; break;
-    case 3: r = cf || zf; break;
-    case 4: r = sf; break;
-    case 5: r = pf; break;
-    case 6: r = sf != of; break;
-    default: r = zf || sf != of; break;
-    }
-    return r != (c & 1);
-}
-
 #define CONDITIONS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 
 #define JCC(c)                                                                                                         \
     static const Uop *exec_jcc_##c(SoftCpu *s, const Uop *u)                                                           \
     {                                                                                                                  \
-        if (condition(s->cc, c)) {                                                                                     \
-            FOLLOW(s, jump_linked(s, u));                                                                              \
+        if (cc_holds(s->cc, c)) {                                                                                     \
+            FOLLOW(s, uop_jump(s, u));                                                                              \
         }                                                                                                              \
         NEXT(s, u);                                                                                                    \
     }                                                                                                                  \
     static const Uop *exec_jcc_away_##c(SoftCpu *s, const Uop *u)                                                      \
     {                                                                                                                  \
-        if (condition(s->cc, c)) {                                                                                     \
+        if (cc_holds(s->cc, c)) {                                                                                     \
             FOLLOW(s, jump_by_table(s, u));                                                                            \
         }                                                                                                              \
         NEXT(s, u);                                                                                                    \
@@ -103,7 +66,7 @@ static UopFn *const jcc[16][2] = {CONDITIONS(JCC_ROW)};
         (void)sa, (void)sb;                                                                                            \
         FLAGS_OF_##kind(T, a, b);                                                                                      \
         if (test) {                                                                                                    \
-            FOLLOW(s, jump_linked(s, u));                                                                              \
+            FOLLOW(s, uop_jump(s, u));                                                                              \
         }                                                                                                              \
         NEXT(s, u);                                                                                                    \
     }
@@ -174,7 +137,7 @@ static UopFn *const fused[2][2][4][16] = { /* test; immediate; size; condition *
     static const Uop *exec_call_near_##B(SoftCpu *s, const Uop *u)                                                     \
     {                                                                                                                  \
         push_##B(s, u, s->rip_base + u->ip + u->length);                                                               \
-        FOLLOW(s, jump_linked(s, u));                                                                                  \
+        FOLLOW(s, uop_jump(s, u));                                                                                  \
     }                                                                                                                  \
     static const Uop *exec_call_to_##B(SoftCpu *s, const Uop *u)                                                       \
     {                                                                                                                  \
@@ -256,22 +219,22 @@ static bool lower_jcc(Lowering *l, const Insn *i)
     return true;
 }
 
-/* CMP/TEST of registers and small numbers, followed by a Jcc to the same page. */
+/* Comparisons and arithmetic of registers and small numbers, followed by a Jcc to the same page. */
 static bool lower_fused(Lowering *l, const Insn *i)
 {
     const Insn *j = l->next;
-    bool test = i->mnemonic == ZYDIS_MNEMONIC_TEST;
-    if (!j || (!test && i->mnemonic != ZYDIS_MNEMONIC_CMP) || j->opcode >> 8 > 1 || !plain_code(l, j) ||
-        (j->opcode & 0xf0) != (j->opcode >> 8 ? 0x80 : 0x70) || !near_target(l, j->imm[0])) {
+    bool test = i->mnemonic == ZYDIS_MNEMONIC_TEST, compare = test || i->mnemonic == ZYDIS_MNEMONIC_CMP;
+    if (!j || j->opcode >> 8 > 1 || !plain_code(l, j) || (j->opcode & 0xf0) != (j->opcode >> 8 ? 0x80 : 0x70) ||
+        !near_target(l, j->imm[0])) {
         return false;
     }
     const Operand *a = &i->op[0], *b = &i->op[1];
-    bool imm = b->kind == OPERAND_IMM;
-    if (!operand_gpr(a) || !(operand_gpr(b) || (imm && (int64_t)i->imm[0] == (int32_t)i->imm[0]))) {
+    bool imm = b->kind == OPERAND_IMM, one = b->kind == OPERAND_NONE;
+    if (!operand_gpr(a) || !(one || operand_gpr(b) || (imm && (int64_t)i->imm[0] == (int32_t)i->imm[0]))) {
         return false;
     }
     unsigned c = insn_condition(j);
-    UopFn *fn = fused[test][imm][size_index(a->size)][c];
+    UopFn *fn = compare ? fused[test][imm][size_index(a->size)][c] : exec_fused_alu(i->mnemonic, imm, a->size, c);
     if (!fn) {
         return false;
     }
@@ -279,7 +242,7 @@ static bool lower_fused(Lowering *l, const Insn *i)
     u->d = operand_offset(a);
     if (imm) {
         u->imm = (int32_t)i->imm[0];
-    } else {
+    } else if (!one) {
         u->s = operand_offset(b);
     }
     l->number++;
@@ -356,7 +319,12 @@ bool lower_flow(Lowering *l, const Insn *i)
         }
         return false;
     case ZYDIS_MNEMONIC_CMP:
-    case ZYDIS_MNEMONIC_TEST: return lower_fused(l, i);
+    case ZYDIS_MNEMONIC_TEST:
+    case ZYDIS_MNEMONIC_ADD:
+    case ZYDIS_MNEMONIC_SUB:
+    case ZYDIS_MNEMONIC_AND:
+    case ZYDIS_MNEMONIC_INC:
+    case ZYDIS_MNEMONIC_DEC: return lower_fused(l, i);
     default: return lower_jcc(l, i);
     }
 }

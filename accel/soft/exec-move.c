@@ -87,32 +87,25 @@ static const MemFn extend_rm[2][3][4] = {EXTEND_RM(zx), EXTEND_RM(sx)};
 
 /* ---- CMOVcc and SETcc ---- */
 
-static inline __attribute__((always_inline)) bool holds(uint16_t cc, unsigned c)
-{
-    bool cf = cc >> 8 & 1, zf = cc >> 14 & 1, sf = cc >> 15, of = cc & 1, pf = cc >> 10 & 1;
-    bool r = c < 2 ? of : c < 4 ? cf : c < 6 ? zf : c < 8 ? cf || zf : c < 10 ? sf : c < 12 ? pf : c < 14 ? sf != of : zf || sf != of;
-    return r != (c & 1);
-}
-
 #define ON_CONDITION(c)                                                                                                \
     static const Uop *set_##c(SoftCpu *s, const Uop *u)                                                                \
     {                                                                                                                  \
-        AT(s, uint8_t, u->d) = holds(s->cc, c);                                                                        \
+        AT(s, uint8_t, u->d) = cc_holds(s->cc, c);                                                                        \
         NEXT(s, u);                                                                                                    \
     }                                                                                                                  \
     static const Uop *cmov_16_##c(SoftCpu *s, const Uop *u)                                                            \
     {                                                                                                                  \
-        AT(s, uint16_t, u->d) = AT(s, uint16_t, holds(s->cc, c) ? u->s : u->d);                                        \
+        AT(s, uint16_t, u->d) = AT(s, uint16_t, cc_holds(s->cc, c) ? u->s : u->d);                                        \
         NEXT(s, u);                                                                                                    \
     }                                                                                                                  \
     static const Uop *cmov_32_##c(SoftCpu *s, const Uop *u)                                                            \
     {                                                                                                                  \
-        AT(s, uint64_t, u->d) = AT(s, uint32_t, holds(s->cc, c) ? u->s : u->d);                                        \
+        AT(s, uint64_t, u->d) = AT(s, uint32_t, cc_holds(s->cc, c) ? u->s : u->d);                                        \
         NEXT(s, u);                                                                                                    \
     }                                                                                                                  \
     static const Uop *cmov_64_##c(SoftCpu *s, const Uop *u)                                                            \
     {                                                                                                                  \
-        AT(s, uint64_t, u->d) = AT(s, uint64_t, holds(s->cc, c) ? u->s : u->d);                                        \
+        AT(s, uint64_t, u->d) = AT(s, uint64_t, cc_holds(s->cc, c) ? u->s : u->d);                                        \
         NEXT(s, u);                                                                                                    \
     }
 #define CONDITIONS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)

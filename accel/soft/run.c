@@ -403,6 +403,9 @@ static void uncount(SoftCpu *s)
         unsigned undone = s->block->insns - s->cur->aux - 1;
         s->left += undone;
         s->count -= undone;
+    } else if (!s->in_block && (s->counting || s->stepping)) { /* it was not fetched: something must count, lest a handler that */
+        s->left--;                                             /* cannot be fetched either keeps us here */
+        s->count++;
     }
     s->in_block = false;
 }

@@ -229,6 +229,45 @@ static inline __attribute__((always_inline)) const Uop *exec_go(SoftCpu *s, uint
     return NULL;
 }
 
+/* ---- Jumps and conditions ---- */
+/* Within the page of the block: linked for good once the loop has found the block there. */
+static inline __attribute__((always_inline)) const Uop *uop_jump(SoftCpu *s, const Uop *u)
+{
+    if (G_LIKELY(u->disp)) {
+        return exec_into(s, (Block *)(s->code->arena + (uint32_t)u->disp));
+    }
+    s->code->link_from = (Uop *)u;
+    s->code->link_from_block = s->block;
+    s->cpu.state.rip = s->rip_base + (uint64_t)(int64_t)u->target;
+    return NULL;
+}
+#define FOLLOW(s, to)                                                                                                  \
+    do {                                                                                                               \
+        const Uop *to_ = (to);                                                                                         \
+        if (G_UNLIKELY(!to_)) {                                                                                        \
+            return NULL;                                                                                               \
+        }                                                                                                              \
+        GO(s, to_);                                                                                                    \
+    } while (0)
+/* Whether the condition that Jcc encodes as `c` holds. */
+static inline __attribute__((always_inline)) bool cc_holds(uint16_t cc, unsigned c)
+{
+    bool cf = cc >> 8 & 1, zf = cc >> 14 & 1, sf = cc >> 15, of = cc & 1, pf = cc >> 10 & 1, r;
+    switch (c >> 1) {
+    case 0: r = of; break;
+    case 1: r = cf; break;
+    case 2: r = zf; break;
+    case 3: r = cf || zf; break;
+    case 4: r = sf; break;
+    case 5: r = pf; break;
+    case 6: r = sf != of; break;
+    default: r = zf || sf != of; break;
+    }
+    return r != (c & 1);
+}
+/* Arithmetic and the jump on its outcome in one (exec-fused.c); NULL: no such. */
+UopFn *exec_fused_alu(unsigned mnemonic, bool imm, unsigned size, unsigned condition);
+
 /* ---- Micro-ops with a memory operand ----
  * Each comes for any address and for the plain ones of 64-bit code; what does not hit does everything once more in a function of
  * its own, so that the quick one needs no stack frame.  BODY uses `m`, the value in memory. */

@@ -51,7 +51,8 @@ static void map_arena(void)
     }
     map_page(ARENA_CONST, PTE_NX);
     map_page(ARENA_EXIT, 0);
-    guest_write(ARENA_EXIT, "\x0f\x0b", 2);                   /* UD2 */
+    guest_write(ARENA_EXIT, silicon_memory(ARENA_EXIT), ARENA_PAGE);       /* to be read, now and then */
+    guest_write(ARENA_EXIT, "\x0f\x0b", 2);                     /* UD2 */
 }
 
 /* ---- CPUs ---- */

@@ -1,0 +1,79 @@
+"""What the tests of the software CPU share: machines under -accel soft, and a Linux to boot."""
+import gzip
+import io
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from demo import BUSYBOX, cpio_entry, newest_kernel
+from harness import Machine, need_file, need_tool
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+GUESTS = os.environ.get("OSTLER_GUESTS", os.path.join(HERE, "../../../shared/guests"))
+INSTALLER = "/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/"
+
+INIT = """#!/bin/sh
+/bin/busybox --install -s /bin
+mkdir -p /proc /sys /dev /tmp
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+"""
+
+
+class SoftTest(unittest.TestCase):
+    def start(self, *args, **kwargs):
+        m = Machine("-accel", "soft", *args, **kwargs)
+        self.addCleanup(m.close)
+        return m
+
+    def folder(self):
+        path = tempfile.mkdtemp(prefix="ostler-soft-")
+        self.addCleanup(shutil.rmtree, path, True)
+        return path
+
+    def guest(self, name):
+        return need_file(os.path.join(GUESTS, name))
+
+    def initramfs(self, script, **files):
+        """BusyBox, `script` behind the mounting of what is usual, and programs."""
+        with open(need_file(BUSYBOX), "rb") as f:
+            busybox = f.read()
+        out = io.BytesIO()
+        entries = [*((name, 0o40755, b"") for name in ("bin", "dev")), ("bin/busybox", 0o100755, busybox),
+                   ("bin/sh", 0o120777, b"busybox"), ("init", 0o100755, (INIT + script).encode())]
+        for name, path in files.items():
+            with open(path, "rb") as f:
+                entries.append((name, 0o100755, f.read()))
+        for number, (name, mode, body) in enumerate(entries, 1):
+            cpio_entry(out, number, name, mode, body)
+        cpio_entry(out, 100, "dev/console", 0o20600, device=(5, 1))
+        cpio_entry(out, 0, "TRAILER!!!", 0)
+        path = os.path.join(self.folder(), "initramfs.gz")
+        with gzip.open(path, "wb", compresslevel=1) as f:
+            f.write(out.getvalue())
+        return path
+
+    def compiled(self, source):
+        """A C file of this folder as a static program."""
+        path = os.path.join(self.folder(), "program")
+        subprocess.run([need_tool("cc"), "-O2", "-static", "-pthread", "-o", path, os.path.join(HERE, source), "-lm"],
+                       check=True)
+        return path
+
+
+def kernel():
+    path = newest_kernel()
+    if not path:
+        raise unittest.SkipTest("missing: a readable kernel in /boot (package linux-image-amd64)")
+    return path
+
+
+def floppy(path):
+    return ["-drive", f"if=floppy,format=raw,snapshot=on,file={path}", "-boot", "a"]
+
+
+def colours(rows):
+    return {row[i:i + 3] for row in rows for i in range(0, len(row), 3)}
