@@ -332,6 +332,8 @@ static bool run_stretch(Cpu *c, RunResult *result)
     if (paging || cpu_paging(&c->state)) {
         kvm_shadow_forget();
     }
+    TRACE(kvm_rescue_end, "cpu%u: %u after %" PRIu64 " at %04x:%" PRIx64 " cpl %u", c->index, e, n, c->state.seg[SEG_CS].selector,
+          c->state.rip, cpu_cpl(&c->state));
     bool ok = conclude(c, e, result);
     if (r->left <= 0) {
         r->left = 0;

@@ -8,12 +8,6 @@ enum { ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST, TWO_OPERANDS };
 enum { INC, DEC, NEG, NOT, ONE_OPERAND };
 enum { SHL, SHR, SAR, ROL, ROR, SHIFTS };
 
-/* Registers: a 32-bit result clears the upper half. */
-#define PUT_8(o, v) (AT(s, uint8_t, o) = (uint8_t)(v))
-#define PUT_16(o, v) (AT(s, uint16_t, o) = (uint16_t)(v))
-#define PUT_32(o, v) (AT(s, uint64_t, o) = (uint32_t)(v))
-#define PUT_64(o, v) (AT(s, uint64_t, o) = (v))
-
 #define FLAGS "lahf\n\tseto %%al"
 /* a = a OP b; flags into s->cc. */
 #define HOST_OP2(insn, a, b)                                                                                           \
@@ -116,7 +110,8 @@ SIZES(MODIFY, XOR)
 SIZES(COMPARE, CMP)
 SIZES(COMPARE, TEST)
 
-#define FORM(mode, OP, form) {mode##_##OP##_##form##_8, mode##_##OP##_##form##_16, mode##_##OP##_##form##_32, mode##_##OP##_##form##_64}
+#define FORM(mode, OP, form)                                                                                           \
+    {mode##_##OP##_##form##_8, mode##_##OP##_##form##_16, mode##_##OP##_##form##_32, mode##_##OP##_##form##_64}
 #define MEM_FORM(mode, OP, form)                                                                                       \
     {MEM_FN(mode##_##OP##_##form##_8), MEM_FN(mode##_##OP##_##form##_16), MEM_FN(mode##_##OP##_##form##_32),           \
      MEM_FN(mode##_##OP##_##form##_64)}

@@ -3,8 +3,6 @@
 
 #include "accel/soft/uop.h"
 
-#define PUT_32(o, v) (AT(s, uint64_t, o) = (uint32_t)(v))
-#define PUT_64(o, v) (AT(s, uint64_t, o) = (v))
 #define FLAGS "lahf\n\tseto %%al"
 
 #define FUSED(name, insn, bits, source, c)                                                                             \

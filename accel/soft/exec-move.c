@@ -3,10 +3,6 @@
 
 #include "accel/soft/uop.h"
 
-#define PUT_8(o, v) (AT(s, uint8_t, o) = (uint8_t)(v))
-#define PUT_16(o, v) (AT(s, uint16_t, o) = (uint16_t)(v))
-#define PUT_32(o, v) (AT(s, uint64_t, o) = (uint32_t)(v))
-#define PUT_64(o, v) (AT(s, uint64_t, o) = (uint64_t)(v))
 #define SIZES(M) M(8) M(16) M(32) M(64)
 #define TABLE(name) {name##_8, name##_16, name##_32, name##_64}
 #define MEM_TABLE(name) {MEM_FN(name##_8), MEM_FN(name##_16), MEM_FN(name##_32), MEM_FN(name##_64)}
@@ -41,8 +37,8 @@
     }                                                                                                                  \
     static const Uop *lea_##bits(SoftCpu *s, const Uop *u)                                                             \
     {                                                                                                                  \
-        PUT_##bits(u->d, ((uint64_t)(int64_t)u->disp + AT(s, uint64_t, u->base) +                                      \
-                          (AT(s, uint64_t, u->index) << u->scale)) & (u->seg ? (uint64_t)(uint32_t)u->aux_mask : UINT64_MAX));                           \
+        uint64_t ea = (uint64_t)(int64_t)u->disp + AT(s, uint64_t, u->base) + (AT(s, uint64_t, u->index) << u->scale);  \
+        PUT_##bits(u->d, ea & (u->seg ? (uint64_t)(uint32_t)u->aux_mask : UINT64_MAX));                                \
         NEXT(s, u);                                                                                                    \
     }
 SIZES(MOV)

@@ -66,10 +66,15 @@ typedef struct StubUop {                /* one on the host's vector unit */
 #define GO(s, u) return (u)
 #endif
 
-/* A register, of any size, by its offset. */
-#define AT(s, type, offset) (*(type *)((char *)(s) + (offset)))
-/* The guest's memory, of any size and alignment. */
+/* What is in the guest's memory, or anywhere else, of any size and alignment. */
 #define PLACE(type, p) (((struct __attribute__((packed, may_alias)) { type v; } *)(p))->v)
+/* A register, of any size, by its offset. */
+#define AT(s, type, offset) PLACE(type, (char *)(s) + (offset))
+/* A result into a register of SoftCpu *s: 32 bits clear the upper half. */
+#define PUT_8(offset, v) (AT(s, uint8_t, offset) = (uint8_t)(v))
+#define PUT_16(offset, v) (AT(s, uint16_t, offset) = (uint16_t)(v))
+#define PUT_32(offset, v) (AT(s, uint64_t, offset) = (uint32_t)(v))
+#define PUT_64(offset, v) (AT(s, uint64_t, offset) = (uint64_t)(v))
 #define GPR_OFFSET(n) ((uint16_t)(offsetof(SoftCpu, cpu.state.gpr) + 8 * (n)))
 
 /* ---- Blocks ---- */

@@ -5,7 +5,7 @@ import shutil
 
 import harness
 from harness import need_file
-from soft_guests import INSTALLER, SoftTest, colours, floppy
+from soft_guests import INSTALLER, SoftTest, floppy
 
 MEMTEST = "/usr/lib/memtest86+/memtest86+{}.iso"
 OVMF_CODE, OVMF_VARS = "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"
@@ -26,11 +26,11 @@ class Installer(SoftTest):
         m = self.boot("vga=normal quiet")
 
         def shown():
-            width, height, rows = m.picture("debian-installer")
-            seen = colours(rows)
+            width, height, seen = m.shades()
             tone = lambda r, g, b: any(abs(c[0] - r) < 60 and abs(c[1] - g) < 60 and abs(c[2] - b) < 60 for c in seen)
             return f"{width}x{height} {tone(0, 0, 170)} {tone(170, 170, 170)} {tone(170, 0, 0)}"
         m.wait_for(r"^\d+x\d+ True True True$", 500, shown)
+        m.picture("debian-installer")
 
 
 class Memtest(SoftTest):
@@ -95,9 +95,10 @@ class Systems(SoftTest):
         m = self.start("-m", 128, "-vga", "std", *floppy(self.guest("kolibri-r4983-2014.img")))
 
         def desktop():
-            width, height, rows = m.picture("kolibri")
-            return f"{width}x{height} {len(colours(rows))}"
+            width, height, seen = m.shades()
+            return f"{width}x{height} {len(seen)}"
         m.wait_for(r"^800x600 \d{4,}$", 200, desktop)
+        m.picture("kolibri")
 
     def test_tomsrtbt(self):
         m = self.start("-m", 64, *floppy(self.guest("tomsrtbt-2.0.103-288.img")))
