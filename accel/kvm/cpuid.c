@@ -62,7 +62,7 @@ static const struct {
     uint32_t leaf;
     int reg;
     uint32_t bits;
-    enum { ALWAYS, NEVER, KERNEL_APIC, NOT_EMULATED } when;
+    enum { ALWAYS, NEVER, KERNEL_APIC, NO_STAY } when;
     unsigned cap; /* and only with this capability */
 } fixups[] = {
     {0x1, 2, 1u << 31, ALWAYS, 0},      /* hypervisor: it is one */
@@ -70,10 +70,10 @@ static const struct {
     {0x1, 2, 1u << 24, KERNEL_APIC, KVM_CAP_TSC_DEADLINE_TIMER},
     {0x1, 2, 1u << 3, NEVER, 0},   /* MONITOR: MWAIT exits, so offering it would only burn power */
     {0x1, 3, 1u << 28, ALWAYS, 0}, /* HTT says how leaf 1 EBX is to be read: the model's business */
-    {0x1, 3, 1u << 1, NOT_EMULATED, 0}, /* VME: a KVM without hardware behind it refuses the bit in CR4 */
     {0x6, 0, 1u << 2, ALWAYS, 0},  /* ARAT: the virtual APIC timer runs in every power state */
     {0x80000001, 2, 1u << 1, ALWAYS, 0}, /* CMP_LEGACY, TOPOEXT: topology is the model's too */
     {0x80000001, 2, 1u << 22, ALWAYS, 0},
+    {0x40000001, 0, UINT32_MAX, NO_STAY, 0}, /* pages and hypercalls are KVM's, which would hardly ever run */
     {0x40000001, 0, 1u << 7, KERNEL_APIC,
      0}, /* PV_UNHALT, PV_SEND_IPI, PV_SCHED_YIELD, PV_EOI kick via the APIC */
     {0x40000001, 0, 1u << 11, KERNEL_APIC, 0},
@@ -94,7 +94,7 @@ uint64_t kvm_supported_cpuid(uint32_t leaf, uint32_t subleaf, int reg)
         }
         bool apic = kvm.irqchip != IRQCHIP_OFF;
         if (fixups[i].when == NEVER || (fixups[i].when == KERNEL_APIC && !apic) ||
-            (fixups[i].when == NOT_EMULATED && kvm.emulates)) {
+            (fixups[i].when == NO_STAY && kvm_rescue_stays())) {
             value &= ~fixups[i].bits;
         } else if ((fixups[i].when == ALWAYS || fixups[i].cap) &&
                    (!fixups[i].cap || kvm_extension(fixups[i].cap))) {

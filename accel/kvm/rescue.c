@@ -10,7 +10,6 @@
 #include "accel/debug.h"
 #include "accel/kvm/kvm.h"
 #include "accel/soft/decode.h"
-#include "accel/soft/offer.h"
 #include "accel/soft/op/tsc.h"
 #include "accel/soft/run.h"
 #include "accel/soft/tlb.h"
@@ -46,9 +45,9 @@ bool kvm_rescue_option(const char *value, GError **error)
     return true;
 }
 
-bool kvm_rescue_wanted(void)
+bool kvm_rescue_stays(void)
 {
-    return !off;
+    return !off && kvm.emulates && kvm.irqchip == IRQCHIP_OFF;
 }
 
 void kvm_rescue_start(void)
@@ -119,13 +118,19 @@ static bool is_foreign(Cpu *c, uint64_t rip)
            !borrow_stub(s, &insn, s->mode);
 }
 
-/* What a KVM without hardware behind it gets wrong without asking us: it has no paging but long mode's, and gives programs of 16
- * and 32 bits #UD for INT n, their system calls.  Such code comes to life by instructions that it lacks, IRET among them, and
- * stays here until the CPU is in real or long mode again. */
+/* What KVM does not run at all without hardware behind it: paging other than long mode's. */
+static bool cannot_run(const Cpu *c)
+{
+    return kvm.emulates && cpu_paging(&c->state) && !cpu_long_active(&c->state);
+}
+
+/* Such a KVM gets more wrong in protected mode without asking us: INT n of 16- and 32-bit programs is #UD there, SYSCALL of 64-bit
+ * ones leaves them in user mode, CPUID has features of the host that the guest was not given.  So a CPU that came here in protected
+ * mode stays until it is back in real mode, if it can be debugged without KVM's help and gets its interrupts here. */
 static bool must_stay(const Cpu *c)
 {
-    const CpuState *s = &c->state;
-    return kvm.emulates && kvm.irqchip == IRQCHIP_OFF && s->cr0 & CR0_PE && (!cpu_long_active(s) || (cpu_cpl(s) == 3 && cpu_mode(s) != CPU_LONG));
+    bool debugged = debug_wanted() || debug_stepping(c);
+    return kvm_rescue_stays() && c->state.cr0 & CR0_PE && (!debugged || cannot_run(c));
 }
 
 static bool is_guest(SoftCpu *s)
@@ -176,38 +181,11 @@ static void follow_tsc(Cpu *c, uint64_t now)
     soft_tsc_follow(soft_cpu(c), now, kvm_cpu(c)->rescue.tsc_hz);
 }
 
-/* A KVM that emulates adds features of the host, because programs see the host's CPUID: those that the software CPU has are the
- * guest's here as well. */
-static void add_features(Cpu *c)
-{
-    enum { ENTRIES = 256 };
-    if (!c->model || !kvm.emulates) {
-        return;
-    }
-    g_autofree struct kvm_cpuid2 *list = g_malloc0(sizeof(*list) + ENTRIES * sizeof(struct kvm_cpuid_entry2));
-    list->nent = ENTRIES;
-    CpuModel *m = g_memdup2(c->model, sizeof(*m));
-    for (unsigned i = 0; kvm_cpu_ioctl(c, KVM_GET_CPUID2, (uintptr_t)list) >= 0 && i < list->nent; i++) {
-        const struct kvm_cpuid_entry2 *e = &list->entries[i];
-        const uint32_t regs[] = {e->eax, e->ebx, e->ecx, e->edx};
-        for (FeatureWord w = WORD_NONE + 1; w < FEATURE_WORDS; w++) {
-            FeatureRegister at;
-            if (feature_register(w, &at) && at.leaf == e->function && (!at.has_subleaf || at.subleaf == e->index)) {
-                m->words[w] |= regs[at.reg] & (uint32_t)soft_supported_cpuid(at.leaf, at.subleaf, at.reg);
-            }
-        }
-    }
-    kvm_cpu(c)->rescue.model = m;
-    kvm_cpu(c)->rescue.given_model = c->model;
-    c->model = m;
-}
-
 static void set_up(Cpu *c)
 {
     SoftCpu *s = soft_cpu(c);
     if (!s->tlb) {
         loop_lock();
-        add_features(c);
         soft_cpu_setup(c);
         loop_unlock();
         block_unheard(s);
@@ -479,16 +457,16 @@ void kvm_rescue_exited(Cpu *c)
     }
 }
 
-/* Programs of 64-bit code run at full speed under such a KVM as well. */
+/* A program's 64-bit code runs at full speed under such a KVM as well. */
 static bool is_emulated(const Cpu *c)
 {
-    return !c->halted && !c->wait_sipi && (cpu_cpl(&c->state) < 3 || cpu_mode(&c->state) != CPU_LONG);
+    return !c->halted && !c->wait_sipi && (must_stay(c) || cpu_cpl(&c->state) < 3 || cpu_mode(&c->state) != CPU_LONG);
 }
 
 bool kvm_rescue_interrupted(Cpu *c, RunResult *result)
 {
     KvmRescue *r = &kvm_cpu(c)->rescue;
-    if (!r->watching || atomic_load(&c->kicked) || debug_stepping(c) || kvm_cpu(c)->steps_left ||
+    if (!r->watching || atomic_load(&c->kicked) || debug_stepping(c) || debug_wanted() || kvm_cpu(c)->steps_left ||
         clock_now(CLOCK_RT) - r->quiet_since < WATCH_NS) {
         return false;
     }
@@ -531,10 +509,6 @@ void kvm_rescue_free(Cpu *c)
     }
     if (!off) {
         soft_cpu_teardown(c);
-    }
-    if (kvm_cpu(c)->rescue.model) {
-        c->model = kvm_cpu(c)->rescue.given_model;
-        g_free(kvm_cpu(c)->rescue.model);
     }
 }
 

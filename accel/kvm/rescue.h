@@ -33,8 +33,6 @@ typedef struct KvmRescue { /* of a CPU; its thread writes, anybody may read the 
     uint64_t failed_at;     /* linear address of KVM's last failure                           */
     uint64_t from;          /* SoftCpu.count when it began to run here                        */
     unsigned in_vain;       /* rescues in a row that changed nothing                          */
-    CpuModel *model;        /* with what KVM added to the one given; or NULL                  */
-    const CpuModel *given_model;
     bool watching, timer_made;
     timer_t timer;
     int64_t quiet_since;    /* the last exit, CLOCK_RT                                        */
@@ -45,7 +43,8 @@ typedef struct KvmRescue { /* of a CPU; its thread writes, anybody may read the 
 } KvmRescue;
 
 bool kvm_rescue_option(const char *value, GError **error); /* rescue=on|off */
-bool kvm_rescue_wanted(void);
+/* A KVM without hardware behind it: the software CPU keeps a CPU that came to it in protected mode. */
+bool kvm_rescue_stays(void);
 void kvm_rescue_start(void); /* the VM has been made */
 /* KVM has failed.  False: nobody can execute this; report and stop. */
 bool kvm_rescue(Cpu *c, RescueWhy why, RunResult *result);

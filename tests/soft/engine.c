@@ -138,6 +138,10 @@ static bool trace(uint64_t rip)
     if (!inside && rip != arena + ARENA_EXIT && rip - arena < ARENA_PRIVATE && rip - arena >= ARENA_EXIT) {
         stray = true;
     }
+    if (inside && item >= 0 && item < (int)traced->count && !traced->item[item].patched) {
+        size_t at = rip - arena - ARENA_CODE;
+        stray |= memcmp(guest_memory(ARENA_CODE) + at, code + at, traced->item[item].length) != 0;
+    }
     last_item = item;
     return !stray && ++steps <= STEPS;
 }

@@ -66,7 +66,7 @@ void op_enter(SoftCpu *s, const Insn *i)
     unsigned size = i->operand_size, level = i->imm[1] & 31;
     uint64_t mask = soft_sp_mask(s), sp = s->cpu.state.gpr[CPU_RSP], bp = s->cpu.state.gpr[CPU_RBP];
     soft_push_at(s, &sp, size, bp);
-    uint64_t frame = sp & mask;
+    uint64_t frame = (sp & mask) | (s->cpu.state.gpr[CPU_RSP] & ~mask); /* a 16-bit stack: ESP's upper half comes along */
     for (unsigned n = 1; n < level; n++) {
         bp -= size;
         soft_push_at(s, &sp, size, soft_load(s, soft_linear(s, SEG_SS, bp & mask, size, false), size));
