@@ -22,15 +22,18 @@
 #include "cpu/msr.h"
 
 enum {
-    LONGEST = 1 << 17,  /* instructions of a stretch: a millisecond or two */
-    LONGEST_BLIND = 1 << 12, /* where interrupts wait in the kernel meanwhile */
-    SLOW_STRETCH = 1 << 20, /* where KVM is no more than a slow emulator */
-    EMULATED_NS = 5000000,
-    WATCH_NS = 4000000, WATCH_MAX_NS = 128000000,
+    /* Instructions of a stretch: a millisecond or two; where interrupts wait in the kernel meanwhile; where KVM emulates. */
+    LONGEST = 1 << 17,
+    LONGEST_BLIND = 1 << 12,
+    LONGEST_EMULATED = 1 << 20,
     SINGLY = 64,        /* the longest block: with less left, one instruction at a time */
-    STAY = 4096,        /* and where it must stay: this many, then look again */
-    WORTH = 4,          /* KVM should run for so many times of what handing over costs */
-    ENOUGH = 64,        /* and where it ran for so many, the next rescue is one instruction again */
+    /* KVM should run for WORTH times of what handing over costs; where it ran for ENOUGH times, the next rescue is one instruction
+     * again.  Where it emulates it is the slower one, and milliseconds are a short time. */
+    WORTH = 4,
+    ENOUGH = 64,
+    EMULATED_COST_NS = 5000000,
+    WATCH_NS = 4000000, /* from one look at a KVM that emulates to the next, at first and at last */
+    WATCH_MAX_NS = 128000000,
     PATIENCE = 16,      /* rescues that change nothing, before it is called a failure */
 };
 
@@ -74,9 +77,8 @@ const KvmRescue *kvm_rescue_counts(const Cpu *c)
 
 static size_t code_at(Cpu *c, uint64_t rip, uint8_t bytes[DISAS_MAX_LENGTH])
 {
-    CpuState at = {.rip = rip};
     size_t n = 0;
-    uint64_t linear = cpu_mode(&c->state) == CPU_LONG ? at.rip : (uint32_t)(c->state.seg[SEG_CS].base + rip);
+    uint64_t linear = cpu_mode(&c->state) == CPU_LONG ? rip : (uint32_t)(c->state.seg[SEG_CS].base + rip);
     loop_lock();
     while (n < DISAS_MAX_LENGTH && cpu_memory_debug(c, linear + n, &bytes[n], 1, false)) {
         n++;
@@ -124,13 +126,17 @@ static bool cannot_run(const Cpu *c)
     return kvm.emulates && cpu_paging(&c->state) && !cpu_long_active(&c->state);
 }
 
+static bool is_debugged(const Cpu *c)
+{
+    return debug_wanted() || debug_stepping(c);
+}
+
 /* Such a KVM gets more wrong in protected mode without asking us: INT n of 16- and 32-bit programs is #UD there, SYSCALL of 64-bit
  * ones leaves them in user mode, CPUID has features of the host that the guest was not given.  So a CPU that came here in protected
  * mode stays until it is back in real mode, if it can be debugged without KVM's help and gets its interrupts here. */
 static bool must_stay(const Cpu *c)
 {
-    bool debugged = debug_wanted() || debug_stepping(c);
-    return kvm_rescue_stays() && c->state.cr0 & CR0_PE && (!debugged || cannot_run(c));
+    return kvm_rescue_stays() && c->state.cr0 & CR0_PE && (!is_debugged(c) || cannot_run(c));
 }
 
 static bool is_guest(SoftCpu *s)
@@ -284,7 +290,7 @@ static bool conclude(Cpu *c, SoftExit e, RunResult *result)
 static bool is_over(SoftCpu *s, SoftExit e)
 {
     if (e == SOFT_COUNTED && s->left <= 0 && must_stay(&s->cpu)) {
-        s->left = STAY;
+        s->left = LONGEST_EMULATED;
     }
     return e != SOFT_COUNTED || s->left <= 0;
 }
@@ -303,7 +309,7 @@ static bool run_stretch(Cpu *c, RunResult *result)
         mem_quiescent();
     } while (!is_over(s, e));
     hand_over(c);
-    r->left = s->left <= 0 && must_stay(c) ? STAY : s->left;
+    r->left = s->left <= 0 && must_stay(c) ? LONGEST_EMULATED : s->left;
     uint64_t n = s->count - r->from - (e == SOFT_FAULT && s->count > r->from);
     r->instructions += n;
     r->progress |= e != SOFT_WANTED && !at_start(s, e == SOFT_FAULT);
@@ -324,7 +330,8 @@ bool kvm_rescue_go_on(Cpu *c, RunResult *result)
 {
     KvmRescue *r = &kvm_cpu(c)->rescue;
     *result = RUN_AGAIN;
-    if (c->wait_sipi) { /* it was reset, and the kernel keeps it waiting */
+    /* It was reset, and the kernel keeps it waiting; or there are breakpoints now, which are KVM's. */
+    if (c->wait_sipi || (is_debugged(c) && !cannot_run(c))) {
         r->left = 0;
         return true;
     }
@@ -334,13 +341,12 @@ bool kvm_rescue_go_on(Cpu *c, RunResult *result)
 
 /* ---- When KVM fails ---- */
 
-/* Doubled while KVM fails again before it has earned what handing over costs.  Where it emulates it is the slower one: there
- * milliseconds are a short time. */
+/* Doubled while KVM fails again before it has earned what handing over costs. */
 static unsigned next_stretch(Cpu *c, int64_t now)
 {
     KvmRescue *r = &kvm_cpu(c)->rescue;
-    int64_t ran = now - r->given_back, cost = kvm.emulates ? EMULATED_NS : MAX(2 * r->fetch_cost, 1);
-    unsigned longest = kvm.emulates ? SLOW_STRETCH : LONGEST;
+    int64_t ran = now - r->given_back, cost = kvm.emulates ? EMULATED_COST_NS : MAX(2 * r->fetch_cost, 1);
+    unsigned longest = kvm.emulates ? LONGEST_EMULATED : LONGEST;
     unsigned n = !r->stretch           ? 1
                  : ran < WORTH * cost  ? MIN(r->stretch * 2, longest)
                  : ran < ENOUGH * cost ? MAX(r->stretch / 2, 1)
@@ -353,12 +359,12 @@ static unsigned choose_stretch(Cpu *c, RescueWhy why, int64_t now)
 {
     bool sees_all = kvm.irqchip == IRQCHIP_OFF;
     unsigned n = why == RESCUE_STUCK  ? 1
-                 : why == RESCUE_SLOW ? (sees_all ? SLOW_STRETCH : 1)
+                 : why == RESCUE_SLOW ? LONGEST_EMULATED
                                       : next_stretch(c, now);
-    return debug_stepping(c) || debug_wanted() ? 1 : sees_all ? n : MIN(n, LONGEST_BLIND);
+    return is_debugged(c) ? 1 : sees_all ? n : MIN(n, LONGEST_BLIND);
 }
 
-/* A failure of the emulator comes with #UD for the guest, in case nobody looks further (SDM has no say in this). */
+/* Some kernels queue #UD for the guest when they tell of a failure of their emulator. */
 static void drop_invalid_opcode(CpuEvents *e)
 {
     if ((e->exception_injected || e->exception_pending) && e->exception_vector == EXC_UD) {
@@ -438,10 +444,11 @@ static void arm(KvmRescue *r, long ns)
     }
 }
 
+/* Only where halts are ours: a signal that meets an interrupt may leave a CPU of such a KVM halted in the kernel for ever. */
 void kvm_rescue_watch(Cpu *c, bool on)
 {
     KvmRescue *r = &kvm_cpu(c)->rescue;
-    if (kvm.emulates && !off && on != r->watching) {
+    if (kvm_rescue_stays() && on != r->watching) {
         r->watching = on;
         r->watch_ns = r->watch_ns ? r->watch_ns : WATCH_NS;
         r->quiet_since = on ? clock_now(CLOCK_RT) : 0;
@@ -466,7 +473,7 @@ static bool is_emulated(const Cpu *c)
 bool kvm_rescue_interrupted(Cpu *c, RunResult *result)
 {
     KvmRescue *r = &kvm_cpu(c)->rescue;
-    if (!r->watching || atomic_load(&c->kicked) || debug_stepping(c) || debug_wanted() || kvm_cpu(c)->steps_left ||
+    if (!r->watching || atomic_load(&c->kicked) || is_debugged(c) || kvm_cpu(c)->steps_left ||
         clock_now(CLOCK_RT) - r->quiet_since < WATCH_NS) {
         return false;
     }
@@ -479,7 +486,7 @@ bool kvm_rescue_interrupted(Cpu *c, RunResult *result)
 
 bool kvm_rescue_instead(Cpu *c, RunResult *result)
 {
-    return !off && c->state_dirty && must_stay(c) && kvm_rescue(c, RESCUE_EXIT, result);
+    return !off && c->state_dirty && must_stay(c) && kvm_rescue(c, RESCUE_SLOW, result);
 }
 
 bool kvm_rescue_shutdown(Cpu *c, RunResult *result)

@@ -4,7 +4,10 @@
  * soon after it got the CPU back, the software CPU keeps it longer each time, and shorter again where KVM does well.  While the
  * software CPU is in charge it takes events as it does alone.  What only KVM can do (its MSRs, hypercalls, the kernel's local APIC,
  * instructions that the software CPU lacks) ends the stretch before that instruction; if it is the one that KVM failed at, the run
- * ends as it would without rescue. */
+ * ends as it would without rescue.
+ *
+ * A KVM that has no hardware behind it is itself an emulator, slower than the software CPU, and wrong where it cannot know better
+ * (must_stay in rescue.c).  There a timer looks in, and a CPU that comes here in protected mode stays. */
 #ifndef ACCEL_KVM_RESCUE_H
 #define ACCEL_KVM_RESCUE_H
 
@@ -17,7 +20,7 @@ typedef enum RescueWhy {
     RESCUE_DELIVERY,  /* an event could not be delivered, or several met                      */
     RESCUE_EXIT,      /* an exit that KVM did not expect                                      */
     RESCUE_STUCK,     /* KVM executes the same instruction again and again: see window.c      */
-    RESCUE_SLOW,      /* a KVM that emulates has been at it for long: see kvm_rescue_interrupted */
+    RESCUE_SLOW,      /* KVM emulates, and has done so for long or should not begin with it   */
     RESCUE_REASONS,
 } RescueWhy;
 

@@ -161,7 +161,7 @@ void tlb_revoke_stores(const uint8_t *host, uint64_t len)
         for (unsigned table = 0; table < TLB_STRICT; table++) {
             for (unsigned slot = 0; slot < TLB_SIZE; slot++) {
                 TlbEntry *e = &t->store[table][slot];
-                if (e->host + 4096 > host && e->host < host + len) {
+                if ((uintptr_t)e->host + 4096 > (uintptr_t)host && (uintptr_t)e->host < (uintptr_t)host + len) {
                     __atomic_store_n(&e->tag, no_tag(slot), __ATOMIC_SEQ_CST);
                 }
             }

@@ -175,6 +175,11 @@ class Machine:
         text = data[::2].decode("cp437").replace("\0", " ")
         return "\n".join(text[i:i + columns].rstrip() for i in range(0, len(text), columns))
 
+    def text_memory(self, columns=80):
+        """All that lies in text video memory, for guests that scroll by moving the start of the screen."""
+        text = self.memory(0xb8000, 0x8000)[::2].decode("cp437").replace("\0", " ")
+        return "\n".join(text[i:i + columns].rstrip() for i in range(0, len(text), columns))
+
     def serial(self):
         try:
             with open(self.serial_path, encoding="latin-1") as f:

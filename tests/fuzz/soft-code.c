@@ -21,27 +21,67 @@
 #include "tests/fuzz/fuzz.h"
 
 enum {
-    PAGE = 4096, RAM_SIZE = 0x80000,
-    GDT = 0x1000, IDT = 0x2000, TSS = 0x4000, IDT_64 = 0x5000, STACK = 0x7000, CODE = 0x8000, CODE_SIZE = 0x2000, LDT = 0xb000,
-    TABLE_32 = 0x10000, TABLE_PAE = 0x12000, TABLE_64 = 0x15000, TABLES_END = 0x1a000,
-    HOLE = 0x50000, DEVICE = 0x58000, ROM = 0x5a000, UPPER = 0x60000,
-    INSNS = 3000, SLICE = 250, PATIENCE_US = 60000,
+    PAGE = 4096,
+    RAM_SIZE = 0x80000,
+    GDT = 0x1000,
+    IDT = 0x2000,
+    TSS = 0x4000,
+    IDT_64 = 0x5000,
+    STACK = 0x7000,
+    CODE = 0x8000,
+    CODE_SIZE = 0x2000,
+    LDT = 0xb000,
+    TABLE_32 = 0x10000,
+    TABLE_PAE = 0x12000,
+    TABLE_64 = 0x15000,
+    TABLES_END = 0x1a000,
+    HOLE = 0x50000,
+    DEVICE = 0x58000,
+    ROM = 0x5a000,
+    UPPER = 0x60000,
+    INSNS = 3000,
+    SLICE = 250,
+    PATIENCE_US = 60000,
 };
-enum { OPTION_CPL = 3, OPTION_TRAP = 4, OPTION_ALIGNED = 8, OPTION_COUNT = 16, OPTION_WATCH = 32, OPTION_STEP = 64, OPTION_FLAGS = 128 };
+enum {
+    OPTION_CPL = 3,
+    OPTION_TRAP = 4,
+    OPTION_ALIGNED = 8,
+    OPTION_COUNT = 16,
+    OPTION_WATCH = 32,
+    OPTION_STEP = 64,
+    OPTION_FLAGS = 128
+};
 /* Selectors of our GDT. */
 enum {
-    CODE_32 = 0x08, DATA_32 = 0x10, CODE_16 = 0x18, DATA_16 = 0x20, CODE_64 = 0x28, USER_32 = 0x30, USER_DATA = 0x38, USER_64 = 0x40,
-    TASK = 0x48 /* two entries */, LOCAL = 0x58 /* two */, GATE = 0x68 /* two */, TASK_GATE = 0x78, TASK_16 = 0x80, CONFORMING = 0x88,
-    DOWN = 0x90, USER_16 = 0x98, RING_1 = 0xa0, RING_1_DATA = 0xa8, GDT_END = 0xb8,
+    CODE_32 = 0x08,
+    DATA_32 = 0x10,
+    CODE_16 = 0x18,
+    DATA_16 = 0x20,
+    CODE_64 = 0x28,
+    USER_32 = 0x30,
+    USER_DATA = 0x38,
+    USER_64 = 0x40,
+    TASK = 0x48 /* two entries */,
+    LOCAL = 0x58 /* two */,
+    GATE = 0x68 /* two */,
+    TASK_GATE = 0x78,
+    TASK_16 = 0x80,
+    CONFORMING = 0x88,
+    DOWN = 0x90,
+    USER_16 = 0x98,
+    RING_1 = 0xa0,
+    RING_1_DATA = 0xa8,
+    GDT_END = 0xb8,
 };
 
 typedef struct Mode {
-    uint8_t code, user, data;           /* selectors of CS at CPL 0 and 3, and of data at CPL 0 */
+    uint8_t code, user, data; /* selectors of CS at CPL 0 and 3, and of data at CPL 0 */
     bool protected, paging, pae, lm, vm86;
 } Mode;
 static const Mode modes[] = {
-    {0},                                                                        /* real                       */
-    {0, .vm86 = true, .protected = true},                                       /* virtual-8086               */
+    {0},                                  /* real                       */
+    {0, .vm86 = true, .protected = true}, /* virtual-8086               */
     {0, .vm86 = true, .protected = true, .paging = true},
     {CODE_16, USER_16, DATA_16, .protected = true},
     {CODE_32, USER_32, DATA_32, .protected = true},
@@ -49,14 +89,16 @@ static const Mode modes[] = {
     {CODE_32, USER_32, DATA_32, .protected = true, .paging = true},
     {CODE_32, USER_32, DATA_32, .protected = true, .paging = true, .pae = true},
     {CODE_64, USER_64, DATA_32, .protected = true, .paging = true, .pae = true, .lm = true},
-    {CODE_32, USER_32, DATA_32, .protected = true, .paging = true, .pae = true, .lm = true},     /* compatibility */
+    {CODE_32, USER_32, DATA_32, .protected = true, .paging = true, .pae = true,
+     .lm = true}, /* compatibility */
     {CODE_16, USER_16, DATA_16, .protected = true, .paging = true, .pae = true, .lm = true},
-    {CODE_64, USER_64, DATA_32, .protected = true, .paging = true, .pae = true, .lm = true},     /* once more     */
+    {CODE_64, USER_64, DATA_32, .protected = true, .paging = true, .pae = true,
+     .lm = true}, /* once more     */
 };
 
 static RamBlock *ram, *rom;
 static SoftCpu *cpu;
-static uint8_t image[RAM_SIZE];         /* what RAM begins with */
+static uint8_t image[RAM_SIZE]; /* what RAM begins with */
 static uint64_t state;
 static atomic_bool running;
 static atomic_uint_fast64_t started_at;
@@ -72,7 +114,10 @@ static uint64_t rnd(void)
 static bool one_in(unsigned n) { return rnd() % n == 0; }
 
 /* ---- The machine ---- */
-static uint64_t device_read(void *opaque, uint64_t at, unsigned size) { return at * UINT64_C(0x0101010101010101); }
+static uint64_t device_read(void *opaque, uint64_t at, unsigned size)
+{
+    return at * UINT64_C(0x0101010101010101);
+}
 static void device_write(void *opaque, uint64_t at, unsigned size, uint64_t value) {}
 
 static int next_interrupt(Cpu *c)
@@ -131,13 +176,14 @@ static void put(unsigned at, uint64_t value, unsigned size) { memcpy(image + at,
 
 static uint64_t descriptor(uint32_t base, uint32_t limit, unsigned access, unsigned flags)
 {
-    return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)access << 40 | (uint64_t)(limit >> 16 & 15) << 48 |
-           (uint64_t)flags << 52 | (uint64_t)(base >> 24) << 56;
+    return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)access << 40 |
+           (uint64_t)(limit >> 16 & 15) << 48 | (uint64_t)flags << 52 | (uint64_t)(base >> 24) << 56;
 }
 
 static uint64_t gate(uint16_t selector, uint32_t offset, unsigned access)
 {
-    return (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)access << 40 | (uint64_t)(offset >> 16) << 48;
+    return (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)access << 40 |
+           (uint64_t)(offset >> 16) << 48;
 }
 
 static void make_descriptors(const Mode *m)
@@ -145,10 +191,12 @@ static void make_descriptors(const Mode *m)
     static const struct {
         uint8_t at, access, flags;
         uint32_t limit;
-    } plain[] = {{CODE_32, 0x9b, 0xc, 0xfffff}, {DATA_32, 0x93, 0xc, 0xfffff}, {CODE_16, 0x9b, 0, 0xffff}, {DATA_16, 0x93, 0, 0xffff},
-                 {CODE_64, 0x9b, 0xa, 0xfffff}, {USER_32, 0xfb, 0xc, 0xfffff}, {USER_DATA, 0xf3, 0xc, 0xfffff},
-                 {USER_64, 0xfb, 0xa, 0xfffff}, {CONFORMING, 0x9f, 0xc, 0xfffff}, {DOWN, 0x97, 0x4, 0x6fff},
-                 {USER_16, 0xfb, 0, 0xffff}, {RING_1, 0xbb, 0xc, 0xfffff}, {RING_1_DATA, 0xb3, 0xc, 0xfffff}};
+    } plain[] = {
+        {CODE_32, 0x9b, 0xc, 0xfffff},    {DATA_32, 0x93, 0xc, 0xfffff}, {CODE_16, 0x9b, 0, 0xffff},
+        {DATA_16, 0x93, 0, 0xffff},       {CODE_64, 0x9b, 0xa, 0xfffff}, {USER_32, 0xfb, 0xc, 0xfffff},
+        {USER_DATA, 0xf3, 0xc, 0xfffff},  {USER_64, 0xfb, 0xa, 0xfffff}, {CONFORMING, 0x9f, 0xc, 0xfffff},
+        {DOWN, 0x97, 0x4, 0x6fff},        {USER_16, 0xfb, 0, 0xffff},    {RING_1, 0xbb, 0xc, 0xfffff},
+        {RING_1_DATA, 0xb3, 0xc, 0xfffff}};
     for (size_t n = 0; n < G_N_ELEMENTS(plain); n++) {
         put(GDT + plain[n].at, descriptor(0, plain[n].limit, plain[n].access, plain[n].flags), 8);
     }
@@ -270,8 +318,9 @@ static void set_segments(CpuState *c, const Mode *m, unsigned cpl)
         if (!m->protected || m->vm86) {
             segment_set_real(g, n == SEG_CS ? CODE >> 4 : n == SEG_SS ? 0 : (uint16_t)(rnd() & 0x1fff));
             g->limit = 0xffff;
-            g->attr = segment_attr(SEGMENT_WRITABLE | SEGMENT_ACCESSED | (n == SEG_CS && !m->vm86 ? SEGMENT_CODE : 0), true,
-                                   m->vm86 ? 3 : 0, true, false, false, false, false, false);
+            g->attr = segment_attr(SEGMENT_WRITABLE | SEGMENT_ACCESSED |
+                                       (n == SEG_CS && !m->vm86 ? SEGMENT_CODE : 0),
+                                   true, m->vm86 ? 3 : 0, true, false, false, false, false, false);
         } else {
             uint16_t data = cpl == 3 ? USER_DATA : cpl ? RING_1_DATA : m->data;
             *g = segment_of(n == SEG_CS ? (cpl == 3 ? m->user : cpl ? RING_1 : m->code) | cpl : data | cpl);
@@ -281,7 +330,9 @@ static void set_segments(CpuState *c, const Mode *m, unsigned cpl)
     c->seg[SEG_LDTR] = segment_of(LOCAL);
     c->seg[SEG_GS].base = m->lm && one_in(2) ? rnd() & 0xffff : c->seg[SEG_GS].base;
     c->gdtr = (TableReg){GDT, GDT_END - 1};
-    c->idtr = !m->protected ? (TableReg){0, 0x3ff} : m->lm ? (TableReg){IDT_64, 0xfff} : (TableReg){IDT, 0x7ff};
+    c->idtr = !m->protected ? (TableReg){0, 0x3ff}
+              : m->lm       ? (TableReg){IDT_64, 0xfff}
+                            : (TableReg){IDT, 0x7ff};
 }
 
 static void set_control(CpuState *c, const Mode *m, unsigned options, unsigned more)
@@ -289,14 +340,18 @@ static void set_control(CpuState *c, const Mode *m, unsigned options, unsigned m
     c->cr0 = CR0_ET | (one_in(8) ? CR0_TS : 0) | (one_in(8) ? CR0_EM : 0) | CR0_MP | (one_in(4) ? 0 : CR0_NE);
     c->cr0 |= (m->protected ? CR0_PE : 0) | (m->paging ? CR0_PG : 0) | (one_in(2) ? CR0_WP : 0) | CR0_AM;
     c->cr3 = m->lm ? TABLE_64 : m->pae ? TABLE_PAE : TABLE_32;
-    c->cr4 = (m->pae ? CR4_PAE : 0) | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_PSE | CR4_PGE | (one_in(4) ? 0 : CR4_OSXSAVE);
-    c->cr4 |= (more & 1 ? CR4_SMEP : 0) | (more & 2 ? CR4_SMAP : 0) | (more & 4 ? CR4_VME | CR4_PVI : 0) | (more & 8 ? CR4_UMIP : 0);
+    c->cr4 = (m->pae ? CR4_PAE : 0) | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_PSE | CR4_PGE |
+             (one_in(4) ? 0 : CR4_OSXSAVE);
+    c->cr4 |= (more & 1 ? CR4_SMEP : 0) | (more & 2 ? CR4_SMAP : 0) | (more & 4 ? CR4_VME | CR4_PVI : 0) |
+              (more & 8 ? CR4_UMIP : 0);
     c->cr4 |= m->lm && one_in(4) ? CR4_PCIDE | CR4_FSGSBASE : 0;
-    c->efer = (m->lm ? EFER_LME | EFER_LMA : 0) | (m->pae && !one_in(4) ? EFER_NXE : 0) | (one_in(2) ? EFER_SCE : 0);
+    c->efer = (m->lm ? EFER_LME | EFER_LMA : 0) | (m->pae && !one_in(4) ? EFER_NXE : 0) |
+              (one_in(2) ? EFER_SCE : 0);
     c->xcr0 = one_in(4) ? XSTATE_FP : XSTATE_FP | XSTATE_SSE | XSTATE_AVX;
     c->pdpte_valid = false;
-    c->rflags = FLAG_ONE | (rnd() & 0xcd5) | (options & OPTION_TRAP ? FLAG_TF : 0) | (options & OPTION_ALIGNED ? FLAG_AC : 0) |
-                (m->vm86 ? FLAG_VM : 0) | (one_in(2) ? FLAG_IF : 0) | (one_in(3) ? FLAG_IOPL : 0) |
+    c->rflags = FLAG_ONE | (rnd() & 0xcd5) | (options & OPTION_TRAP ? FLAG_TF : 0) |
+                (options & OPTION_ALIGNED ? FLAG_AC : 0) | (m->vm86 ? FLAG_VM : 0) |
+                (one_in(2) ? FLAG_IF : 0) | (one_in(3) ? FLAG_IOPL : 0) |
                 (options & OPTION_FLAGS ? rnd() & (FLAG_NT | FLAG_RF | FLAG_VIF | FLAG_VIP) : 0);
     c->dr[7] = 0x400;
     for (unsigned n = 0; n < 4 && options & OPTION_WATCH; n++) {
@@ -353,7 +408,8 @@ static void run(unsigned options, unsigned more)
     atomic_store(&started_at, (uint64_t)began);
     atomic_store(&running, true);
     SoftExit e = SOFT_COUNTED;
-    for (unsigned n = 0; n < INSNS / SLICE && e == SOFT_COUNTED && g_get_monotonic_time() - began < PATIENCE_US; n++) {
+    for (unsigned n = 0;
+         n < INSNS / SLICE && e == SOFT_COUNTED && g_get_monotonic_time() - began < PATIENCE_US; n++) {
         if (options & OPTION_STEP) {
             SoftStep step = soft_step(cpu, SLICE, false);
             e = step == STEP_DONE ? SOFT_COUNTED : SOFT_HALTED;

@@ -9,7 +9,8 @@
 #include "tests/soft/forms.h"
 
 /* ---- Registers ---- */
-static const uint8_t pointers_64[] = {CPU_RSI, CPU_RDI, CPU_RBP, CPU_R12, CPU_R13}, indices_64[] = {CPU_R10, CPU_R14};
+static const uint8_t pointers_64[] = {CPU_RSI, CPU_RDI, CPU_RBP, CPU_R12, CPU_R13},
+                     indices_64[] = {CPU_R10, CPU_R14};
 static const uint8_t pointers_32[] = {CPU_RSI, CPU_RDI, CPU_RBP}, indices_32[] = {CPU_RBX};
 static const uint8_t scratch_64[] = {CPU_RAX, CPU_RCX, CPU_RDX, CPU_RBX, CPU_R8, CPU_R9, CPU_R11, CPU_R15};
 static const uint8_t scratch_32[] = {CPU_RAX, CPU_RCX, CPU_RDX};
@@ -41,17 +42,16 @@ static unsigned any_register(const Encoding *e)
 }
 
 /* ---- ModRM ---- */
-typedef struct Place {                  /* what ModRM, SIB and displacement say */
-    unsigned mod, reg, rm;              /* reg and rm with their fourth bits */
+typedef struct Place {     /* what ModRM, SIB and displacement say */
+    unsigned mod, reg, rm; /* reg and rm with their fourth bits */
     bool sib;
     unsigned scale, index, base;
     unsigned disp_size;
     int32_t disp;
-    bool far;                           /* disp is relative to RIP: to here */
+    bool far; /* disp is relative to RIP: to here */
     uint32_t to;
     bool address_prefix;
-    uint8_t segment;                    /* prefix, or 0 */
-    bool byte;                          /* registers 4 to 7 are AH ... and REX is forbidden */
+    uint8_t segment; /* prefix, or 0 */
 } Place;
 
 static uint32_t data_address(unsigned align)
@@ -71,7 +71,8 @@ static void choose_memory(Place *p, const Encoding *e, unsigned align)
     unsigned kind = below(20);
     int32_t near = (int32_t)((below(512) - 256) / align * align);
     p->address_prefix = !e->code_32 && one_in(16);
-    p->segment = one_in(e->code_32 ? 8 : 16) ? (uint8_t[]){0x3e, 0x26, 0x36, 0x2e}[below(e->code_32 ? 3 : 4)] : 0;
+    p->segment =
+        one_in(e->code_32 ? 8 : 16) ? (uint8_t[]){0x3e, 0x26, 0x36, 0x2e}[below(e->code_32 ? 3 : 4)] : 0;
     p->mod = below(3);
     p->disp = p->mod == 1 ? (int32_t)((below(250) - 125) / (int)align * (int)align) : near;
     p->disp = p->mod == 1 ? (int8_t)p->disp : p->disp;
@@ -177,8 +178,8 @@ static void put_opcode(Item *it, unsigned map, unsigned byte)
     item_put(it, byte, 1);
 }
 
-static void put_vex(Item *it, const Encoding *e, const Place *p, unsigned map, unsigned byte, unsigned w, unsigned v, unsigned l,
-                    unsigned pp)
+static void put_vex(Item *it, const Encoding *e, const Place *p, unsigned map, unsigned byte, unsigned w,
+                    unsigned v, unsigned l, unsigned pp)
 {
     unsigned ext = extensions(p);
     if (map == 1 && !w && !(ext & 3) && one_in(2)) {
@@ -192,7 +193,10 @@ static void put_vex(Item *it, const Encoding *e, const Place *p, unsigned map, u
     item_put(it, byte, 1);
 }
 
-static unsigned pp_of(unsigned prefix) { return prefix == 0x66 ? 1 : prefix == 0xf3 ? 2 : prefix == 0xf2 ? 3 : 0; }
+static unsigned pp_of(unsigned prefix)
+{
+    return prefix == 0x66 ? 1 : prefix == 0xf3 ? 2 : prefix == 0xf2 ? 3 : 0;
+}
 
 static void put_immediates(Item *it, const Form *f, bool operand_16, bool wide)
 {
@@ -212,13 +216,14 @@ static void put_immediates(Item *it, const Form *f, bool operand_16, bool wide)
 
 static bool register_in_opcode(unsigned opcode)
 {
-    return (opcode >= 0x50 && opcode <= 0x5f) || (opcode >= 0x90 && opcode <= 0x97) || (opcode >= 0xb0 && opcode <= 0xbf) ||
-           (opcode >= 0x1c8 && opcode <= 0x1cf);
+    return (opcode >= 0x50 && opcode <= 0x5f) || (opcode >= 0x90 && opcode <= 0x97) ||
+           (opcode >= 0xb0 && opcode <= 0xbf) || (opcode >= 0x1c8 && opcode <= 0x1cf);
 }
 
-static bool encode_form(Item *it, const Encoding *e, const Form *f)
+static void encode_form(Item *it, const Encoding *e, const Form *f)
 {
-    unsigned byte = (f->opcode & 0xff) + (f->last ? below(f->last - f->opcode + 1u) : 0), map = f->opcode >> 8;
+    unsigned byte = (f->opcode & 0xff) + (f->last ? below(f->last - f->opcode + 1u) : 0),
+             map = f->opcode >> 8;
     bool vex = f->what & VEX_FORM, operand_16 = one_in(5) && !vex, wide = !e->code_32 && one_in(2);
     Place p = {.mod = 3};
     unsigned digit = below(8), rex = 0;
@@ -265,16 +270,33 @@ static bool encode_form(Item *it, const Encoding *e, const Form *f)
         item_put(it, data_address(1), e->code_32 ? 4 : 8);
     }
     put_immediates(it, f, operand_16, wide);
-    return true;
 }
 
 static const Form more[] = {
-    {0x50, 0x57}, {0x58, 0x5f}, {0x50, 0x57}, {0x58, 0x5f}, {0x88, 0x8b, .what = MODRM}, {0x88, 0x8b, .what = MODRM},
-    {0x88, 0x8b, .what = MODRM | MEMORY_ONLY}, {0x8d, .what = MODRM | MEMORY_ONLY}, {0x8d, .what = MODRM | MEMORY_ONLY},
-    {0x00, 0x03, .what = MODRM}, {0x28, 0x2b, .what = MODRM}, {0x30, 0x33, .what = MODRM}, {0x83, .what = MODRM | IMM8},
-    {0x81, .what = MODRM | IMMZ}, {0x140, 0x14f, .what = MODRM}, {0x1b6, 0x1b7, .what = MODRM}, {0x1be, 0x1bf, .what = MODRM},
-    {0x63, .what = MODRM}, {0xc1, .what = MODRM | IMM8}, {0x89, .what = MODRM | MEMORY_ONLY}, {0x8b, .what = MODRM | MEMORY_ONLY},
-    {0x190, 0x19f, .what = MODRM}, {0xd3, .what = MODRM}, {0xc7, .digits = 1, .what = MODRM | IMMZ},
+    {0x50, 0x57},
+    {0x58, 0x5f},
+    {0x50, 0x57},
+    {0x58, 0x5f},
+    {0x88, 0x8b, .what = MODRM},
+    {0x88, 0x8b, .what = MODRM},
+    {0x88, 0x8b, .what = MODRM | MEMORY_ONLY},
+    {0x8d, .what = MODRM | MEMORY_ONLY},
+    {0x8d, .what = MODRM | MEMORY_ONLY},
+    {0x00, 0x03, .what = MODRM},
+    {0x28, 0x2b, .what = MODRM},
+    {0x30, 0x33, .what = MODRM},
+    {0x83, .what = MODRM | IMM8},
+    {0x81, .what = MODRM | IMMZ},
+    {0x140, 0x14f, .what = MODRM},
+    {0x1b6, 0x1b7, .what = MODRM},
+    {0x1be, 0x1bf, .what = MODRM},
+    {0x63, .what = MODRM},
+    {0xc1, .what = MODRM | IMM8},
+    {0x89, .what = MODRM | MEMORY_ONLY},
+    {0x8b, .what = MODRM | MEMORY_ONLY},
+    {0x190, 0x19f, .what = MODRM},
+    {0xd3, .what = MODRM},
+    {0xc7, .digits = 1, .what = MODRM | IMMZ},
 };
 
 Item *encode_integer(Item *it, const Encoding *e)
@@ -285,14 +307,12 @@ Item *encode_integer(Item *it, const Encoding *e)
         return NULL;
     }
     if ((f->opcode == 0x60 || f->opcode == 0x62 || f->opcode == 0xc9) && !one_in(5)) {
-        return NULL;                    /* change too many registers, or always fault */
+        return NULL; /* change too many registers, or always fault */
     }
-    if (!encode_form(it, e, f)) {
-        return NULL;
-    }
-    const uint8_t *p = it->bytes;       /* divisions are better prepared for */
-    while (*p == 0x66 || *p == 0x67 || *p == 0xf0 || *p == 0x3e || *p == 0x26 || *p == 0x36 || *p == 0x2e || *p == 0x65 ||
-           (!e->code_32 && (*p & 0xf0) == 0x40)) {
+    encode_form(it, e, f);
+    const uint8_t *p = it->bytes; /* divisions are better prepared for */
+    while (*p == 0x66 || *p == 0x67 || *p == 0xf0 || *p == 0x3e || *p == 0x26 || *p == 0x36 || *p == 0x2e ||
+           *p == 0x65 || (!e->code_32 && (*p & 0xf0) == 0x40)) {
         p++;
     }
     bool divides = (*p & 0xfe) == 0xf6 && (p[1] >> 3 & 7) >= 6;
@@ -303,20 +323,34 @@ Item *encode_integer(Item *it, const Encoding *e)
 Item *encode_compare(Item *it, const Encoding *e)
 {
     static const Form compares[] = {
-        {0x38, 0x3b, .what = MODRM}, {0x38, 0x3b, .what = MODRM}, {0x83, .digits = 0x80, .what = MODRM | IMM8},
-        {0x81, .digits = 0x80, .what = MODRM | IMMZ}, {0x80, .digits = 0x80, .what = MODRM | IMM8},
-        {0x84, 0x85, .what = MODRM}, {0x84, 0x85, .what = MODRM}, {0xf6, .digits = 1, .what = MODRM | IMM8},
-        {0xf7, .digits = 1, .what = MODRM | IMMZ}, {0x3c, .what = IMM8}, {0x3d, .what = IMMZ}, {0xa8, .what = IMM8},
-        {0xfe, 0xff, .digits = 3, .what = MODRM}, {0x83, .what = MODRM | IMM8}, {0x28, 0x2b, .what = MODRM},
-        {0x20, 0x23, .what = MODRM}, {0x00, 0x03, .what = MODRM}, {0x1ba, .digits = 0xf0, .what = MODRM | IMM8},
+        {0x38, 0x3b, .what = MODRM},
+        {0x38, 0x3b, .what = MODRM},
+        {0x83, .digits = 0x80, .what = MODRM | IMM8},
+        {0x81, .digits = 0x80, .what = MODRM | IMMZ},
+        {0x80, .digits = 0x80, .what = MODRM | IMM8},
+        {0x84, 0x85, .what = MODRM},
+        {0x84, 0x85, .what = MODRM},
+        {0xf6, .digits = 1, .what = MODRM | IMM8},
+        {0xf7, .digits = 1, .what = MODRM | IMMZ},
+        {0x3c, .what = IMM8},
+        {0x3d, .what = IMMZ},
+        {0xa8, .what = IMM8},
+        {0xfe, 0xff, .digits = 3, .what = MODRM},
+        {0x83, .what = MODRM | IMM8},
+        {0x28, 0x2b, .what = MODRM},
+        {0x20, 0x23, .what = MODRM},
+        {0x00, 0x03, .what = MODRM},
+        {0x1ba, .digits = 0xf0, .what = MODRM | IMM8},
     };
-    return encode_form(it, e, &compares[below(G_N_ELEMENTS(compares))]) ? it : NULL;
+    encode_form(it, e, &compares[below(G_N_ELEMENTS(compares))]);
+    return it;
 }
 
 Item *encode_divide(Item *it, const Encoding *e)
 {
     static const Form divide = {0xf6, 0xf7, .digits = 0xc0, .what = MODRM};
-    return encode_form(it, e, &divide) ? it : NULL;
+    encode_form(it, e, &divide);
+    return it;
 }
 
 Item *encode_string(Item *it, const Encoding *e)
@@ -358,7 +392,7 @@ static bool acceptable(const Item *it, const Encoding *e)
         return false;
     }
     if (i.isa_set == ZYDIS_ISA_SET_SHA && i.modrm < 0xc0) {
-        return false;                   /* AMD's processors let SHA's operands be unaligned, Intel's do not */
+        return false; /* AMD's processors let SHA's operands be unaligned, Intel's do not */
     }
     switch (i.mnemonic) {
     case ZYDIS_MNEMONIC_MASKMOVQ: /* whether bytes that are masked off fault is not defined */
@@ -376,7 +410,7 @@ static bool acceptable(const Item *it, const Encoding *e)
     }
 }
 
-static Item *encode_state(Item *it)     /* EMMS, VZEROUPPER, VZEROALL */
+static Item *encode_state(Item *it) /* EMMS, VZEROUPPER, VZEROALL */
 {
     static const uint32_t codes[] = {0x770f, 0x77f8c5, 0x77fcc5};
     unsigned n = below(3);

@@ -15,10 +15,14 @@
 #include "tests/soft/guest.h"
 
 #define ARITHMETIC (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
-#define KERNEL UINT64_C(0x7ffffffff000)
+#define KERNEL     UINT64_C(0x7ffffffff000)
 enum { PF_USER = 4 };
-enum { STATES = 16 /* of registers, for each sequence */, STEPS = 500 /* at most, in a run */,
-       MEMORY = ARENA_DATA_SIZE + ARENA_PAGE, PATIENCE = 5 /* seconds */ };
+enum {
+    STATES = 16 /* of registers, for each sequence */,
+    STEPS = 500 /* at most, in a run */,
+    MEMORY = ARENA_DATA_SIZE + ARENA_PAGE,
+    PATIENCE = 5 /* seconds */
+};
 
 typedef struct Ending {
     Standing at;
@@ -35,9 +39,16 @@ static unsigned failures;
 /* ---- What runs begin with ---- */
 static uint64_t random_float(unsigned size)
 {
-    static const uint64_t doubles[] = {0, UINT64_C(0x3ff0000000000000), UINT64_C(0x7ff0000000000000), UINT64_C(0x7ff8000000000000),
-                                       UINT64_C(0x7ff0000000000001), 1, UINT64_C(0x000fffffffffffff), UINT64_C(0x4340000000000000)};
-    static const uint32_t floats[] = {0, 0x3f800000, 0x7f800000, 0x7fc00000, 0x7f800001, 1, 0x007fffff, 0x4b800000};
+    static const uint64_t doubles[] = {0,
+                                       UINT64_C(0x3ff0000000000000),
+                                       UINT64_C(0x7ff0000000000000),
+                                       UINT64_C(0x7ff8000000000000),
+                                       UINT64_C(0x7ff0000000000001),
+                                       1,
+                                       UINT64_C(0x000fffffffffffff),
+                                       UINT64_C(0x4340000000000000)};
+    static const uint32_t floats[] = {0,          0x3f800000, 0x7f800000, 0x7fc00000,
+                                      0x7f800001, 1,          0x007fffff, 0x4b800000};
     uint64_t sign = rnd() & 1;
     if (size == 8) {
         return doubles[below(8)] | sign << 63;
@@ -75,7 +86,8 @@ static void random_fpu(Xsave *x)
     x->fsw = (uint16_t)(rnd() & 0x7f00);
     x->ftw = one_in(3) ? 0xff : (uint8_t)rnd();
     x->ftw = one_in(3) ? 0 : x->ftw;
-    x->mxcsr = (uint32_t)(rnd() & 0x3f) | (one_in(2) ? rnd() & 0xe040 : 0) | (one_in(16) ? rnd() & 0x1f80 : 0x1f80);
+    x->mxcsr =
+        (uint32_t)(rnd() & 0x3f) | (one_in(2) ? rnd() & 0xe040 : 0) | (one_in(16) ? rnd() & 0x1f80 : 0x1f80);
     for (unsigned n = 0; n < 8; n++) {
         x->st[n].mantissa = random_lane() | (one_in(8) ? 0 : UINT64_C(1) << 63);
         x->st[n].sign_exponent = (uint16_t)(one_in(3) ? rnd() : (rnd() & 0x8000) | (0x3fe0 + below(64)));
@@ -103,11 +115,14 @@ static void random_registers(const Sequence *q)
 {
     uint16_t pointers = pointer_registers(q->code_32), indices = index_registers(q->code_32);
     for (unsigned n = 0; n < 16; n++) {
-        uint64_t v = pointers >> n & 1 ? random_pointer() : indices >> n & 1 ? (one_in(3) ? below(64) - 32u : below(8) * 4u) : interesting();
+        uint64_t v = pointers >> n & 1  ? random_pointer()
+                     : indices >> n & 1 ? (one_in(3) ? below(64) - 32u : below(8) * 4u)
+                                        : interesting();
         v = indices >> n & 1 ? (uint64_t)(int32_t)v : v;
         start.gpr[n] = q->code_32 ? (uint32_t)v : v;
     }
-    start.gpr[CPU_RSP] = one_in(20) ? random_pointer() : arena + ARENA_DATA + ARENA_DATA_SIZE / 2 + 8 * below(64) - 256;
+    start.gpr[CPU_RSP] =
+        one_in(20) ? random_pointer() : arena + ARENA_DATA + ARENA_DATA_SIZE / 2 + 8 * below(64) - 256;
     start.rip = q->start;
     start.flags = (rnd() & ARITHMETIC) | FLAG_ONE | FLAG_IF | (one_in(5) ? FLAG_DF : 0);
 }
@@ -133,7 +148,7 @@ static bool trace(uint64_t rip)
     int item = rip == arena + ARENA_EXIT ? (int)traced->count + 1 : sequence_item(traced, rip);
     bool inside = rip - arena - ARENA_CODE < ARENA_CODE_SIZE;
     if (steps && inside && item < (int)traced->count && !sequence_leads(traced, last_item, item)) {
-        stray = true;                   /* its code is not what it was made of: nothing is known about its flags */
+        stray = true; /* its code is not what it was made of: nothing is known about its flags */
     }
     if (!inside && rip != arena + ARENA_EXIT && rip - arena < ARENA_PRIVATE && rip - arena >= ARENA_EXIT) {
         stray = true;
@@ -178,17 +193,19 @@ static uint64_t compared_flags(const Sequence *q, const Standing *a)
     uint64_t mask = ARITHMETIC | FLAG_DF | FLAG_ID;
     int item = sequence_item(q, a->rip);
     uint16_t undefined = a->rip == arena + ARENA_EXIT || item == (int)q->count ? q->undefined_at_end
-                         : item >= 0                                             ? q->item[item].undefined
-                                                                                 : ARITHMETIC;
+                         : item >= 0                                           ? q->item[item].undefined
+                                                                               : ARITHMETIC;
     undefined |= q->fcomi && a->vector == EXC_MF ? ARITHMETIC : 0;
-    undefined |= a->vector != EXC_NONE && item >= 0 && item < (int)q->count && q->item[item].scans ? ARITHMETIC : 0;
+    undefined |=
+        a->vector != EXC_NONE && item >= 0 && item < (int)q->count && q->item[item].scans ? ARITHMETIC : 0;
     return mask & ~(uint64_t)undefined;
 }
 
 static bool same_error(const Sequence *q, const Standing *a, const Standing *b)
 {
     int item = sequence_item(q, a->rip);
-    if (item >= 0 && item < (int)q->count && q->item[item].compares && a->vector != EXC_NONE && a->rip == b->rip) {
+    if (item >= 0 && item < (int)q->count && q->item[item].compares && a->vector != EXC_NONE &&
+        a->rip == b->rip) {
         return b->vector != EXC_NONE;
     }
     if (a->vector != b->vector) {
@@ -242,7 +259,8 @@ static const char *differs(const Sequence *q, const Ending *a, const Ending *b)
     if (memcmp(a->code, b->code, ARENA_CODE_SIZE) != 0) {
         return "code";
     }
-    if (memcmp(x->fpu.xmm, y->fpu.xmm, vectors * 16) != 0 || memcmp(x->fpu.ymmh, y->fpu.ymmh, vectors * 16) != 0) {
+    if (memcmp(x->fpu.xmm, y->fpu.xmm, vectors * 16) != 0 ||
+        memcmp(x->fpu.ymmh, y->fpu.ymmh, vectors * 16) != 0) {
         return "vectors";
     }
     return x->fpu.mxcsr != y->fpu.mxcsr ? "MXCSR" : !same_x87(q, &x->fpu, &y->fpu) ? "x87" : NULL;
@@ -324,44 +342,52 @@ static void print_registers(const Sequence *q, const Ending *a, const Ending *b)
 {
     const Xsave *x = &a->at.fpu, *y = &b->at.fpu;
     for (unsigned n = 0; n < 16; n++) {
-        fprintf(stderr, "  r%-2u in %016" PRIx64 " host %016" PRIx64 " here %016" PRIx64 "%s\n", n, start.gpr[n], a->at.gpr[n],
-                b->at.gpr[n], a->at.gpr[n] != b->at.gpr[n] ? " <" : "");
+        fprintf(stderr, "  r%-2u in %016" PRIx64 " host %016" PRIx64 " here %016" PRIx64 "%s\n", n,
+                start.gpr[n], a->at.gpr[n], b->at.gpr[n], a->at.gpr[n] != b->at.gpr[n] ? " <" : "");
     }
     for (unsigned n = 0; n < 16; n++) {
         if (memcmp(x->xmm[n], y->xmm[n], 16) != 0 || memcmp(x->ymmh[n], y->ymmh[n], 16) != 0) {
-            fprintf(stderr, "  ymm%u host %016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 "\n       here %016" PRIx64
-                    "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 "\n", n, x->ymmh[n][1], x->ymmh[n][0], x->xmm[n][1], x->xmm[n][0],
-                    y->ymmh[n][1], y->ymmh[n][0], y->xmm[n][1], y->xmm[n][0]);
+            fprintf(stderr,
+                    "  ymm%u host %016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64
+                    "\n       here %016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 "\n",
+                    n, x->ymmh[n][1], x->ymmh[n][0], x->xmm[n][1], x->xmm[n][0], y->ymmh[n][1], y->ymmh[n][0],
+                    y->xmm[n][1], y->xmm[n][0]);
         }
     }
-    fprintf(stderr, "  mxcsr in %x host %x here %x; fcw in %x host %x here %x; fsw in %x host %x here %x; ftw in %x host %x here %x\n",
-            start.fpu.mxcsr, x->mxcsr, y->mxcsr, start.fpu.fcw, x->fcw, y->fcw, start.fpu.fsw, x->fsw, y->fsw, start.fpu.ftw, x->ftw,
-            y->ftw);
+    fprintf(stderr,
+            "  mxcsr in %x host %x here %x; fcw in %x host %x here %x; fsw in %x host %x here %x; ftw in %x "
+            "host %x here %x\n",
+            start.fpu.mxcsr, x->mxcsr, y->mxcsr, start.fpu.fcw, x->fcw, y->fcw, start.fpu.fsw, x->fsw, y->fsw,
+            start.fpu.ftw, x->ftw, y->ftw);
     for (unsigned n = 0; n < 8; n++) {
         if (x->st[n].mantissa != y->st[n].mantissa || x->st[n].sign_exponent != y->st[n].sign_exponent) {
-            fprintf(stderr, "  st%u in %04x %016" PRIx64 " host %04x %016" PRIx64 " here %04x %016" PRIx64 "\n", n,
-                    start.fpu.st[n].sign_exponent, start.fpu.st[n].mantissa, x->st[n].sign_exponent, x->st[n].mantissa,
-                    y->st[n].sign_exponent, y->st[n].mantissa);
+            fprintf(stderr,
+                    "  st%u in %04x %016" PRIx64 " host %04x %016" PRIx64 " here %04x %016" PRIx64 "\n", n,
+                    start.fpu.st[n].sign_exponent, start.fpu.st[n].mantissa, x->st[n].sign_exponent,
+                    x->st[n].mantissa, y->st[n].sign_exponent, y->st[n].mantissa);
         }
     }
 }
 
-static void print_memory(const char *name, uint64_t at, const uint8_t *in, const uint8_t *host, const uint8_t *here, unsigned size)
+static void print_memory(const char *name, uint64_t at, const uint8_t *in, const uint8_t *host,
+                         const uint8_t *here, unsigned size)
 {
     unsigned shown = 0;
     for (unsigned n = 0; n < size && shown < 8; n += 8) {
         if (memcmp(host + n, here + n, 8) != 0) {
             shown++;
-            fprintf(stderr, "  %s %08" PRIx64 ": in %016" PRIx64 " host %016" PRIx64 " here %016" PRIx64 "\n", name, at + n,
-                    *(const uint64_t *)(in + n), *(const uint64_t *)(host + n), *(const uint64_t *)(here + n));
+            fprintf(stderr, "  %s %08" PRIx64 ": in %016" PRIx64 " host %016" PRIx64 " here %016" PRIx64 "\n",
+                    name, at + n, *(const uint64_t *)(in + n), *(const uint64_t *)(host + n),
+                    *(const uint64_t *)(here + n));
         }
     }
 }
 
 static void report(Sequence *q, const char *what, GuestWay way, uint64_t seed, uint64_t number)
 {
-    fprintf(stderr, "SOFT_ENGINE_SEED=%" PRIu64 " SOFT_ENGINE_FIRST=%" PRIu64 ": %s by %s; %u instructions, cut to\n", seed, number,
-            what, ways[way], q->count);
+    fprintf(stderr,
+            "SOFT_ENGINE_SEED=%" PRIu64 " SOFT_ENGINE_FIRST=%" PRIu64 ": %s by %s; %u instructions, cut to\n",
+            seed, number, what, ways[way], q->count);
     shrink(q);
     const char *again = NULL;
     for (unsigned n = 0; n < 3 && !again; n++) {
@@ -374,12 +400,15 @@ static void report(Sequence *q, const char *what, GuestWay way, uint64_t seed, u
     }
     sequence_print(q, stderr);
     const Ending *a = &silicon, *b = &soft[way];
-    fprintf(stderr, "  %s by %s, %s code, CPL %u\n", again, ways[way], q->code_32 ? "32-bit" : "64-bit", q->user ? 3 : 0);
-    fprintf(stderr, "  host: vector %u error %x cr2 %" PRIx64 " rip %" PRIx64 " flags %" PRIx64 "%s\n", a->at.vector, a->at.error,
-            a->at.cr2, a->at.rip, a->at.flags, a->at.endless ? " endless" : "");
-    fprintf(stderr, "  here: vector %u error %x cr2 %" PRIx64 " rip %" PRIx64 " flags %" PRIx64 "%s; in %" PRIx64 " compared %" PRIx64 "\n",
-            b->at.vector, b->at.error, b->at.cr2, b->at.rip, b->at.flags, b->at.endless ? " endless" : "", start.flags,
-            compared_flags(q, &a->at));
+    fprintf(stderr, "  %s by %s, %s code, CPL %u\n", again, ways[way], q->code_32 ? "32-bit" : "64-bit",
+            q->user ? 3 : 0);
+    fprintf(stderr, "  host: vector %u error %x cr2 %" PRIx64 " rip %" PRIx64 " flags %" PRIx64 "%s\n",
+            a->at.vector, a->at.error, a->at.cr2, a->at.rip, a->at.flags, a->at.endless ? " endless" : "");
+    fprintf(stderr,
+            "  here: vector %u error %x cr2 %" PRIx64 " rip %" PRIx64 " flags %" PRIx64 "%s; in %" PRIx64
+            " compared %" PRIx64 "\n",
+            b->at.vector, b->at.error, b->at.cr2, b->at.rip, b->at.flags, b->at.endless ? " endless" : "",
+            start.flags, compared_flags(q, &a->at));
     print_registers(q, a, b);
     print_memory("data", arena + ARENA_DATA, memory, a->memory, b->memory, MEMORY);
     print_memory("code", arena + ARENA_CODE, code, a->code, b->code, ARENA_CODE_SIZE);
@@ -437,7 +466,8 @@ static void try_sequence(bool code_32, uint64_t seed, uint64_t number)
 
 static void run_mode(bool code_32)
 {
-    uint64_t seed = setting("SOFT_ENGINE_SEED", (uint64_t)g_get_real_time()), number = setting("SOFT_ENGINE_FIRST", 0);
+    uint64_t seed = setting("SOFT_ENGINE_SEED", (uint64_t)g_get_real_time()),
+             number = setting("SOFT_ENGINE_FIRST", 0);
     gint64 end = g_get_monotonic_time() + (gint64)setting("SOFT_ENGINE_SECONDS", 14) * G_USEC_PER_SEC;
     cases = endless = strays = elsewhere = faults = failures = 0;
     start_clock();
@@ -446,9 +476,9 @@ static void run_mode(bool code_32)
     for (; g_get_monotonic_time() < end && failures < 10; number++) {
         try_sequence(code_32, seed, number);
     }
-    printf("%u-bit: seed %" PRIu64 ", %" PRIu64 " sequences, %" PRIu64 " cases, %" PRIu64 " faults; passed over: %" PRIu64
-           " endless, %" PRIu64 " astray, %" PRIu64 " elsewhere\n", code_32 ? 32 : 64, seed, number, cases, faults, endless, strays,
-           elsewhere);
+    printf("%u-bit: seed %" PRIu64 ", %" PRIu64 " sequences, %" PRIu64 " cases, %" PRIu64
+           " faults; passed over: %" PRIu64 " endless, %" PRIu64 " astray, %" PRIu64 " elsewhere\n",
+           code_32 ? 32 : 64, seed, number, cases, faults, endless, strays, elsewhere);
     ck_assert_uint_eq(failures, 0);
 }
 

@@ -13,8 +13,11 @@
 #include "tests/cpu/cpu-test.h"
 
 enum {
-    RAM_SIZE = 2 << 20, TABLES = 0x1000 /* four of them */, ARENA_AT = 0x100000 /* where the arena's pages are */,
-    SELECTOR_CODE = 0x30, SELECTOR_DATA = 0x28,
+    RAM_SIZE = 2 << 20,
+    TABLES = 0x1000 /* four of them */,
+    ARENA_AT = 0x100000 /* where the arena's pages are */,
+    SELECTOR_CODE = 0x30,
+    SELECTOR_DATA = 0x28,
 };
 
 static RamBlock *ram;
@@ -41,7 +44,8 @@ static void map_arena(void)
 {
     uint64_t table = PTE_P | PTE_W | PTE_U;
     for (unsigned level = 0; level < 3; level++) {
-        put_entry(TABLES + level * ARENA_PAGE, arena >> (39 - 9 * level), (TABLES + (level + 1) * ARENA_PAGE) | table);
+        put_entry(TABLES + level * ARENA_PAGE, arena >> (39 - 9 * level),
+                  (TABLES + (level + 1) * ARENA_PAGE) | table);
     }
     for (unsigned at = ARENA_CODE; at < ARENA_CODE + ARENA_CODE_SIZE; at += ARENA_PAGE) {
         map_page(at, PTE_W);
@@ -51,8 +55,8 @@ static void map_arena(void)
     }
     map_page(ARENA_CONST, PTE_NX);
     map_page(ARENA_EXIT, 0);
-    guest_write(ARENA_EXIT, silicon_memory(ARENA_EXIT), ARENA_PAGE);       /* to be read, now and then */
-    guest_write(ARENA_EXIT, "\x0f\x0b", 2);                     /* UD2 */
+    guest_write(ARENA_EXIT, silicon_memory(ARENA_EXIT), ARENA_PAGE); /* to be read, now and then */
+    guest_write(ARENA_EXIT, "\x0f\x0b", 2);                          /* UD2 */
 }
 
 /* ---- CPUs ---- */
@@ -75,7 +79,8 @@ static void set_mode(CpuState *c, bool code_32, bool user)
         c->seg[n] = (Segment){
             .selector = null ? 0 : (uint16_t)((n == SEG_CS ? SELECTOR_CODE : SELECTOR_DATA) | dpl),
             .limit = UINT32_MAX,
-            .attr = segment_attr(type, true, dpl, true, false, n == SEG_CS && !code_32, !(n == SEG_CS && !code_32), true, null),
+            .attr = segment_attr(type, true, dpl, true, false, n == SEG_CS && !code_32,
+                                 !(n == SEG_CS && !code_32), true, null),
             .base = n == SEG_GS && !code_32 ? ARENA_GS_BASE : 0,
         };
     }
@@ -91,7 +96,7 @@ static void make_cpu(GuestWay way, CpuModel *model)
     s->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_PGE;
     s->efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
     s->xcr0 = XSTATE_FP | XSTATE_SSE | XSTATE_AVX;
-    s->seg[SEG_TR].limit = 0;           /* no I/O permission map */
+    s->seg[SEG_TR].limit = 0; /* no I/O permission map */
     set_mode(s, false, true);
     cpus[way] = soft_cpu(c);
     soft_cpu_setup(c);
@@ -121,8 +126,8 @@ void guest_setup(void)
 bool guest_knows(const Insn *i, bool code_32)
 {
     SoftCpu *s = cpus[WAY_BLOCKS];
-    uint32_t mode = MODE_PROTECTED | MODE_USER | MODE_FLAT_DATA | MODE_FLAT_STACK | MODE_FLAT_CODE | MODE_SSE | MODE_AVX |
-                    (code_32 ? MODE_32 | MODE_STACK_32 : MODE_64 | MODE_STACK_64);
+    uint32_t mode = MODE_PROTECTED | MODE_USER | MODE_FLAT_DATA | MODE_FLAT_STACK | MODE_FLAT_CODE |
+                    MODE_SSE | MODE_AVX | (code_32 ? MODE_32 | MODE_STACK_32 : MODE_64 | MODE_STACK_64);
     return borrow_check(s, i, mode) == BORROW_OK;
 }
 
@@ -190,7 +195,8 @@ static SoftExit run_blocks(SoftCpu *s, bool counting)
     return e;
 }
 
-void guest_run(GuestWay way, const Sequence *q, const Standing *in, Standing *out, bool (*trace)(uint64_t rip))
+void guest_run(GuestWay way, const Sequence *q, const Standing *in, Standing *out,
+               bool (*trace)(uint64_t rip))
 {
     SoftCpu *s = cpus[way];
     stopped = false;

@@ -41,12 +41,12 @@ uint64_t interesting(void)
 typedef struct Growing {
     Sequence *q;
     bool code_32;
-    int counter;                        /* register that the present loop counts with, or -1 */
+    int counter; /* register that the present loop counts with, or -1 */
     unsigned depth;
-    uint16_t undefined;                 /* flags, here */
+    uint16_t undefined; /* flags, here */
     bool failed;
     struct {
-        unsigned jump, distance;        /* `jump` waits for its target */
+        unsigned jump, distance; /* `jump` waits for its target */
         uint16_t undefined;
     } waiting[ITEMS];
     unsigned waits;
@@ -76,7 +76,8 @@ static bool flags_of(const Sequence *q, Item *it)
     it->undefines = z.cpu_flags ? z.cpu_flags->undefined & ARITHMETIC : 0;
     it->reads = i.flags_read;
     it->writes = i.flags_written & ~it->undefines;
-    if (i.mnemonic == ZYDIS_MNEMONIC_PUSHF || i.mnemonic == ZYDIS_MNEMONIC_PUSHFD || i.mnemonic == ZYDIS_MNEMONIC_PUSHFQ) {
+    if (i.mnemonic == ZYDIS_MNEMONIC_PUSHF || i.mnemonic == ZYDIS_MNEMONIC_PUSHFD ||
+        i.mnemonic == ZYDIS_MNEMONIC_PUSHFQ) {
         it->reads = ARITHMETIC;
     }
     return true;
@@ -90,7 +91,10 @@ static Item *append(Growing *g, Item *it)
         return NULL;
     }
     if (it->reads & g->undefined) { /* CMP r32, imm8 defines all of them */
-        Item define = {.falls = true, .goes = NOWHERE, .length = 3, .bytes = {0x83, (uint8_t)(0xf8 | below(4)), (uint8_t)rnd()}};
+        Item define = {.falls = true,
+                       .goes = NOWHERE,
+                       .length = 3,
+                       .bytes = {0x83, (uint8_t)(0xf8 | below(4)), (uint8_t)rnd()}};
         if (!flags_of(q, &define)) {
             return NULL;
         }
@@ -133,7 +137,8 @@ static Item *append_jump(Growing *g, unsigned opcode, unsigned size, unsigned to
 
 static Item *append_jcc(Growing *g, unsigned condition, unsigned to)
 {
-    return one_in(3) ? append_jump(g, 0x800f | condition << 8, 4, to, true) : append_jump(g, 0x70 | condition, 1, to, true);
+    return one_in(3) ? append_jump(g, 0x800f | condition << 8, 4, to, true)
+                     : append_jump(g, 0x70 | condition, 1, to, true);
 }
 
 /* The last item, a jump to 0, goes to the item that is `distance` pieces away. */
@@ -182,7 +187,7 @@ static void add_vector(Growing *g) { add_any(g, encode_vector); }
 
 static bool is_fcomi(const Item *it)
 {
-    const uint8_t *p = it->bytes + (it->bytes[0] < 0xd8);       /* REX */
+    const uint8_t *p = it->bytes + (it->bytes[0] < 0xd8); /* REX */
     return (p[0] == 0xdb || p[0] == 0xdf) && p[1] >= 0xe8 && p[1] <= 0xf7;
 }
 
@@ -190,7 +195,7 @@ static void add_x87(Growing *g)
 {
     add_any(g, encode_x87);
     if (!g->failed && is_fcomi(&g->q->item[g->q->count - 1])) {
-        append_bytes(g, 2, "\xd9\xe5");                         /* FXAM defines C1 again */
+        append_bytes(g, 2, "\xd9\xe5"); /* FXAM defines C1 again */
     }
 }
 
@@ -226,12 +231,12 @@ static void add_loop(Growing *g)
     } else {
         Item it = {.falls = true, .goes = NOWHERE};
         if (kind == 2 && g->code_32) {
-            item_put(&it, 0x48 | (unsigned)g->counter, 1);              /* DEC r32 */
+            item_put(&it, 0x48 | (unsigned)g->counter, 1); /* DEC r32 */
         } else if (kind == 3) {
-            item_put(&it, 0xe883 | (unsigned)g->counter << 8, 2);       /* SUB r32, 1 */
+            item_put(&it, 0xe883 | (unsigned)g->counter << 8, 2); /* SUB r32, 1 */
             item_put(&it, 1, 1);
         } else {
-            item_put(&it, 0xc8ff | (unsigned)g->counter << 8, 2);       /* DEC r32 */
+            item_put(&it, 0xc8ff | (unsigned)g->counter << 8, 2); /* DEC r32 */
         }
         append(g, &it);
         append_jcc(g, kind == 4 ? 13 /* NL */ : 5 /* NZ */, head);
@@ -264,8 +269,9 @@ static void append_indirect(Growing *g, unsigned reg, bool call)
     if (one_in(2)) {
         item_put(&it, 0xff | (0xc0 | digit << 3 | reg) << 8, 2);
     } else { /* MOV [RSI + 16], reg; CALL [RSI + 16] */
-        append_bytes(g, g->code_32 ? 3 : 4, g->code_32 ? (char[]){'\x89', (char)(0x46 | reg << 3), 16}
-                                                       : (char[]){'\x48', '\x89', (char)(0x46 | reg << 3), 16});
+        append_bytes(g, g->code_32 ? 3 : 4,
+                     g->code_32 ? (char[]){'\x89', (char)(0x46 | reg << 3), 16}
+                                : (char[]){'\x48', '\x89', (char)(0x46 | reg << 3), 16});
         item_put(&it, 0xff | (0x46 | digit << 3) << 8 | 16 << 16, 3);
     }
     append(g, &it);
@@ -388,13 +394,13 @@ static void add_control_word(Growing *g)
     bool vector = one_in(2), unmask = one_in(5);
     uint32_t v = vector ? (uint32_t)((rnd() & 0xe07f) | (unmask ? rnd() & 0x1f80 : 0x1f80))
                         : (uint32_t)((rnd() & 0xf00) | 0x40 | (unmask ? rnd() & 0x3f : 0x3f));
-    item_put(&store, 0x0846c7, 3);                              /* MOV DWORD [RSI + 8], imm32 */
+    item_put(&store, 0x0846c7, 3); /* MOV DWORD [RSI + 8], imm32 */
     item_put(&store, v, 4);
     append(g, &store);
     if (vector) {
-        append_bytes(g, 4, "\x0f\xae\x56\x08");                 /* LDMXCSR */
+        append_bytes(g, 4, "\x0f\xae\x56\x08"); /* LDMXCSR */
     } else {
-        append_bytes(g, 3, "\xd9\x6e\x08");                     /* FLDCW */
+        append_bytes(g, 3, "\xd9\x6e\x08"); /* FLDCW */
     }
 }
 
@@ -402,7 +408,8 @@ static void add_control_word(Growing *g)
 static void add_patch(Growing *g)
 {
     Sequence *q = g->q;
-    static const uint8_t opcodes[] = {0x01, 0x29, 0x31, 0x09, 0x21, 0x39};      /* all of them define the flags alike */
+    static const uint8_t opcodes[] = {0x01, 0x29, 0x31,
+                                      0x09, 0x21, 0x39}; /* all of them define the flags alike */
     bool immediate = one_in(2);
     Item store = {.falls = true, .goes = NOWHERE, .fixup = g->code_32 ? FIX_ABS32 : FIX_REL32};
     unsigned shape = below(3);
@@ -447,7 +454,8 @@ static void add_patch(Growing *g)
 
 static void add_refused(Growing *g)
 {
-    static const char *const codes[] = {"\x0f\x0b", "\xf4", "\xfa", "\xec", "\x0f\x06", "\x0f\x32", "\x0f\x20\xc0", "\x0f\xff"};
+    static const char *const codes[] = {"\x0f\x0b", "\xf4",     "\xfa",         "\xec",
+                                        "\x0f\x06", "\x0f\x32", "\x0f\x20\xc0", "\x0f\xff"};
     static const uint8_t lengths[] = {2, 1, 1, 1, 2, 2, 3};
     unsigned n = g->q->user ? below(7) : 0;
     append_bytes(g, lengths[n], codes[n]);
@@ -584,7 +592,9 @@ void sequence_place(const Sequence *q, uint8_t *code)
         const Item *it = &q->item[k];
         uint8_t *p = code + (q->start - base) + q->at[k];
         uint64_t next = q->start + q->at[k + 1];
-        uint64_t to = it->fixup == FIX_NONE ? 0 : it->fixup == FIX_FAR ? it->to : q->start + q->at[it->to] + it->delta;
+        uint64_t to = it->fixup == FIX_NONE  ? 0
+                      : it->fixup == FIX_FAR ? it->to
+                                             : q->start + q->at[it->to] + it->delta;
         uint64_t v = it->fixup == FIX_ABS32 ? to : to - next;
         memcpy(p, it->bytes, it->length);
         if (it->fixup != FIX_NONE) {
@@ -613,7 +623,8 @@ bool sequence_leads(const Sequence *q, int from, int to)
         return false;
     }
     const Item *it = &q->item[from];
-    return from == to || (it->falls && to == from + 1) || it->goes == to; /* repeated ones come back to themselves */
+    return from == to || (it->falls && to == from + 1) ||
+           it->goes == to; /* repeated ones come back to themselves */
 }
 
 void sequence_print(const Sequence *q, FILE *out)

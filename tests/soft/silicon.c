@@ -12,12 +12,17 @@
 #include "accel/soft/soft.h"
 
 enum {
-    ENTRY = 0x200, ENTRY_32 = 0x400, OUT = 0x600, OUT_32 = 0x800,               /* in ARENA_EXIT */
-    CS_32 = 0x23, CS_64 = 0x33, DS_32 = 0x2b,                                   /* Linux'        */
+    ENTRY = 0x200,
+    ENTRY_32 = 0x400,
+    OUT = 0x600,
+    OUT_32 = 0x800, /* in ARENA_EXIT */
+    CS_32 = 0x23,
+    CS_64 = 0x33,
+    DS_32 = 0x2b, /* Linux'        */
     SET_GS_BASE = 0x1001,
 };
 
-typedef struct Context {                /* in ARENA_PRIVATE */
+typedef struct Context { /* in ARENA_PRIVATE */
     _Alignas(64) uint8_t in[sizeof(Xsave)], out[sizeof(Xsave)];
     uint64_t gpr_in[16], gpr_out[16], flags_in, flags_out, host_rsp, start;
     uint32_t mxcsr;
@@ -95,8 +100,8 @@ static void generate_entry(bool code_32)
         p = put32(put(p, 1, "\xb8"), DS_32);
         p = put(p, 4, "\x8e\xd8\x8e\xc0");
     }
-    p = put32(put(p, 3, "\xff\x34\x25"), low(&c->flags_in));    /* push */
-    p = put(p, 1, "\x9d");                                      /* popfq */
+    p = put32(put(p, 3, "\xff\x34\x25"), low(&c->flags_in)); /* push */
+    p = put(p, 1, "\x9d");                                   /* popfq */
     if (code_32) {
         c->far.offset = low(p) + 7;
         c->far.selector = CS_32;
@@ -117,15 +122,15 @@ static void generate_exit(bool code_32)
         p += 7;
     }
     p = move(p, false, CPU_RSP, true, &c->host_rsp);
-    p = put(p, 1, "\x9c");                                      /* pushfq */
-    p = put32(put(p, 3, "\x8f\x04\x25"), low(&c->flags_out));   /* pop */
-    p = put(p, 1, "\xfc");                                      /* cld */
-    p = put(p, 6, "\x31\xc0\x8e\xd8\x8e\xc0");                  /* DS, ES: null */
+    p = put(p, 1, "\x9c");                                    /* pushfq */
+    p = put32(put(p, 3, "\x8f\x04\x25"), low(&c->flags_out)); /* pop */
+    p = put(p, 1, "\xfc");                                    /* cld */
+    p = put(p, 6, "\x31\xc0\x8e\xd8\x8e\xc0");                /* DS, ES: null */
     p = vectors(p, 4, c->out);
-    p = put(p, 5, "\xdb\xe3\xc5\xf8\x77");                      /* fninit; vzeroupper */
+    p = put(p, 5, "\xdb\xe3\xc5\xf8\x77"); /* fninit; vzeroupper */
     static const uint32_t mxcsr = 0x1f80;
     memcpy(&c->mxcsr, &mxcsr, 4);
-    p = put32(put(p, 4, "\x0f\xae\x14\x25"), low(&c->mxcsr));   /* ldmxcsr */
+    p = put32(put(p, 4, "\x0f\xae\x14\x25"), low(&c->mxcsr)); /* ldmxcsr */
     put(p, 11, "\x41\x5f\x41\x5e\x41\x5d\x41\x5c\x5d\x5b\xc3");
 }
 
@@ -143,7 +148,7 @@ static void select_exit(bool code_32)
 /* ---- Running ---- */
 static void import(Standing *out, const void *image)
 {
-    CpuState s;                         /* for xsave_import */
+    CpuState s; /* for xsave_import */
     xsave_import(&s, image, offsetof(Xsave, bndregs), &xsave_layout_intel);
     out->fpu = s.fpu;
 }
@@ -232,7 +237,7 @@ static void catch_signals(void)
 static void *map_low(size_t size)
 {
     enum { LARGE = 2 << 20 };
-    void *wanted = (void *)(uintptr_t)0x40000000;               /* where it is each time, so that seeds mean the same */
+    void *wanted = (void *)(uintptr_t)0x40000000; /* where it is each time, so that seeds mean the same */
     void *p = mmap(wanted, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (p == wanted) {
         return p;
@@ -265,7 +270,7 @@ static bool try_32(void)
 bool silicon_maps(uint64_t linear)
 {
     if (linear - arena < ARENA_PRIVATE) {
-        return false;                   /* its holes are holes to both */
+        return false; /* its holes are holes to both */
     }
     return linear >> 47 == 0 && msync((void *)(uintptr_t)(linear & ~UINT64_C(4095)), 4096, MS_ASYNC) == 0;
 }
