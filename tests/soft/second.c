@@ -510,11 +510,20 @@ static bool wraps(void)
 static const char *emulator_differs(const CpuState *c, const struct kvm_regs *r)
 {
     uint64_t vector = r->rip - HANDLERS - 1, ours = c->rip - HANDLERS - 1;
+    if (memcmp((const uint8_t *)ram_host(ram) + CODE, image + CODE, LOW - CODE) != 0) {
+        return "a repeated instruction that overwrites itself is fetched again";
+    }
+    if (ours < 0x100 && mode == REAL_16 && (uint16_t)(before.gpr[CPU_RSP] - 12) >= UINT16_MAX - 24) {
+        return "vectors are read before or after the stack has grown over them";
+    }
     if ((ours == EXC_GP || ours == EXC_SS) && wraps()) {
         return "beyond the last byte of 4 GiB an access may fault or not (SDM vol 3 §5.3)";
     }
     if (now.insn.opcode >= 0x118 && now.insn.opcode <= 0x11f) {
         return "NOPs with a ModRM byte are not all known, or are taken for longer ones";
+    }
+    if (now.insn.opcode == 0x1ae && ours == EXC_UD) {
+        return "0F AE is CLFLUSH or a fence, whatever its prefixes";
     }
     switch (now.insn.mnemonic) {
     case ZYDIS_MNEMONIC_AAM:
@@ -566,7 +575,7 @@ static bool run_here(void)
 static void finish_access(void)
 {
     kvm_run_area->immediate_exit = 1;
-    for (unsigned n = 0; n < 16 && ioctl(vcpu_fd, KVM_RUN, 0) == 0; n++) {
+    for (unsigned n = 0; n < 1 << 17 && ioctl(vcpu_fd, KVM_RUN, 0) == 0; n++) {
     }
     kvm_run_area->immediate_exit = 0;
 }
