@@ -115,7 +115,7 @@ static bool key_refuses(const CpuState *s, const Format *f, const PageWalk *w, u
     return key & 1 || (key & 2 && write);
 }
 
-/* SDM vol 3 §4.6.1.  Error bits without W, U, I; 0: allowed. */
+/* SDM vol 3 §4.6.1.  Error bits without W, U, I; 0: allowed.  PK is told whatever else refuses (§4.7). */
 static uint32_t rights_refuse(const CpuState *s, const Format *f, const PageWalk *w,
                               unsigned access)
 {
@@ -124,17 +124,18 @@ static uint32_t rights_refuse(const CpuState *s, const Format *f, const PageWalk
         bool smep = !user && user_page && s->cr4 & CR4_SMEP;
         return (user && !user_page) || smep || w->leaf & PTE_NX ? PF_P : 0;
     }
+    uint32_t key = key_refuses(s, f, w, access) ? PF_PK : 0;
     if (user && !user_page) {
-        return PF_P;
+        return PF_P | key;
     }
     if (!user && user_page && s->cr4 & CR4_SMAP &&
         (access & WALK_IMPLICIT || !(s->rflags & FLAG_AC))) {
-        return PF_P;
+        return PF_P | key;
     }
     if (access & WALK_WRITE && !(w->leaf & PTE_W) && (user || s->cr0 & CR0_WP)) {
-        return PF_P;
+        return PF_P | key;
     }
-    return key_refuses(s, f, w, access) ? PF_P | PF_PK : 0;
+    return key ? PF_P | key : 0;
 }
 
 static void note_entry(PageWalk *w, unsigned level, uint64_t at, uint64_t value)

@@ -1,7 +1,7 @@
 /* Vector instructions: plain moves of XMM registers as micro-ops, everything else by borrowed stubs. */
 #include <Zydis/Zydis.h>
 
-#include "accel/soft/op/x87.h"
+#include "accel/soft/op/x87/x87.h"
 #include "accel/soft/uop.h"
 
 /* ---- Stubs ---- */

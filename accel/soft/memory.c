@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "accel/soft/borrow.h"
+#include "accel/soft/borrow/borrow.h"
 #include "accel/soft/tlb.h"
 #include "cpu/msr.h"
 #include "cpu/segment.h"

@@ -7,7 +7,7 @@
 
 #include <glib.h>
 
-#include "accel/soft/borrow.h"
+#include "accel/soft/borrow/borrow.h"
 #include "cpu/model.h"
 
 /* By the names of cpu/features.c. */

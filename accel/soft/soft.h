@@ -4,7 +4,7 @@
  *   lower*.c    Insn -> micro-ops                         exec*.c   what micro-ops do
  *   tlb.c       address translation, the slow half of     memory.c  guest memory for op/
  *               each access, who else must hear of it
- *   borrow*.c   vector instructions on the host's unit    run.c     the loop: events, faults, time
+ *   borrow/     vector instructions on the host's unit    run.c     the loop: events, faults, time
  *   soft.c      the accelerator                           op/       instructions as C functions
  *
  * One thread runs one CPU.  SoftCpu is the Cpu with what this accelerator adds behind it; registers are where everybody

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "accel/soft/borrow.h"
+#include "accel/soft/borrow/borrow.h"
 #include "accel/soft/soft.h"
 
 typedef const Uop *UopFn(SoftCpu *s, const Uop *u);

@@ -107,21 +107,21 @@ class Systems(SoftTest):
         m.keys("ret")
         m.wait_for(r"<SPACE> to continue", 100)
         m.keys("spc")
-        m.wait_for(r"login:", 300)
+        m.wait_for(r"login:", 300, m.text_memory)
         m.type("root\n", 0.3)
-        m.wait_for(r"(?i)password", 60)
+        m.wait_for(r"(?i)password", 60, m.text_memory)
         m.type("xxxx\n", 0.3)
-        m.wait_for(r"# ?$", 60)
+        m.wait_for(r"# ?$", 60, m.text_memory)
 
     def test_floppinux(self):
         m = self.start("-m", 128, *floppy(self.guest("flpnxrtl.img")))
-        m.wait_for(r"BusyBox v1\.37", 300)
-        m.wait_for(r"^# ?$", 60)
+        m.wait_for(r"BusyBox v1\.37", 300, m.text_memory)
+        m.wait_for(r"^# ?$", 60, m.text_memory)
 
     def test_tinyroot(self):
         m = self.start("-m", 64, "-cdrom", self.guest("tinyroot.iso"), "-boot", "d")
-        m.wait_for(r"BusyBox v1", 300)
-        m.wait_for(r"^/ # ?$", 60)
+        m.wait_for(r"BusyBox v1", 300, m.text_memory)
+        m.wait_for(r"^/ # ?$", 60, m.text_memory)
 
 
 if __name__ == "__main__":

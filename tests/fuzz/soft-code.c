@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "accel/soft/borrow.h"
+#include "accel/soft/borrow/borrow.h"
 #include "accel/soft/offer.h"
 #include "accel/soft/run.h"
 #include "core/clock.h"

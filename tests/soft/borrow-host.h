@@ -8,8 +8,8 @@
 #include <string.h>
 #include <ucontext.h>
 
-#include "accel/soft/borrow-code.h"
-#include "accel/soft/op/x87.h"
+#include "accel/soft/borrow/code.h"
+#include "accel/soft/op/x87/x87.h"
 
 /* ---- Guest memory: linear addresses are the host's; two pages, and a hole behind each ---- */
 enum { PAGE = 4096, MEMORY = 2 * PAGE };

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "accel/soft/op/far.h"
-#include "accel/soft/op/integer.h"
+#include "accel/soft/op/integer/integer.h"
 #include "accel/soft/op/io.h"
 #include "accel/soft/tlb.h"
 #include "cpu/msr.h"

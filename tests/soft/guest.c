@@ -3,7 +3,7 @@
 #include <cpuid.h>
 #include <string.h>
 
-#include "accel/soft/borrow.h"
+#include "accel/soft/borrow/borrow.h"
 #include "accel/soft/offer.h"
 #include "accel/soft/run.h"
 #include "accel/soft/uop.h"

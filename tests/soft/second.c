@@ -17,7 +17,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "accel/soft/borrow.h"
+#include "accel/soft/borrow/borrow.h"
 #include "accel/soft/decode.h"
 #include "accel/soft/offer.h"
 #include "accel/soft/run.h"

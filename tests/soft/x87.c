@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "accel/soft/borrow.h"
-#include "accel/soft/op/x87.h"
+#include "accel/soft/borrow/borrow.h"
+#include "accel/soft/op/x87/x87.h"
 #include "core/loop.h"
 
 /* ---- A software CPU of nothing but these instructions: the rest of it, over a flat buffer ---- */

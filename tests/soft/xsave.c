@@ -5,8 +5,8 @@
 #include <cpuid.h>
 #include <stdio.h>
 
-#include "accel/soft/borrow.h"
-#include "accel/soft/op/x87.h"
+#include "accel/soft/borrow/borrow.h"
+#include "accel/soft/op/x87/x87.h"
 #include "tests/cpu/cpu-test.h"
 
 static SoftCpu cpu;

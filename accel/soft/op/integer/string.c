@@ -8,7 +8,7 @@
 #include <Zydis/Zydis.h>
 #include <string.h>
 
-#include "accel/soft/op/integer.h"
+#include "accel/soft/op/integer/integer.h"
 #include "accel/soft/op/io.h"
 #include "mem/region.h"
 

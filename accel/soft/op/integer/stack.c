@@ -1,5 +1,5 @@
 /* The stack.  SP is changed when nothing can fail any more. */
-#include "accel/soft/op/integer.h"
+#include "accel/soft/op/integer/integer.h"
 
 void op_push(SoftCpu *s, const Insn *i)
 {

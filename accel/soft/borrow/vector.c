@@ -7,8 +7,8 @@
 #include <Zydis/Zydis.h>
 #include <string.h>
 
-#include "accel/soft/borrow-code.h"
-#include "accel/soft/op/x87.h"
+#include "accel/soft/borrow/code.h"
+#include "accel/soft/op/x87/x87.h"
 
 enum { VEC_BYTES = 32, PAGE_MASK = 4095 };
 

@@ -1,6 +1,6 @@
 /* Shifts and rotations, by the host's instructions, with the guest's flags going in: a count of 0 leaves all
  * of them, a rotation leaves most. */
-#include "accel/soft/op/integer.h"
+#include "accel/soft/op/integer/integer.h"
 
 #define FLAGS_IN "addb $0x7f, %%al\n\tsahf\n\t"
 #define FLAGS_OUT "\n\tlahf\n\tseto %%al"

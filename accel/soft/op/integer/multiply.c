@@ -1,5 +1,5 @@
 /* Multiplication by the host; division in C, for the host's would raise its own #DE. */
-#include "accel/soft/op/integer.h"
+#include "accel/soft/op/integer/integer.h"
 
 typedef unsigned __int128 U128;
 typedef __int128 S128;

@@ -6,8 +6,8 @@
  * configuration is seen from the contents. */
 #include <Zydis/Zydis.h>
 
-#include "accel/soft/borrow.h"
-#include "accel/soft/op/x87.h"
+#include "accel/soft/borrow/borrow.h"
+#include "accel/soft/op/x87/x87.h"
 
 enum {
     IMAGE_MXCSR = 24,

@@ -1,6 +1,6 @@
 /* Branches within the code segment, and BOUND. */
 #include "accel/soft/op/far.h"
-#include "accel/soft/op/integer.h"
+#include "accel/soft/op/integer/integer.h"
 
 void branch_check(SoftCpu *s, uint64_t target)
 {

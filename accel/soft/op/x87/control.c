@@ -2,7 +2,7 @@
  * FERR (SDM vol 1 §8.1.9, 8.1.10, 8.3.11, 8.7). */
 #include <Zydis/Zydis.h>
 
-#include "accel/soft/op/x87.h"
+#include "accel/soft/op/x87/x87.h"
 #include "core/loop.h"
 
 /* ---- Pending exceptions ---- */

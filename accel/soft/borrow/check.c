@@ -2,7 +2,7 @@
 #include <Zydis/Zydis.h>
 #include <cpuid.h>
 
-#include "accel/soft/borrow-code.h"
+#include "accel/soft/borrow/code.h"
 
 typedef enum Rule {
     RULE_NONE,                          /* general: CPUID alone                                     */

@@ -1,6 +1,6 @@
 /* Addition, subtraction and logic. The host's own instruction computes, and its flags are the guest's, so
  * that even those which the manuals leave undefined are some processor's. */
-#include "accel/soft/op/integer.h"
+#include "accel/soft/op/integer/integer.h"
 
 /* The guest's flags into the host's: OF by an addition that overflows when it is set, the others by SAHF. */
 #define FLAGS_IN "addb $0x7f, %%al\n\tsahf\n\t"

@@ -1,7 +1,7 @@
 /* x87 data movement (SDM vol 1 §8.3.3, §8.3.4): loads, stores, constants, exchanges, the stack pointer. */
 #include <Zydis/Zydis.h>
 
-#include "accel/soft/op/x87.h"
+#include "accel/soft/op/x87/x87.h"
 
 enum { EXTENDED_BIAS = 16383 };
 

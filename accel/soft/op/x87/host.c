@@ -1,5 +1,5 @@
 /* Lending the host's x87 to the guest. */
-#include "accel/soft/op/x87.h"
+#include "accel/soft/op/x87/x87.h"
 
 /* Every register form of D8 to DF, and every memory form with [RDI], four bytes each.  They are only called
  * for encodings that the decoder knows. */

@@ -1,6 +1,6 @@
 /* The general-purpose instructions: which C function does which. Forms that the interpreter has micro-ops for
  * come here only for comparison; what it has none for is done by these. */
-#include "accel/soft/op/integer.h"
+#include "accel/soft/op/integer/integer.h"
 
 #include <Zydis/Zydis.h>
 

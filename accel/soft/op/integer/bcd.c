@@ -1,6 +1,6 @@
 /* Decimal arithmetic of the 8086 (SDM vol 2, each instruction's operation). Not in 64-bit code: the decoder
  * refuses it. Flags that are undefined follow the result as the defined ones do. */
-#include "accel/soft/op/integer.h"
+#include "accel/soft/op/integer/integer.h"
 
 static uint8_t al_get(const SoftCpu *s) { return (uint8_t)s->cpu.state.gpr[CPU_RAX]; }
 static uint16_t ax_get(const SoftCpu *s) { return (uint16_t)s->cpu.state.gpr[CPU_RAX]; }

@@ -1,5 +1,5 @@
 /* Moves and conversions. */
-#include "accel/soft/op/integer.h"
+#include "accel/soft/op/integer/integer.h"
 
 /* The other banks share the mnemonic; a test register is in none. */
 static OpFn *mov_special(const Insn *i)

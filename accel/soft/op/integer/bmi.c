@@ -1,6 +1,6 @@
 /* BMI1 and BMI2, but for the shifts (integer-shift.c), MULX (integer-multiply.c) and the counts
  * (integer-bits.c). AF and PF, which these leave undefined, are as AND has them. */
-#include "accel/soft/op/integer.h"
+#include "accel/soft/op/integer/integer.h"
 
 static void finish(SoftCpu *s, const Insn *i, uint64_t v, uint16_t carry)
 {

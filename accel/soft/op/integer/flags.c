@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "accel/soft/op/integer.h"
+#include "accel/soft/op/integer/integer.h"
 
 /* SF ZF AF PF CF: all of cc but OF. */
 enum { CC_LAHF = 0xd500 };

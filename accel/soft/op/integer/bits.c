@@ -1,5 +1,5 @@
 /* Bit tests, bit scans, counts and CRC32. */
-#include "accel/soft/op/integer.h"
+#include "accel/soft/op/integer/integer.h"
 
 /* ---- BT, BTS, BTR, BTC ---- */
 static uint64_t bit_test(unsigned size, uint64_t a, uint64_t n, uint16_t *cc)

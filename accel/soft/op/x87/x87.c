@@ -2,7 +2,7 @@
  * that are not control instructions. */
 #include <Zydis/Zydis.h>
 
-#include "accel/soft/op/x87.h"
+#include "accel/soft/op/x87/x87.h"
 
 /* Reads a memory operand of 1 to 10 bytes into a buffer from which the host loads it. */
 static void *read_operand(SoftCpu *s, const Insn *i, unsigned size, uint8_t buf[16])

@@ -6,7 +6,7 @@
  * the host never mixes both with upper halves in use. */
 #include <string.h>
 
-#include "accel/soft/borrow-code.h"
+#include "accel/soft/borrow/code.h"
 
 typedef struct Emit {
     uint8_t *p;

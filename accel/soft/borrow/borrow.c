@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "accel/soft/borrow-code.h"
+#include "accel/soft/borrow/code.h"
 
 enum { KEY_SIZE = VEC_CODE_MAX + 1, STUB_ALIGN = 16, LASTING = 8 << 20, RARE = 256 << 10 };
 

@@ -3,7 +3,7 @@
 #ifndef ACCEL_SOFT_BORROW_CODE_H
 #define ACCEL_SOFT_BORROW_CODE_H
 
-#include "accel/soft/borrow.h"
+#include "accel/soft/borrow/borrow.h"
 
 /* ---- borrow-parse.c ---- */
 /* The fields of an instruction with a 0F or VEX opcode.  Its memory operand's address is dropped: put

@@ -6,7 +6,7 @@
 #include <Zydis/Zydis.h>
 #include <string.h>
 
-#include "accel/soft/borrow-code.h"
+#include "accel/soft/borrow/code.h"
 
 typedef struct Bytes {
     const Insn *insn;

@@ -11,7 +11,7 @@
 #include <signal.h>
 #include <ucontext.h>
 
-#include "accel/soft/borrow-code.h"
+#include "accel/soft/borrow/code.h"
 
 enum {
     MXCSR_FLAGS = 0x3f, MXCSR_MASKS = MXCSR_FLAGS << 7,

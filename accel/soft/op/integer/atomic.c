@@ -5,7 +5,7 @@
  * the whole machine. */
 #include <string.h>
 
-#include "accel/soft/op/integer.h"
+#include "accel/soft/op/integer/integer.h"
 
 static uint64_t host_load(const void *p, unsigned size)
 {
