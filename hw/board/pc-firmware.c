@@ -260,6 +260,7 @@ bool pc_describe(GError **error)
     set_boot_order(usual_order());
     fw_cfg_add_i16(pc.fw, FW_CFG_NB_CPUS, (uint16_t)machine.cpus);
     fw_cfg_add_i16(pc.fw, FW_CFG_MAX_CPUS, (uint16_t)(machine.max_cpus));
+    fw_cfg_add_i32(pc.fw, FW_CFG_IRQ0_OVERRIDE, 1); /* the timer is at pin 2 of the I/O APIC, for the MP table too */
     fw_cfg_add_i64(pc.fw, FW_CFG_RAM_SIZE, machine.ram_size);
     fw_cfg_add_i16(pc.fw, FW_CFG_NOGRAPHIC, machine.nographic);
     fw_cfg_add_bytes(pc.fw, FW_CFG_UUID, machine.uuid, sizeof(machine.uuid));
