@@ -13,7 +13,7 @@
 #include "tests/cpu/cpu-test.h"
 
 enum {
-    RAM_SIZE = 2 << 20,
+    RAM_SIZE = 4 << 20,
     TABLES = 0x1000 /* four of them */,
     ARENA_AT = 0x100000 /* where the arena's pages are */,
     SELECTOR_CODE = 0x30,

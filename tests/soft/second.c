@@ -40,7 +40,7 @@ enum {
     DATA = 0x20000,
     DATA_SIZE = 0x8000,
     HALT = 0xf4,
-    ENOUGH = 4 /* instructions, the halt among them */,
+    ENOUGH = 2 /* instructions: one and the halt */,
 };
 enum {
     CODE_32 = 0x08,
@@ -500,7 +500,7 @@ static bool wraps(void)
                   (m->index != NO_REG ? before.gpr[m->index] << m->scale : 0);
     if (i->opcode == 0x1a3 || i->opcode == 0x1ab || i->opcode == 0x1b3 ||
         i->opcode == 0x1bb) { /* BT ... m, r */
-        at += (uint64_t)((int32_t)before.gpr[i->op[1].reg] >> 3);
+        at += (uint64_t)((int32_t)before.gpr[i->op[1].reg] >> 5) * 4; /* with 32 bits; those of 16 do not reach */
     }
     return i->address_size == 4 && (uint32_t)at > UINT32_MAX - 16;
 }
@@ -522,8 +522,8 @@ static const char *emulator_differs(const CpuState *c, const struct kvm_regs *r)
     if (now.insn.opcode >= 0x118 && now.insn.opcode <= 0x11f) {
         return "NOPs with a ModRM byte are not all known, or are taken for longer ones";
     }
-    if (now.insn.opcode == 0x1ae && ours == EXC_UD) {
-        return "0F AE is CLFLUSH or a fence, whatever its prefixes";
+    if ((now.insn.opcode == 0x1ae || now.insn.opcode == 0x101) && now.insn.modrm >= 0xc0 && ours == EXC_UD) {
+        return "of 0F 01 and 0F AE with registers the forms are not told apart: fences, CET's, WAITPKG's";
     }
     switch (now.insn.mnemonic) {
     case ZYDIS_MNEMONIC_AAM:
@@ -533,6 +533,7 @@ static const char *emulator_differs(const CpuState *c, const struct kvm_regs *r)
         return ours == EXC_GP && vector == EXC_GP ? "the error code lacks a selector of the LDT" : NULL;
     case ZYDIS_MNEMONIC_ENTER:
         return now.insn.operand_size != cpu_stack_size(&before) / 8u ? "pushes as wide as the stack" : NULL;
+    case ZYDIS_MNEMONIC_MOVBE: return vector == EXC_UD ? "KVM may not offer it" : NULL;
     case ZYDIS_MNEMONIC_LLDT: return ours == EXC_GP ? "takes a selector of the LDT" : NULL;
     case ZYDIS_MNEMONIC_SCASB:
     case ZYDIS_MNEMONIC_SCASW:
@@ -647,7 +648,8 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 static void run_mode(Way which)
 {
     enum { STATES = 4 };
-    uint64_t seed = setting("SOFT_SECOND_SEED", (uint64_t)g_get_real_time());
+    uint64_t seed = setting("SOFT_SECOND_SEED", 1); /* 0: another one each time */
+    seed = seed ? seed : (uint64_t)g_get_real_time();
     gint64 end = g_get_monotonic_time() + (gint64)setting("SOFT_SECOND_SECONDS", 5) * G_USEC_PER_SEC;
     ck_assert_ptr_eq(kvm_setup(), NULL);
     soft_setup();

@@ -13,12 +13,12 @@
 
 /* Pages of the arena: what is not named is a hole. */
 enum {
-    ARENA_PAGE = 4096, ARENA_PAGES = 131,
+    ARENA_PAGE = 4096, ARENA_PAGES = 511,
     ARENA_CODE = 1 * ARENA_PAGE, ARENA_CODE_SIZE = 2 * ARENA_PAGE,      /* may be written and executed */
     ARENA_DATA = 4 * ARENA_PAGE, ARENA_DATA_SIZE = 2 * ARENA_PAGE,
     ARENA_CONST = 6 * ARENA_PAGE,                                       /* may only be read            */
-    ARENA_EXIT = 128 * ARENA_PAGE,                                      /* far from where strays go   */
-    ARENA_PRIVATE = 129 * ARENA_PAGE,                                     /* to the end: the host's only */
+    ARENA_EXIT = 508 * ARENA_PAGE,                                      /* far from where strays go   */
+    ARENA_PRIVATE = 509 * ARENA_PAGE,                                     /* to the end: the host's only */
     ARENA_GS_BASE = 0x40,               /* of 64-bit code */
 };
 extern uint64_t arena;                  /* where it begins; a multiple of 2 MiB */
