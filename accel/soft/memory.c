@@ -47,6 +47,10 @@ static uint64_t next_linear(const SoftCpu *s, uint64_t linear)
 
 void soft_probe(SoftCpu *s, uint64_t linear, size_t len, bool write)
 {
+    const CpuState *c = &s->cpu.state;
+    if (cpu_long_active(c) && len && !address_canonical(linear + len - 1, c->cr4 & CR4_LA57)) {
+        tlb_probe(s, s->tlb->selected, linear + len - 1, write); /* judged before any page is: #GP, #SS */
+    }
     for (size_t done = 0; done < len;) {
         uint64_t at = next_linear(s, linear + done);
         size_t n = MIN(len - done, 4096 - (at & 4095));
