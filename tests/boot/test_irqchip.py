@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The firmware in each mode of the interrupt chips: it boots, boots again after resets, and counts the processors."""
 import subprocess
-import sys
 import time
 import unittest
 
@@ -83,27 +82,10 @@ def harness_sanitized():
     return b"__asan_init" in subprocess.run(["nm", "-D", harness.OSTLER], capture_output=True, check=False).stdout
 
 
-def again(check):
-    """With its own chips an emulating KVM now and then leaves a halted CPU asleep for ever, whoever drives it: there, and only
-    there, a machine that shows nothing more is started anew, twice at most."""
-    def run(self, mode):
-        tries = 3 if mode != "off" and kvm_emulates() else 1
-        for left in reversed(range(tries)):
-            try:
-                check(self, mode)
-                return
-            except AssertionError as e:
-                if not left or "within" not in str(e):
-                    raise
-                print(f"hung once, as this KVM does: {str(e).splitlines()[0]}", file=sys.stderr)
-                self.doCleanups()
-    return run
-
-
 def add_tests():
     for mode in MODES:
         for name in "reset", "reset_while_stopped", "processors", "many":
-            check = again(getattr(Irqchip, f"check_{name}"))
+            check = getattr(Irqchip, f"check_{name}")
             setattr(Irqchip, f"test_{name}_{mode}", lambda self, check=check, mode=mode: check(self, mode))
 
 
