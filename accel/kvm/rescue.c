@@ -187,13 +187,17 @@ static void follow_tsc(Cpu *c, uint64_t now)
     soft_tsc_follow(soft_cpu(c), now, kvm_cpu(c)->rescue.tsc_hz);
 }
 
-static void set_up(Cpu *c)
+/* False: there is no room for a software CPU. */
+static bool set_up(Cpu *c)
 {
     SoftCpu *s = soft_cpu(c);
     if (!s->tlb) {
         loop_lock();
-        soft_cpu_setup(c);
+        bool ok = soft_cpu_setup(c, NULL);
         loop_unlock();
+        if (!ok) {
+            return false;
+        }
         block_unheard(s);
         s->counting = true;
         s->short_budget = SINGLY;
@@ -203,6 +207,7 @@ static void set_up(Cpu *c)
         int khz = kvm_cpu_ioctl(c, KVM_GET_TSC_KHZ, 0);
         kvm_cpu(c)->rescue.tsc_hz = khz > 0 ? (uint64_t)khz * 1000 : 0;
     }
+    return true;
 }
 
 /* Registers are complete in CpuState.  Translations and what is known of code date from before KVM ran. */
@@ -405,10 +410,12 @@ bool kvm_rescue(Cpu *c, RescueWhy why, RunResult *result)
         return false;
     }
     fetch(c);
+    if (!set_up(c)) {
+        return false;
+    }
     if (why == RESCUE_EMULATION) {
         drop_invalid_opcode(&c->state.event);
     }
-    set_up(c);
     follow_tsc(c, c->state.msr.tsc ? c->state.msr.tsc : kernel_tsc(c));
     r->left = choose_stretch(c, why, now);
     r->progress = false;

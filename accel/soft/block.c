@@ -7,12 +7,14 @@
  * that is thrown away while it runs ends behind the present instruction.  Memory of dead blocks comes back when the arena is
  * full and everything goes. */
 #include <Zydis/Zydis.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "accel/soft/decode.h"
 #include "accel/soft/tlb.h"
 #include "accel/soft/uop.h"
+#include "core/error.h"
 #include "core/log.h"
 #include "cpu/disas.h"
 #include "mem/host.h"
@@ -69,14 +71,16 @@ static unsigned hash_of(const uint8_t *host, uint64_t rip)
 
 /* ---- Set-up ---- */
 
-void block_code_setup(SoftCpu *s)
+bool block_code_setup(SoftCpu *s, GError **error)
 {
+    void *arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (arena == MAP_FAILED) {
+        return error_fail_errno(error, errno, "CPU %u: no %d MiB of address space for what it decodes", s->cpu.index,
+                                ARENA >> 20);
+    }
     SoftCode *c = s->code = g_new0(SoftCode, 1);
     c->size = ARENA;
-    c->arena = mmap(NULL, c->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (c->arena == MAP_FAILED) {
-        g_error("no address space for the software CPU's blocks");
-    }
+    c->arena = arena;
     c->used = sizeof(Uop); /* 0 means "no block" */
     c->hash = g_new0(Block *, 1 << HASH_BITS);
     c->pages = g_hash_table_new(NULL, NULL);
@@ -93,6 +97,7 @@ void block_code_setup(SoftCpu *s)
         code_pages = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     }
     g_mutex_unlock(&code_lock);
+    return true;
 }
 
 void block_code_teardown(SoftCpu *s)

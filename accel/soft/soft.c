@@ -63,16 +63,19 @@ void soft_prepare(void)
     block_watch_ram();
 }
 
-void soft_cpu_setup(Cpu *c)
+bool soft_cpu_setup(Cpu *c, GError **error)
 {
     SoftCpu *s = soft_cpu(c);
     s->delivering = EXC_NONE;
     s->counting = icount_on;
-    block_code_setup(s);
+    if (!block_code_setup(s, error)) {
+        return false;
+    }
     tlb_setup(s);
     soft_sync_in(s);
     soft_tsc_load(s);
     listen_maps();
+    return true;
 }
 
 void soft_cpu_teardown(Cpu *c)
@@ -92,7 +95,9 @@ static uint64_t tsc_now(Cpu *c)
 
 static bool soft_cpu_init(Cpu *c, GError **error)
 {
-    soft_cpu_setup(c);
+    if (!soft_cpu_setup(c, error)) {
+        return false;
+    }
     cpu_ops.tsc = tsc_now;
     c->accel = c;
     return true;

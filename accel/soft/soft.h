@@ -271,7 +271,7 @@ SoftStep soft_step(SoftCpu *s, unsigned n, bool catch);
 /* What an accelerator's cpu_init and cpu_free do here; also for KVM's CPUs, which rescue steps. */
 /* Once, before CPUs are made: they get room for a SoftCpu each. */
 void soft_prepare(void);
-void soft_cpu_setup(Cpu *c);
+bool soft_cpu_setup(Cpu *c, GError **error);    /* false: no room for its blocks; nothing is left behind */
 void soft_cpu_teardown(Cpu *c);
 /* State is about to be changed, or was changed, by others: flags, RIP, translations. */
 void soft_sync_out(SoftCpu *s);         /* RFLAGS and RIP into CpuState          */

@@ -127,7 +127,7 @@ void block_unlink(SoftCpu *s);          /* code may have changed; not from withi
 /* Room that lasts as long as the blocks do. */
 void *block_alloc(SoftCpu *s, size_t size);
 void block_watch_ram(void);             /* hear what devices write */
-void block_code_setup(SoftCpu *s);
+bool block_code_setup(SoftCpu *s, GError **error);
 void block_code_teardown(SoftCpu *s);
 /* `len` bytes at `host` (within a page) are about to be written by this CPU's instruction at insn_rip, and the page has code.
  * True: it no longer has. */

@@ -165,7 +165,7 @@ static void start(void)
     CpuModel *model = model_new("max", &env, &error);
     assert(model);
     cpu = soft_cpu(cpu_new(model, 0, space_memory()));
-    soft_cpu_setup(&cpu->cpu);
+    g_assert(soft_cpu_setup(&cpu->cpu, NULL));
     loop_unlock();
     mem_reader_register();
     g_thread_unref(g_thread_new("watch", watch, NULL));

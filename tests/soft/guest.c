@@ -99,7 +99,7 @@ static void make_cpu(GuestWay way, CpuModel *model)
     s->seg[SEG_TR].limit = 0; /* no I/O permission map */
     set_mode(s, false, true);
     cpus[way] = soft_cpu(c);
-    soft_cpu_setup(c);
+    g_assert(soft_cpu_setup(c, NULL));
     cpus[way]->counting = way == WAY_COUNTED;
     cpus[way]->short_budget = 64;
 }

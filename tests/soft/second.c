@@ -206,7 +206,7 @@ static void soft_setup(void)
     mem_commit();
     CpuModel *model = model_or_fail("max", &env);
     cpu = soft_cpu(cpu_new(model, 0, space_memory()));
-    soft_cpu_setup(&cpu->cpu);
+    g_assert(soft_cpu_setup(&cpu->cpu, NULL));
     loop_unlock();
     mem_reader_register();
     cpu->counting = true;
