@@ -133,10 +133,11 @@ static bool is_debugged(const Cpu *c)
 
 /* Such a KVM gets more wrong in protected mode without asking us: INT n of 16- and 32-bit programs is #UD there, SYSCALL of 64-bit
  * ones leaves them in user mode, CPUID has features of the host that the guest was not given.  So a CPU that came here in protected
- * mode stays until it is back in real mode, if it can be debugged without KVM's help and gets its interrupts here. */
+ * mode stays until it is back in real mode, if it can be debugged without KVM's help and gets its interrupts here.  The others
+ * than the first are in their kernel's 64-bit code microseconds after SIPI, before any timer has looked at them: they begin here. */
 static bool must_stay(const Cpu *c)
 {
-    return kvm_rescue_stays() && c->state.cr0 & CR0_PE && (!is_debugged(c) || cannot_run(c));
+    return kvm_rescue_stays() && (c->state.cr0 & CR0_PE || !c->is_bsp) && (!is_debugged(c) || cannot_run(c));
 }
 
 static bool is_guest(SoftCpu *s)
