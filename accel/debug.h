@@ -1,8 +1,11 @@
-/* Guest debugging: breakpoints, watchpoints and single steps, for the gdb stub and the tests.
+/* Guest debugging: breakpoints, watchpoints, single steps and trace points, for the gdb stub, the monitor and the tests.
  *
- * Settings hold for every CPU; single step for one.  When one is met the CPU stops, the machine
- * goes to RUN_DEBUG and debug_stop says why.  Main lock held for all of it, and the machine stopped
- * for all but debug_remove_all. */
+ * Points hold for every CPU; single step and hold for one.  A point is a linear address and needs no memory behind it: one that
+ * was set before the loader has put code or page tables there is met all the same.  When one is met the CPU stops before the
+ * instruction (breakpoints) or behind it (watchpoints), the machine goes to RUN_DEBUG and debug_stop says why; a trace point
+ * calls its function instead and the CPU goes on.
+ *
+ * Main lock held for all of it, and the machine stopped for all but debug_remove_all and trace points. */
 #ifndef ACCEL_DEBUG_H
 #define ACCEL_DEBUG_H
 
@@ -10,32 +13,54 @@
 #include "cpu/cpu.h"
 
 typedef enum DebugKind {
-    DEBUG_SOFTWARE, /* INT3 at a linear address: any number, visible to the guest */
-    DEBUG_HARDWARE, /* a debug register: at most four with the watchpoints        */
+    DEBUG_SOFTWARE, /* any number; under KVM an INT3 in memory, visible to the guest         */
+    DEBUG_HARDWARE, /* KVM: a debug register, at most four with the watchpoints; soft: any   */
     DEBUG_WATCH_WRITE,
-    DEBUG_WATCH_READ, /* x86 has no read-only watch: the same as ACCESS             */
+    DEBUG_WATCH_READ, /* KVM, as x86: the same as ACCESS                                     */
     DEBUG_WATCH_ACCESS,
 } DebugKind;
 
 typedef struct DebugStop {
-    Cpu *cpu; /* NULL: nothing met yet */
+    Cpu *cpu; /* NULL: nothing met since debug_stop was cleared */
     enum { DEBUG_STOP_STEP, DEBUG_STOP_BREAK, DEBUG_STOP_WATCH } why;
-    DebugKind kind; /* of the watchpoint */
-    uint64_t at;    /* linear address of the breakpoint or of the watched data */
+    DebugKind kind; /* of the point */
+    uint64_t at;    /* linear address: of the breakpoint, of the watched data, or where the step ended */
 } DebugStop;
 extern DebugStop debug_stop;
 
-/* `c`: whose page tables translate the address of a software breakpoint.  len: 1; watchpoints 1, 2,
- * 4 or 8, aligned. */
+/* `c`: whose page tables translate the address of a software breakpoint under KVM.  len: of watchpoints, in bytes, 0 is 1; KVM:
+ * 1, 2, 4 or 8, aligned.  False: no room left for it (KVM), or a wrong length. */
 bool debug_insert(Cpu *c, DebugKind kind, uint64_t at, unsigned len, GError **error);
 bool debug_remove(Cpu *c, DebugKind kind, uint64_t at, unsigned len, GError **error);
+/* What debug_insert has set, single steps and holds; trace points stay. */
 void debug_remove_all(void);
-/* Stop again after one instruction, from the next machine_continue on. */
+
+/* Stop again after one instruction, from the next machine_continue on; until switched off. */
 bool debug_step(Cpu *c, bool on, GError **error);
+/* How steps are made; gdb's and QEMU's sstep bits without ENABLE (1).  Default: both. */
+enum { DEBUG_STEP_NOIRQ = 2, /* no interrupt is taken while one steps */
+       DEBUG_STEP_NOTIMER = 4 /* the guest's clock stands still        */ };
+void debug_set_step_flags(unsigned flags);
+unsigned debug_step_flags(void);
+/* A CPU that machine_continue leaves stopped (gdb's scheduler locking). */
+void debug_hold(Cpu *c, bool hold);
+
+/* A point that only tells: `hit` runs on the CPU's thread with the main lock held and c->state in sync, before the instruction
+ * (breakpoints) or behind it (watchpoints, `at` is the first watched byte touched). */
+typedef struct DebugTrace {
+    DebugKind kind;
+    uint64_t at;
+    unsigned len;
+    void (*hit)(void *arg, Cpu *c, uint64_t at);
+    void *arg;
+} DebugTrace;
+bool debug_trace_insert(const DebugTrace *t, unsigned *id, GError **error); /* copied; ids from 1 on */
+bool debug_trace_remove(unsigned id);                                       /* false: no such; `arg` is the caller's to free */
 
 /* Linear to physical by the guest's page tables; false when not mapped. */
 bool debug_translate(Cpu *c, uint64_t linear, uint64_t *physical);
-/* Bytes at a linear address: memory only, no device is disturbed; writes reach ROM too. */
+/* Bytes at a linear address: memory only, no device is disturbed; writes reach ROM too.  What a planted INT3 covers reads as the
+ * guest's byte, and a write goes under it. */
 bool debug_read(Cpu *c, uint64_t linear, void *buf, size_t len);
 bool debug_write(Cpu *c, uint64_t linear, const void *buf, size_t len);
 
