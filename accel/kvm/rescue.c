@@ -192,8 +192,12 @@ static uint64_t kernel_tsc(Cpu *c)
     return kvm_cpu_ioctl(c, KVM_GET_MSRS, (uintptr_t)&m) == 1 ? m.entry.data : c->state.msr.tsc;
 }
 
+/* While a debugger steps and time stands still (DEBUG_STEP_NOTIMER), what was counted last holds. */
 static void follow_tsc(Cpu *c, uint64_t now)
 {
+    if (clock_held()) {
+        return;
+    }
     soft_tsc_follow(soft_cpu(c), now, kvm_cpu(c)->rescue.tsc_hz);
 }
 
