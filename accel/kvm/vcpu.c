@@ -446,6 +446,9 @@ static RunResult run(Cpu *c)
 RunResult kvm_run(Cpu *c)
 {
     RunResult result = run(c);
+    if (kvm_cpu(c)->debug.over) { /* it did not come to that: others are not kept waiting */
+        kvm_debug_ran(c);
+    }
     kvm_rescue_watch(c, false);
     return result;
 }

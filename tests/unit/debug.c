@@ -896,6 +896,37 @@ START_TEST(native_trace_points)
 }
 END_TEST
 
+/* Two processors come by all the time: none gets past unseen, and none waits for the other for ever. */
+START_TEST(native_trace_points_of_two)
+{
+    const char *options = kvm_emulates() ? "kvm,rescue=off" : "kvm,kernel-irqchip=off";
+    if (access("/dev/kvm", R_OK | W_OK) < 0) {
+        return;
+    }
+    memset(hits, 0, sizeof(hits));
+    start_machine(options, 2);
+    LOAD(busy, 0x1000);
+    LOAD(other, 0x2000);
+    cpu_sync(cpu_at(1));
+    cpu_start_at(cpu_at(1), 2);
+    trace(DEBUG_SOFTWARE, PLACE_OF(busy, again), 1, &hits[0]);
+    trace(DEBUG_SOFTWARE, 0x2000, 1, &hits[1]);
+    ck_assert(machine_continue(NULL));
+    for (unsigned tries = 0; (hits[0] < 50 || hits[1] < 50) && tries < 5000; tries++) {
+        wait_ms(1);
+    }
+    machine_stop(RUN_PAUSED);
+    ck_assert_uint_ge(hits[0], 50);
+    ck_assert_uint_ge(hits[1], 50);
+    ck_assert_uint_le(peek(0x3000, 4), hits[0]);
+    ck_assert_uint_ge(peek(0x3000, 4) + 1, hits[0]);
+    ck_assert_uint_le(peek(0x3004, 4), hits[1]);
+    ck_assert_uint_ge(peek(0x3004, 4) + 1, hits[1]);
+    ck_assert_uint_eq(peek(PLACE_OF(busy, again), 1), 0xcc);
+    stop_machine();
+}
+END_TEST
+
 int main(void)
 {
     const Case cases[] = {
@@ -928,6 +959,7 @@ int main(void)
         CASE(planted, 1),
         CASE(four_registers, 1),
         CASE(native_trace_points, 2),
+        CASE(native_trace_points_of_two, 1),
     };
     return run_all_cases("debug", cases, G_N_ELEMENTS(cases));
 }
