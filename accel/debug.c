@@ -215,10 +215,11 @@ void debug_plant(Cpu *c)
     plant_all(c);
 }
 
-bool debug_planted(uint64_t linear)
+bool debug_planted(uint64_t linear, uint8_t *own)
 {
     for (unsigned i = 0; i < debug_count(); i++) {
         if (point_at(i)->at == linear && point_at(i)->planted) {
+            *own = point_at(i)->saved;
             return true;
         }
     }

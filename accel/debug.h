@@ -91,8 +91,8 @@ unsigned debug_count(void);
 const DebugPoint *debug_point(unsigned i); /* until points are inserted or removed */
 bool debug_stepping(const Cpu *c);
 bool debug_software_at(uint64_t linear);
-/* INT3s: whether there is one, taking it away for an instruction, and putting all where they belong.  Main lock held. */
-bool debug_planted(uint64_t linear);
+/* INT3s: whether there is one (over which byte of the guest's), taking it away for an instruction, and putting all where they belong.  Main lock held. */
+bool debug_planted(uint64_t linear, uint8_t *own);
 void debug_lift(uint64_t linear);
 void debug_plant(Cpu *c);
 /* What the debug registers are to hold, in their order; returns how many.  Registers that are left over double software

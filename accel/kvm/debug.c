@@ -66,7 +66,8 @@ bool kvm_guest_debug(Cpu *c, GError **error)
 static void step_over(Cpu *c, uint64_t at)
 {
     KvmCpu *k = kvm_cpu(c);
-    if (debug_planted(at)) {
+    uint8_t own;
+    if (debug_planted(at, &own)) {
         if (!kvm_alone(c, true)) {
             return; /* once more when the other is through */
         }

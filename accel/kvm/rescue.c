@@ -51,7 +51,7 @@ bool kvm_rescue_option(const char *value, GError **error)
 
 void kvm_rescue_debug(Cpu *c)
 {
-    if (kvm_rescue_stays() && soft_cpu(c)->tlb) {
+    if (!off && soft_cpu(c)->tlb) {
         soft_debug_apply(soft_cpu(c));
     }
 }
@@ -274,13 +274,6 @@ static RunResult triple_fault(Cpu *c)
     return RUN_STOPPED;
 }
 
-static void stepped(Cpu *c)
-{
-    loop_lock();
-    debug_meet_step(c);
-    loop_unlock();
-}
-
 /* What the loop of the software CPU came back with; false: nobody can execute the next instruction. */
 static bool conclude(Cpu *c, SoftExit e, RunResult *result)
 {
@@ -325,6 +318,9 @@ static bool run_stretch(Cpu *c, RunResult *result)
     r->from = s->count;
     bool paging = cpu_paging(&c->state);
     take_over(c);
+    if (kvm_cpu(c)->debug.over) { /* its trace points have been called */
+        soft_debug_told(s);
+    }
     s->left = r->left;
     do {
         e = soft_execute(s);
@@ -445,10 +441,6 @@ bool kvm_rescue(Cpu *c, RescueWhy why, RunResult *result)
     if (!ok || r->in_vain > PATIENCE) {
         r->given_up += why < RESCUE_STUCK;
         return false;
-    }
-    if (one && debug_stepping(c) && !must_stay(c) && *result == RUN_AGAIN && !r->left) {
-        stepped(c);
-        *result = RUN_STOPPED;
     }
     return true;
 }

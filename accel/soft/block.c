@@ -506,11 +506,19 @@ static Block *block_build(SoftCpu *s, uint64_t linear)
     Source src = {.host = f.page.host ? f.page.host + (linear & (PAGE - 1)) : NULL, .here = PAGE - (linear & (PAGE - 1))};
     DecodeResult end = DECODE_SHORT;
     unsigned n = 0, most = s->mode & MODE_SINGLE ? 1 : MAX_INSNS;
+    uint8_t own;
+    bool covered = G_UNLIKELY(s->debug) && soft_debug_covered(s, linear, &own);
     g_mutex_lock(&code_lock);
     if (src.host) {
         page_register(s, &f, src.host, 0);
         ram_code_mark(f.page.ram, f.page.offset);
-        n = decode_run(s, src.host, MIN(src.here, room), rip, most, insns, &end);
+        if (G_UNLIKELY(covered)) {
+            memcpy(src.bytes, src.host, MIN(src.here, INSN_MAX));
+            src.bytes[0] = own;
+            n = decode_run(s, src.bytes, MIN(MIN(src.here, INSN_MAX), room), rip, 1, insns, &end);
+        } else {
+            n = decode_run(s, src.host, MIN(src.here, room), rip, most, insns, &end);
+        }
     }
     if (!n && end == DECODE_SHORT) {
         g_mutex_unlock(&code_lock);
@@ -526,6 +534,7 @@ static Block *block_build(SoftCpu *s, uint64_t linear)
             memcpy(src.bytes, src.host, MIN(src.here, INSN_MAX));
             memcpy(src.bytes + src.here, src.host2, INSN_MAX - MIN(src.here, INSN_MAX));
         }
+        src.bytes[0] = covered ? own : src.bytes[0];
         n = decode_run(s, src.bytes, MIN(INSN_MAX, room), rip, 1, insns, &end);
         if (n && src.host2 && insns[0].length <= src.here) {
             src.host2 = NULL;

@@ -219,6 +219,24 @@ static void pass(SoftCpu *s, uint64_t linear)
     }
 }
 
+void soft_debug_told(SoftCpu *s)
+{
+    if (s->debug) {
+        pass(s, cpu_linear_ip(&s->cpu.state));
+    }
+}
+
+bool soft_debug_covered(const SoftCpu *s, uint64_t linear, uint8_t *own)
+{
+    if (!break_at(s->debug, linear)) {
+        return false;
+    }
+    loop_lock();
+    bool covered = debug_planted(linear, own);
+    loop_unlock();
+    return covered;
+}
+
 void soft_debug_unfinished(SoftCpu *s)
 {
     pass(s, linear_of(s, s->insn_rip));
