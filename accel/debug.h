@@ -54,8 +54,8 @@ unsigned debug_step_flags(void);
 void debug_hold(Cpu *c, bool hold);
 
 /* A point that only tells: `hit` runs on the CPU's thread with the main lock held and c->state in sync, before the instruction
- * (breakpoints) or behind it (watchpoints, `at` is the first watched byte touched).  It may change the state (state_dirty), request
- * that the machine stops, and set and remove trace points; it must not wait for other CPUs. */
+ * (breakpoints) or behind it (watchpoints, `at` is the first watched byte touched).  It may change the state (state_dirty),
+ * request that the machine stops, and set and remove trace points; it must not wait for other CPUs. */
 typedef struct DebugTrace {
     DebugKind kind;
     uint64_t at;
@@ -91,7 +91,8 @@ unsigned debug_count(void);
 const DebugPoint *debug_point(unsigned i); /* until points are inserted or removed */
 bool debug_stepping(const Cpu *c);
 bool debug_software_at(uint64_t linear);
-/* INT3s: whether there is one (over which byte of the guest's), taking it away for an instruction, and putting all where they belong.  Main lock held. */
+/* INT3s: whether there is one (over which byte of the guest's), taking it away for an instruction, and putting all where they
+ * belong.  Main lock held. */
 bool debug_planted(uint64_t linear, uint8_t *own);
 void debug_lift(uint64_t linear);
 void debug_plant(Cpu *c);
@@ -100,8 +101,9 @@ void debug_plant(Cpu *c);
  * INT3. */
 unsigned debug_hardware(DebugPoint out[4]);
 
-/* What a CPU has met, on its thread, main lock held and c->state in sync.  Trace points are called.  DEBUG_HALT: it has to stop,
- * which has been requested and is in debug_stop.  DEBUG_LATER: the same, but another CPU was first: tell again when it goes on. */
+/* What a CPU has met, on its thread, main lock held and c->state in sync.  Trace points are called.  DEBUG_HALT: it has to
+ * stop, which has been requested and is in debug_stop.  DEBUG_LATER: the same, but another CPU was first: tell again when it
+ * goes on. */
 typedef enum DebugMeeting { DEBUG_GO_ON, DEBUG_HALT, DEBUG_LATER } DebugMeeting;
 /* The instruction at `at` is next.  told: its trace points have been called already.  stepping: breakpoints do not count. */
 DebugMeeting debug_meet_code(Cpu *c, uint64_t at, bool told, bool stepping);

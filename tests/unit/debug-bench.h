@@ -17,8 +17,8 @@ typedef struct Body { /* the same in real, protected and long mode */
     uint64_t base;      /* of the linear addresses */
     uint64_t pushed_ip; /* where INT n puts it */
     struct {
-        uint64_t start, loop, load, stos, cross, behind, flags, int_n, int_end, ud, ud_end, change, store, locked, handler, invalid,
-            irq;
+        uint64_t start, loop, load, stos, cross, behind, flags, int_n, int_end, ud, ud_end, change, store, locked, handler,
+            invalid, irq;
     } at;
 } Body;
 enum { ALIAS = 0x40000000, BODIES = 3, LOOPS = 10 };
@@ -29,7 +29,8 @@ void set_bodies(void);
 enum { ACCELS = 2, EACH = ACCELS * BODIES };
 extern const char *const accels_tried[ACCELS];
 
-/* A machine with a body that has not been loaded yet; false, NULL: this accelerator is not to be had, or has not what is tried. */
+/* A machine with a body that has not been loaded yet; false, NULL: this accelerator is not to be had, or does not look for
+ * points itself. */
 bool begin(const char *options, unsigned cpus);
 const Body *begin_body(int i);
 /* A CPU of one accelerator that stands in the middle of "busy". */
