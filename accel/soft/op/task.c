@@ -3,6 +3,7 @@
  * The new TSS is read, the old one written, link and busy bits changed, in this order, so that a page fault
  * on the way finds the old task as it was.  Then the registers are loaded; segment faults from there on
  * belong to the new task (§7.3). */
+#include "accel/soft/debug.h"
 #include "accel/soft/op/far.h"
 
 /* Where things are in the two forms of TSS (figures 7-2 and 7-10). */
@@ -206,6 +207,9 @@ static void switch_to(SoftCpu *s, Descriptor *new, TaskSwitch how, bool has_erro
     }
     if (new->seg.limit < l->limit) {
         selector_fault(s, EXC_TS, new->seg.selector);
+    }
+    if (G_UNLIKELY(s->debug)) {
+        soft_debug_alone(s); /* behind change_busy it could not begin anew */
     }
     TaskImage t = image_load(s, &new->seg);
     uint64_t flags = soft_flags(s);
