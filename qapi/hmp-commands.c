@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/options.h"
+#include "gdbstub/gdbstub.h"
 #include "hw/machine.h"
 #include "hw/qom.h"
 #include "qapi/dispatch.h"
@@ -379,6 +380,22 @@ static void cmd_trace_event(Hmp *h, const HmpArgs *a)
     hmp_error(h, error);
 }
 
+/* ---- Debuggers ---- */
+
+static void cmd_gdbserver(Hmp *h, const HmpArgs *a)
+{
+    const char *device = hmp_text(a, "device") ? hmp_text(a, "device") : "tcp::1234";
+    GError *error = NULL;
+    if (!gdbstub_start(device, &error)) {
+        hmp_print(h, "Could not open gdbserver on device '%s'\n", device);
+        hmp_error(h, error);
+    } else if (!strcmp(device, "none")) {
+        hmp_print(h, "Disabled gdbserver\n");
+    } else {
+        hmp_print(h, "Waiting for gdb connection on device '%s'\n", device);
+    }
+}
+
 const HmpCommand hmp_commands[] = {
     {"boot_set", "bootdevice:s", "bootdevice", "another boot order, from the next reset on",
      cmd_boot_set},
@@ -399,6 +416,8 @@ const HmpCommand hmp_commands[] = {
     {"device_del", "id:s", "device", "ask the guest to give a device back", cmd_device_del},
     {"eject", "-f device:s", "[-f] device",
      "take the medium out of a drive (-f: though the guest locked it)", cmd_eject},
+    {"gdbserver", "device:s?", "[device]",
+     "wait for a debugger there (tcp::1234 unless told); 'none' ends that", cmd_gdbserver},
     {"gva2gpa", "addr:i", "addr", "where the page tables lead a virtual address", hmp_gva2gpa},
     {"help|?", "name:S?", "[cmd]", "this list, or one command's line of it", cmd_help},
     {"i", "/fmt:/ addr:i index:i?", "/fmt addr", "read a port", hmp_in},
