@@ -390,6 +390,15 @@ static bool explain_page_fault(const Cpu *c, const BoxFault *f, GString *out)
     return explain_walk(c, f->address, access, out);
 }
 
+static bool is_sse(const Code *k)
+{
+    switch (k->insn.meta.isa_ext) {
+    case ZYDIS_ISA_EXT_SSE: case ZYDIS_ISA_EXT_SSE2: case ZYDIS_ISA_EXT_SSE3: case ZYDIS_ISA_EXT_SSSE3: case ZYDIS_ISA_EXT_SSE4:
+    case ZYDIS_ISA_EXT_SSE4A: case ZYDIS_ISA_EXT_AES: case ZYDIS_ISA_EXT_PCLMULQDQ: case ZYDIS_ISA_EXT_SHA: return true;
+    default: return false;
+    }
+}
+
 static bool explain_undefined(const Code *k, bool decoded, GString *out)
 {
     const CpuState *s = k->s;
@@ -398,8 +407,7 @@ static bool explain_undefined(const Code *k, bool decoded, GString *out)
         return true;
     }
     ZydisISASet set = k->insn.meta.isa_set;
-    bool fpu = k->insn.attributes & (ZYDIS_ATTRIB_FPU_STATE_CR | ZYDIS_ATTRIB_FPU_STATE_CW);
-    bool xmm = k->insn.attributes & (ZYDIS_ATTRIB_XMM_STATE_CR | ZYDIS_ATTRIB_XMM_STATE_CW);
+    bool fpu = k->insn.meta.isa_ext == ZYDIS_ISA_EXT_X87, xmm = is_sse(k);
     bool vex = k->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
     const char *why = k->insn.mnemonic == ZYDIS_MNEMONIC_UD2 || k->insn.mnemonic == ZYDIS_MNEMONIC_UD0 ||
                               k->insn.mnemonic == ZYDIS_MNEMONIC_UD1
@@ -421,7 +429,7 @@ static bool explain_undefined(const Code *k, bool decoded, GString *out)
 static bool explain_divide(const Code *k, bool decoded, GString *out)
 {
     uint64_t v;
-    if (!decoded || !value_of(k, &k->op[0], &v)) {
+    if (!decoded || (k->insn.mnemonic != ZYDIS_MNEMONIC_DIV && k->insn.mnemonic != ZYDIS_MNEMONIC_IDIV) || !value_of(k, &k->op[0], &v)) {
         return false;
     }
     g_string_append(out, v ? "the quotient does not fit" : "the divisor is 0");
@@ -483,6 +491,30 @@ bool explain_instruction(const Cpu *c, const BoxFault *f, GString *out)
         g_string_truncate(out, begin);
     }
     return known;
+}
+
+bool explain_suspect(const Cpu *c, GString *out)
+{
+    Code k;
+    gsize begin = out->len;
+    uint64_t divisor;
+    bool decoded = decode(c, &k);
+    bool ud = decoded && (k.insn.mnemonic == ZYDIS_MNEMONIC_UD0 || k.insn.mnemonic == ZYDIS_MNEMONIC_UD1 ||
+                          k.insn.mnemonic == ZYDIS_MNEMONIC_UD2);
+    bool divide = decoded && (k.insn.mnemonic == ZYDIS_MNEMONIC_DIV || k.insn.mnemonic == ZYDIS_MNEMONIC_IDIV);
+    if (ud) {
+        g_string_append(out, "#UD: ");
+        return explain_undefined(&k, true, out);
+    }
+    if (divide && value_of(&k, &k.op[0], &divisor) && !divisor) {
+        g_string_append(out, "#DE: the divisor is 0");
+        return true;
+    }
+    g_string_append(out, "#GP or #SS: ");
+    if (!explain_general(&k, decoded, out)) {
+        g_string_truncate(out, begin);
+    }
+    return out->len > begin;
 }
 
 /* ---- Any of a chain ---- */

@@ -35,6 +35,9 @@ void explain_selector(const Cpu *c, uint16_t selector, GString *out);
 
 /* Why the instruction at CS:RIP raised a fault.  False, and no text: the state does not tell. */
 bool explain_instruction(const Cpu *c, const BoxFault *f, GString *out);
+/* Where nobody knows what came: "#GP: it leads to ...", if the instruction at CS:RIP is certain to raise one of #UD #DE #GP #SS.
+ * False, and no text: it is not. */
+bool explain_suspect(const Cpu *c, GString *out);
 /* Any fault of a chain: of the instruction or of a delivery; always says something. */
 void explain_fault(const Cpu *c, const BoxFault *f, GString *out);
 

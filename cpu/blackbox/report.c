@@ -93,6 +93,10 @@ static void print_findings(const Cpu *c, GString *out)
         g_string_append_printf(out, "  - the instruction cannot be fetched: %s.\n", why->str);
         g_string_truncate(why, 0);
     }
+    if (explain_suspect(c, why)) {
+        g_string_append_printf(out, "  - the instruction may have raised %s.\n", why->str);
+        g_string_truncate(why, 0);
+    }
     if (cpu_paging(s) && s->cr2 && explain_walk(c, s->cr2, WALK_IMPLICIT, why)) {
         g_string_append_printf(out, "  - CR2, the address of the last #PF, is 0x%" PRIx64 ": %s.\n", s->cr2, why->str);
     }
@@ -258,27 +262,32 @@ static void print_title(const Cpu *c, const char *what, GString *out)
     g_string_append_printf(out, " (%s mode, CPL %u)", box_mode_name(cpu_mode(s)), cpu_cpl(s));
 }
 
+static bool has_chain(const Cpu *c)
+{
+    return c->box && c->box->open && c->box->faults;
+}
+
 /* Kernels reboot by an INT, or UD2, after they have loaded an empty IDT. */
 static bool is_deliberate(const Cpu *c)
 {
-    const BlackBox *b = c->box;
     uint8_t code[2] = {0};
     unsigned gate = cpu_mode(&c->state) == CPU_REAL ? 4 : 8;
-    if (!b || !b->open || !b->faults || c->state.idtr.limit >= gate - 1) {
+    cpu_memory_debug(c, cpu_linear_ip(&c->state), code, 2, false);
+    bool ud2 = code[0] == 0x0f && code[1] == 0x0b, interrupt = code[0] == 0xcc || code[0] == 0xcd;
+    if (c->state.idtr.limit >= gate - 1) {
         return false;
     }
-    const BoxFault *f = &b->chain[0];
-    if (f->during_kind == BOX_SOFTWARE) {
-        return true;
+    if (has_chain(c)) {
+        const BoxFault *f = &c->box->chain[0];
+        return f->during_kind == BOX_SOFTWARE || (f->during_kind == BOX_NONE && f->vector == VECTOR_UD && ud2);
     }
-    return f->during_kind == BOX_NONE && f->vector == VECTOR_UD && cpu_memory_debug(c, cpu_linear_ip(&c->state), code, 2, false) &&
-           code[0] == 0x0f && code[1] == 0x0b;
+    return ud2 || interrupt;
 }
 
 static void print_report(const Cpu *c, GString *out)
 {
     static const char *const what[] = {"triple fault", "machine check while CR4.MCE is clear", "RSM found an invalid state"};
-    bool a20 = !cpu_platform.a20 || cpu_platform.a20(), chain = c->box && c->box->open && c->box->faults;
+    bool a20 = !cpu_platform.a20 || cpu_platform.a20(), chain = has_chain(c);
     BoxShutdown why = chain || !c->box ? BOX_TRIPLE_FAULT : c->box->shutdown;
     if (is_deliberate(c)) {
         print_title(c, "reset by a deliberate triple fault", out);

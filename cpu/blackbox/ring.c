@@ -218,8 +218,13 @@ void box_fault(Cpu *c, unsigned vector, bool has_error, uint32_t error, uint64_t
         memmove(b->chain, b->chain + 1, sizeof(b->chain) - sizeof(b->chain[0]));
         b->faults--;
     }
-    b->chain[b->faults++] = (BoxFault){.vector = (uint8_t)vector, .has_error = has_error, .error = error, .address = address,
-                                       .during_kind = b->now_kind, .during = b->now, .during_error = b->now_error};
+    BoxFault f = {.vector = (uint8_t)vector, .has_error = has_error, .error = error, .address = address};
+    if (b->now_kind != BOX_NONE) {
+        f.during_kind = b->now_kind;
+        f.during = b->now;
+        f.during_error = b->now_error;
+    }
+    b->chain[b->faults++] = f;
     b->now_kind = BOX_NONE;
     b->open = true;
 }

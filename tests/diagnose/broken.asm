@@ -49,7 +49,6 @@ main:
 
 ; case: REBOOT                          ; how kernels reset a PC: not a fault of anything
 ; says: ^CPU 0: reset by a deliberate triple fault at 0008:[0-9a-f]+ \(protected mode, CPL 0\): an interrupt instruction
-; kvm: #GP could not be delivered
 ; one line
 %elifdef REBOOT
         mov word [table_pointer], 0
@@ -112,7 +111,7 @@ main:
 ; case: PDPTE_PAE                       ; PAE with W and U in a root entry, as long mode has it
 ; says: 1\. #GP, error code 0x0 by the instruction .*: PDPTE at 0x50018 \(index 3\) has reserved bits set: 0x6 of its value 0x51007
 ; says: > 0x[0-9a-f]+: +0f 22 c0 +mov cr0, eax
-; kvm: .
+; kvm: the instruction may have raised #GP or #SS: PDPTE at 0x50018 \(index 3\) has reserved bits set
 %elifdef PDPTE_PAE
         mov dword [0x50018], 0x51007
         mov word [table_pointer], 0x10
@@ -129,7 +128,7 @@ main:
 
 ; case: WRMSR_UNKNOWN                   ; a register that no CPU here has
 ; says: 1\. #GP, error code 0x0 by the instruction .*: MSR 0xdeadbeef does not exist here \(value 0x500000001\)
-; kvm: .
+; kvm: the instruction may have raised #GP or #SS: MSR 0xdeadbeef does not exist here
 %elifdef WRMSR_UNKNOWN
         mov word [table_pointer], 0x10
         mov dword [table_pointer + 2], IDT32
@@ -164,7 +163,7 @@ main:
 ; case: IST_BAD                         ; a stack pointer that is no address, and a TSS that ends before it
 ; says: delivering #UD raised #SS, error code 0x1 .*: IDT gate 6 .*: IST3 in the TSS is not canonical: 0x0000900000000000
 ; says: delivering #SS raised #TS, error code 0x69 .*: TSS limit 0x3b is too small for IST4 \(at offset 0x3c; TR 0x68, base 0x26000\)
-; kvm: .
+; kvm: #DF could not be delivered \(#TS\): .* TSS limit 0x3b is too small for IST4
 %elifdef IST_BAD
         mov dword [TSS64 + 0x24 + 16], 0
         mov dword [TSS64 + 0x28 + 16], 0x9000
@@ -206,7 +205,7 @@ main:
 
 ; case: READ_ONLY                       ; a write to a page without W
 ; says: 1\. #PF at 0x0000000040000000 \(write, supervisor, page protection; error code 0x3\) .*: PDE at 0x33000 \(index 0\) is read-only \(R/W clear\), which CR0.WP makes count for the supervisor too
-; kvm: .
+; kvm: CR2, the address of the last #PF, is 0x40000000
 %elifdef READ_ONLY
         and byte [PDS + 0x1000], ~2
         mov rax, cr0
@@ -223,7 +222,7 @@ main:
 ; case: RIP_NON_CANONICAL               ; a jump to what is no address
 ; says: 1\. #GP, error code 0x0 by the instruction .*: it leads to 0x8000000000001000, which is not canonical
 ; says: > 0x[0-9a-f]+: +ff e0 +jmp rax
-; kvm: .
+; kvm: the instruction may have raised #GP or #SS: it leads to 0x8000000000001000, which is not canonical
 %elifdef RIP_NON_CANONICAL
         mov word [table_pointer], 0x3f
         mov qword [table_pointer + 2], IDT64
@@ -233,7 +232,7 @@ main:
 
 ; case: HANDLER_NON_CANONICAL           ; gates with rubbish in their upper half
 ; says: delivering #UD raised #GP, error code 0x1 .*: IDT gate 6 .*: the handler's address 0x12345678[0-9a-f]{8} is not canonical
-; kvm: .
+; kvm: #DF could not be delivered \(#GP\): IDT gate 8 .*: the handler's address 0x12345678[0-9a-f]{8} is not canonical
 %elifdef HANDLER_NON_CANONICAL
         mov dword [IDT64 + 6 * 16 + 8], 0x12345678
         mov dword [IDT64 + 8 * 16 + 8], 0x12345678
@@ -242,7 +241,7 @@ main:
 
 ; case: DATA_NON_CANONICAL              ; a pointer that is no address
 ; says: 1\. #GP, error code 0x0 by the instruction .*: it accesses 0x1234567812345678, which is not canonical
-; kvm: .
+; kvm: the instruction may have raised #GP or #SS: it accesses 0x1234567812345678, which is not canonical
 %elifdef DATA_NON_CANONICAL
         mov word [table_pointer], 0x3f
         mov qword [table_pointer + 2], IDT64
