@@ -96,8 +96,11 @@ static void refresh_mode(SoftCpu *s)
 {
     const CpuState *c = &s->cpu.state;
     s->mode_stale = false;
+    uint32_t old = s->plain_mode;
     s->plain_mode = mode_of(c);
-    box_mode(&s->cpu);
+    if ((old ^ s->plain_mode) & (MODE_SIZE | MODE_PROTECTED | MODE_V86)) { /* what else makes a mode is in CR0 */
+        box_mode(&s->cpu);
+    }
     bool wide = (s->plain_mode & MODE_SIZE) == MODE_64;
     s->ea_mask = wide ? UINT64_MAX : UINT32_MAX;
     s->canonical_shift = !wide ? 0 : c->cr4 & CR4_LA57 ? 7 : 16;

@@ -31,7 +31,6 @@ BlackBox *box_new(void)
     box_clock_start();
     BlackBox *b = g_new0(BlackBox, 1);
     b->mask = box_entries - 1;
-    b->version = g_new0(atomic_uint, box_entries);
     b->slot = g_new0(BoxEvent, box_entries);
     return b;
 }
@@ -39,7 +38,6 @@ BlackBox *box_new(void)
 void box_free(BlackBox *b)
 {
     if (b) {
-        g_free((void *)b->version);
         g_free(b->slot);
         g_free(b);
     }
@@ -56,33 +54,33 @@ static void copy_words(uint64_t *to, const uint64_t *from)
     }
 }
 
-static void change_begins(BlackBox *b, unsigned n)
-{
-    atomic_uint *v = &b->version[n & b->mask];
-    atomic_store_explicit(v, atomic_load_explicit(v, memory_order_relaxed) + 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
-}
-
-static void change_ends(BlackBox *b, unsigned n)
-{
-    atomic_uint *v = &b->version[n & b->mask];
-    atomic_store_explicit(v, atomic_load_explicit(v, memory_order_relaxed) + 1, memory_order_release);
-}
-
 /* False: it was being changed each time that we looked. */
 static bool read_entry(const BlackBox *b, unsigned n, BoxEvent *e)
 {
     enum { TRIES = 1000 };
-    atomic_uint *v = &b->version[n & b->mask];
     for (unsigned i = 0; i < TRIES; i++) {
-        unsigned before = atomic_load_explicit(v, memory_order_acquire);
+        unsigned before = atomic_load_explicit(&b->version, memory_order_acquire);
         copy_words((uint64_t *)e, (const uint64_t *)&b->slot[n & b->mask]);
         atomic_thread_fence(memory_order_acquire);
-        if (!(before & 1) && atomic_load_explicit(v, memory_order_relaxed) == before) {
+        if (!(before & 1) && atomic_load_explicit(&b->version, memory_order_relaxed) == before) {
             return true;
         }
     }
     return false;
+}
+
+/* Between these two a reader may find anything in the ring.  Returns what the version will be. */
+static inline unsigned change_begins(BlackBox *b)
+{
+    unsigned v = atomic_load_explicit(&b->version, memory_order_relaxed);
+    atomic_store_explicit(&b->version, v + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    return v + 2;
+}
+
+static inline void change_ends(BlackBox *b, unsigned version)
+{
+    atomic_store_explicit(&b->version, version, memory_order_release);
 }
 
 static gint by_serial(gconstpointer a, gconstpointer b)
@@ -111,64 +109,101 @@ static uint64_t now(const BlackBox *b)
     return b->instructions ? *b->instructions : __rdtsc();
 }
 
-static bool is_like(const BoxEvent *a, const BoxEvent *b)
+/* Entry n has its key in recent[n % BOX_WINDOW]: all of them are compared at once. */
+static inline uint32_t key_of(unsigned kind, uint32_t what, uint64_t rip)
 {
-    if (a->rip != b->rip || a->what != b->what || memcmp(a, b, 8)) {
-        return false;
-    }
-    return a->kind != BOX_EXCEPTION || (a->error == b->error && a->value == b->value);
+    return (uint32_t)rip * 0x9e3779b1u ^ what * 0x85ebca6bu ^ kind << 16;
 }
 
-/* Where an event like this one is counted, or `made`. */
-static unsigned find_like(const BlackBox *b, unsigned made, const BoxEvent *e)
+_Static_assert(BOX_WINDOW == 8 && BOX_SIZE_MIN >= 2 * BOX_WINDOW, "two vectors of four; entries that were never made are empty");
+
+static inline unsigned matches(const BlackBox *b, uint32_t key)
 {
-    unsigned window = MIN(made, BOX_WINDOW);
-    for (unsigned n = made - 1; window--; n--) {
-        if (is_like(&b->slot[n & b->mask], e)) {
-            return n;
+    const __m128i *recent = (const __m128i *)b->recent;
+    __m128i k = _mm_set1_epi32((int)key);
+    __m128i low = _mm_cmpeq_epi32(_mm_loadu_si128(recent), k), high = _mm_cmpeq_epi32(_mm_loadu_si128(recent + 1), k);
+    return (unsigned)(_mm_movemask_ps(_mm_castsi128_ps(low)) | _mm_movemask_ps(_mm_castsi128_ps(high)) << 4);
+}
+
+/* The entry that was made last among those with this place in `recent`. */
+static inline BoxEvent *recent_slot(const BlackBox *b, unsigned made, unsigned place)
+{
+    return &b->slot[(made - 1 - ((made - 1 - place) % BOX_WINDOW)) & b->mask];
+}
+
+#define STORE(field, v) __atomic_store_n(&slot->field, v, __ATOMIC_RELAXED)
+
+static inline void count_again(BlackBox *b, BoxEvent *slot, uint64_t value, uint64_t old)
+{
+    unsigned version = change_begins(b);
+    STORE(value, value);
+    STORE(old, old);
+    STORE(last, now(b));
+    STORE(serial, version);
+    STORE(count, slot->count + (slot->count != UINT32_MAX));
+    change_ends(b, version);
+}
+
+static void make(BlackBox *b, BoxEvent *e, uint32_t key)
+{
+    unsigned made = atomic_load_explicit(&b->made, memory_order_relaxed);
+    unsigned version = change_begins(b);
+    e->serial = version;
+    e->first = e->last = now(b);
+    e->count = 1;
+    b->recent[made % BOX_WINDOW] = key;
+    copy_words((uint64_t *)&b->slot[made & b->mask], (const uint64_t *)e);
+    change_ends(b, version);
+    atomic_store_explicit(&b->made, made + 1, memory_order_release);
+}
+
+static void set_place(BoxEvent *e, const Cpu *c, uint64_t rip)
+{
+    const CpuState *s = &c->state;
+    e->mode = c->box->mode;
+    e->cpl = e->mode == CPU_REAL ? 0 : e->mode == CPU_VM86 ? 3 : (uint8_t)segment_dpl(&s->seg[SEG_SS]);
+    e->cs = s->seg[SEG_CS].selector;
+    e->rip = rip;
+}
+
+/* Nearly all that is noted are repeats, which are kept short.  The same CS:RIP has the same mode and CPL. */
+void box_put(Cpu *c, unsigned kind, uint32_t what, uint64_t value, uint64_t old, uint64_t rip)
+{
+    BlackBox *b = c->box;
+    uint16_t cs = rip == BOX_NO_RIP ? 0 : c->state.seg[SEG_CS].selector;
+    uint32_t key = key_of(kind, what, rip);
+    for (unsigned found = matches(b, key); found; found &= found - 1) {
+        BoxEvent *e = recent_slot(b, atomic_load_explicit(&b->made, memory_order_relaxed), (unsigned)__builtin_ctz(found));
+        if (G_LIKELY(e->rip == rip && e->what == what && e->kind_size == kind && e->cs == cs)) {
+            count_again(b, e, value, old);
+            return;
         }
     }
-    return made;
+    BoxEvent e = {.kind_size = (uint16_t)kind, .what = what, .value = value, .old = old, .mode = BOX_UNKNOWN, .rip = rip};
+    if (rip != BOX_NO_RIP) {
+        set_place(&e, c, rip);
+    }
+    make(b, &e, key);
+}
+
+/* An exception is a repeat only with the same error code and address, and out of the same delivery. */
+static bool is_like(const BoxEvent *a, const BoxEvent *b)
+{
+    return a->rip == b->rip && a->what == b->what && !memcmp(a, b, 8) &&
+           (a->kind != BOX_EXCEPTION || (a->error == b->error && a->value == b->value));
 }
 
 static void enter(BlackBox *b, BoxEvent *e)
 {
-    unsigned made = atomic_load_explicit(&b->made, memory_order_relaxed), at = find_like(b, made, e);
-    BoxEvent *slot = &b->slot[at & b->mask];
-    e->first = e->last = now(b);
-    e->count = 1;
-    e->serial = ++b->serial;
-    change_begins(b, at);
-    if (at == made) {
-        copy_words((uint64_t *)slot, (const uint64_t *)e);
-    } else {
-        e->first = slot->first;
-        e->count = slot->count + (slot->count != UINT32_MAX);
-        copy_words((uint64_t *)slot, (const uint64_t *)e);
+    uint32_t key = key_of(e->kind_size, e->what, e->rip);
+    for (unsigned found = matches(b, key); found; found &= found - 1) {
+        BoxEvent *slot = recent_slot(b, atomic_load_explicit(&b->made, memory_order_relaxed), (unsigned)__builtin_ctz(found));
+        if (is_like(slot, e)) {
+            count_again(b, slot, e->value, e->old);
+            return;
+        }
     }
-    change_ends(b, at);
-    if (at == made) {
-        atomic_store_explicit(&b->made, made + 1, memory_order_release);
-    }
-}
-
-static BoxEvent event(const Cpu *c, BoxKind kind, uint32_t what, uint64_t rip)
-{
-    if (rip == BOX_NO_RIP) {
-        return (BoxEvent){.kind = (uint8_t)kind, .what = what, .mode = BOX_UNKNOWN};
-    }
-    const CpuState *s = &c->state;
-    return (BoxEvent){.kind = (uint8_t)kind, .what = what, .mode = c->box->mode, .cpl = (uint8_t)cpu_cpl(s),
-                      .cs = s->seg[SEG_CS].selector, .rip = rip};
-}
-
-void box_put(Cpu *c, BoxKind kind, unsigned size, uint32_t what, uint64_t value, uint64_t old, uint64_t rip)
-{
-    BoxEvent e = event(c, kind, what, rip);
-    e.size = (uint8_t)size;
-    e.value = value;
-    e.old = old;
-    enter(c->box, &e);
+    make(b, e, key);
 }
 
 void box_deliver(Cpu *c, BoxKind kind, unsigned vector, bool has_error, uint32_t error, uint64_t address)
@@ -177,10 +212,8 @@ void box_deliver(Cpu *c, BoxKind kind, unsigned vector, bool has_error, uint32_t
     if (!b) {
         return;
     }
-    BoxEvent e = event(c, kind, vector, c->state.rip);
-    e.size = has_error;
-    e.error = error;
-    e.value = address;
+    BoxEvent e = {.kind = (uint8_t)kind, .size = has_error, .what = vector, .error = error, .value = address};
+    set_place(&e, c, c->state.rip);
     if (kind == BOX_INTERRUPT) {
         e.value = e.rip;
         e.rip = 0;
@@ -233,7 +266,7 @@ void box_shutdown(Cpu *c, BoxShutdown why)
 {
     if (c->box) {
         c->box->shutdown = why;
-        box_put(c, BOX_SHUTDOWN, 0, why, 0, 0, c->state.rip);
+        box_put(c, BOX_SHUTDOWN, why, 0, 0, c->state.rip);
     }
 }
 
@@ -241,7 +274,7 @@ void box_restart(Cpu *c, BoxKind kind, unsigned vector)
 {
     BlackBox *b = c->box;
     if (b) {
-        box_put(c, kind, 0, vector, 0, 0, c->state_valid ? c->state.rip : BOX_NO_RIP);
+        box_put(c, kind, vector, 0, 0, c->state_valid ? c->state.rip : BOX_NO_RIP);
         b->now_kind = BOX_NONE;
         b->open = false;
         b->mode = CPU_REAL;

@@ -1,8 +1,8 @@
 /* The black box: the last events of each CPU, always written down.
  *
  * A ring for each CPU.  Its thread writes (others only while it stands still: reset); anybody reads, at any time, without
- * a lock: each entry has a version that is odd while the entry changes, and a reader that met a change tries again.  A
- * note is some sixty instructions, without a system call or a lock.
+ * a lock: the ring has a version that is odd while it changes, and a reader that met a change while it copied an entry
+ * tries again.  A note is some sixty instructions, without a system call or a lock.
  *
  * Loops do not wash the ring out: an event like one of the last BOX_WINDOW entries (same kind, port, register or vector,
  * same place) is counted there and makes no new one.  So a loop over up to that many ports is that many entries, with
@@ -44,8 +44,13 @@ enum { BOX_UNKNOWN = 0xff };            /* mode: KVM did not say what the regist
 #define BOX_NO_RIP UINT64_MAX           /* for box_note: CpuState is not up to date */
 
 typedef struct BoxEvent {
-    uint8_t kind;                       /* BoxKind */
-    uint8_t size;
+    union {
+        struct {
+            uint8_t kind;               /* BoxKind */
+            uint8_t size;
+        };
+        uint16_t kind_size;             /* both, as box_put takes them */
+    };
     uint8_t mode, cpl;                  /* CpuMode and level in which it happened */
     uint16_t cs;
     uint8_t during_kind, during;        /* exceptions: what was being delivered, and its vector; BOX_NONE: nothing */
@@ -54,7 +59,7 @@ typedef struct BoxEvent {
     uint64_t rip;                       /* of the instruction */
     uint64_t value, old;
     uint64_t first, last;               /* box_time: of the first and the last of `count` */
-    uint32_t serial;                    /* of the last; compare as numbers that wrap */
+    uint32_t serial;                    /* version of the ring at the last; compare as numbers that wrap */
     uint32_t count;
 } BoxEvent;
 _Static_assert(sizeof(BoxEvent) == 64, "an entry is a cache line");
@@ -73,8 +78,9 @@ enum { BOX_WINDOW = 8, BOX_CHAIN = 4, BOX_SIZE_DEFAULT = 512, BOX_SIZE_MIN = 16,
 
 struct BlackBox {                       /* BlackBox of cpu/cpu.h */
     uint32_t mask;                      /* entries - 1 */
+    atomic_uint version;                /* odd while the ring changes; two more for each event */
     atomic_uint made;                   /* entries made so far; entry n is in slot n & mask */
-    uint32_t serial;
+    uint32_t recent[BOX_WINDOW];        /* keys of the last entries */
     uint8_t mode;                       /* CpuMode that was last noted: the one in which an instruction began */
     const uint64_t *instructions;       /* the clock: what this points to (-icount), else the host's time-stamp counter */
     /* what is being delivered */
@@ -87,7 +93,6 @@ struct BlackBox {                       /* BlackBox of cpu/cpu.h */
     uint64_t chain_rip;                 /* of the instruction that it began at */
     uint16_t chain_cs;
     BoxShutdown shutdown;
-    atomic_uint *version;
     BoxEvent *slot;
 };
 
@@ -100,11 +105,11 @@ void box_free(BlackBox *b);             /* NULL: nothing */
 
 /* The CPU's own thread, with its registers in CpuState (rip: of the instruction, BOX_NO_RIP: they are not) and box_mode
  * called since the mode changed, but for what this instruction does. */
-void box_put(Cpu *c, BoxKind kind, unsigned size, uint32_t what, uint64_t value, uint64_t old, uint64_t rip);
+void box_put(Cpu *c, unsigned kind_size, uint32_t what, uint64_t value, uint64_t old, uint64_t rip);
 static inline void box_note(Cpu *c, BoxKind kind, unsigned size, uint32_t what, uint64_t value, uint64_t old, uint64_t rip)
 {
     if (c->box) {
-        box_put(c, kind, size, what, value, old, rip);
+        box_put(c, kind | size << 8, what, value, old, rip);
     }
 }
 /* A change of mode, if there was one. */
@@ -113,7 +118,7 @@ static inline void box_mode(Cpu *c)
     CpuMode m = cpu_mode(&c->state);
     if (c->box && c->box->mode != m) {
         c->box->mode = m;
-        box_put(c, BOX_MODE, 0, m, c->state.efer & EFER_LMA, c->state.cr0, c->state.rip);
+        box_put(c, BOX_MODE, m, c->state.efer & EFER_LMA, c->state.cr0, c->state.rip);
     }
 }
 

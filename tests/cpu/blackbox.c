@@ -200,7 +200,7 @@ static gpointer writer(gpointer unused)
 {
     for (unsigned n = 0; n < NOTES; n++) {
         uint32_t port = n / 3 & 0xffff;
-        box_put(c, BOX_OUT, 1, port, (uint64_t)port << 32 | n, port * UINT64_C(0x100000001), port + 0x1000);
+        box_put(c, BOX_OUT | 1 << 8, port, (uint64_t)port << 32 | n, port * UINT64_C(0x100000001), port + 0x1000);
     }
     atomic_store(&written, true);
     return NULL;
@@ -220,7 +220,7 @@ START_TEST(test_concurrent)
             ck_assert_uint_eq(e.value >> 32, e.what);
             ck_assert_uint_eq((uint32_t)e.value / 3 & 0xffff, e.what);
             ck_assert(e.count >= 1 && e.count <= 3 && e.count == (uint32_t)e.value % 3 + 1);
-            ck_assert_uint_eq(e.serial, (uint32_t)e.value + 1);
+            ck_assert_uint_eq(e.serial, 2 * ((uint32_t)e.value + 1));
             ck_assert(!n || e.serial > at(events, n - 1).serial);
             entries++;
         }

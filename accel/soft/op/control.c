@@ -11,10 +11,13 @@
 static const uint64_t cr0_known =
     CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG;
 
-/* The black box has the value as it was written, which for CR0 is not always what is kept. */
+/* The black box has the value as it was written, which for CR0 is not always what is kept, and what it made of the mode. */
 static void note_cr(SoftCpu *s, unsigned cr, uint64_t v, uint64_t old)
 {
     box_note(&s->cpu, BOX_CR, 0, cr, v, old, s->insn_rip);
+    if (cr == 0) {
+        box_mode(&s->cpu);
+    }
 }
 
 /* ---- PAE's four root entries (SDM vol 3 §4.4.1) ---- */
