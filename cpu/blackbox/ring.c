@@ -115,14 +115,19 @@ static inline uint32_t key_of(unsigned kind, uint32_t what, uint64_t rip)
     return (uint32_t)rip * 0x9e3779b1u ^ what * 0x85ebca6bu ^ kind << 16;
 }
 
-_Static_assert(BOX_WINDOW == 8 && BOX_SIZE_MIN >= 2 * BOX_WINDOW, "two vectors of four; entries that were never made are empty");
+_Static_assert(BOX_WINDOW == 16 && BOX_SIZE_MIN >= 2 * BOX_WINDOW, "four vectors; entries that were never made are empty");
 
+static inline __m128i same(const BlackBox *b, unsigned n, __m128i key)
+{
+    return _mm_cmpeq_epi32(_mm_loadu_si128((const __m128i *)b->recent + n), key);
+}
+
+/* A bit for each place in `recent` that has this key. */
 static inline unsigned matches(const BlackBox *b, uint32_t key)
 {
-    const __m128i *recent = (const __m128i *)b->recent;
     __m128i k = _mm_set1_epi32((int)key);
-    __m128i low = _mm_cmpeq_epi32(_mm_loadu_si128(recent), k), high = _mm_cmpeq_epi32(_mm_loadu_si128(recent + 1), k);
-    return (unsigned)(_mm_movemask_ps(_mm_castsi128_ps(low)) | _mm_movemask_ps(_mm_castsi128_ps(high)) << 4);
+    __m128i low = _mm_packs_epi32(same(b, 0, k), same(b, 1, k)), high = _mm_packs_epi32(same(b, 2, k), same(b, 3, k));
+    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(low, high));
 }
 
 /* The entry that was made last among those with this place in `recent`. */

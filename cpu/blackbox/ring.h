@@ -6,7 +6,8 @@
  *
  * Loops do not wash the ring out: an event like one of the last BOX_WINDOW entries (same kind, port, register or vector,
  * same place) is counted there and makes no new one.  So a loop over up to that many ports is that many entries, with
- * the first and the last time and the last value; `serial` tells in which order they came last.
+ * the first and the last time and the last value; `serial` tells in which order they came last.  (A PC firmware that waits
+ * for a key goes round ten events with each tick of the timer.)
  *
  * Beside the ring: the event whose delivery is under way, and the chain of faults that came of each other.  A report
  * (report.h) explains it from the machine's state, which no fault changes before its handler is entered. */
@@ -74,7 +75,7 @@ typedef struct BoxFault {
     uint64_t address;                   /* #PF: for CR2 */
 } BoxFault;
 
-enum { BOX_WINDOW = 8, BOX_CHAIN = 4, BOX_SIZE_DEFAULT = 512, BOX_SIZE_MIN = 16, BOX_SIZE_MAX = 1 << 20 };
+enum { BOX_WINDOW = 16, BOX_CHAIN = 4, BOX_SIZE_DEFAULT = 512, BOX_SIZE_MIN = 32, BOX_SIZE_MAX = 1 << 20 };
 
 struct BlackBox {                       /* BlackBox of cpu/cpu.h */
     uint32_t mask;                      /* entries - 1 */

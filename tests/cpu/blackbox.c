@@ -27,10 +27,10 @@ START_TEST(test_option)
     GError *error = NULL;
     ck_assert(box_option("off", &error) && box_entries == 0);
     ck_assert_ptr_null(box_new());
-    ck_assert(box_option("16", &error) && box_entries == 16);
-    ck_assert(box_option("17", &error) && box_entries == 32);
+    ck_assert(box_option("32", &error) && box_entries == 32);
+    ck_assert(box_option("33", &error) && box_entries == 64);
     ck_assert(box_option("1048576", &error) && box_entries == 1 << 20);
-    static const char *const bad[] = {"15", "1048577", "on", "", "-1", "16k"};
+    static const char *const bad[] = {"31", "1048577", "on", "", "-1", "16k"};
     for (unsigned n = 0; n < G_N_ELEMENTS(bad); n++) {
         ck_assert(!box_option(bad[n], &error));
         ck_assert_ptr_nonnull(strstr(error->message, "expected \"off\", or the number of entries"));
@@ -55,15 +55,15 @@ END_TEST
 
 START_TEST(test_wrap)
 {
-    start(16);
+    start(32);
     for (unsigned n = 0; n < 100; n++) {
         out_at(0x1000 + n, n, n);
     }
     g_autoptr(GArray) e = box_read(c->box);
-    ck_assert_uint_eq(e->len, 16);
-    for (unsigned n = 0; n < 16; n++) {
-        ck_assert_uint_eq(at(e, n).what, 84 + n);
-        ck_assert_uint_eq(at(e, n).rip, 0x1000 + 84 + n);
+    ck_assert_uint_eq(e->len, 32);
+    for (unsigned n = 0; n < 32; n++) {
+        ck_assert_uint_eq(at(e, n).what, 68 + n);
+        ck_assert_uint_eq(at(e, n).rip, 0x1000 + 68 + n);
         ck_assert_uint_eq(at(e, n).count, 1);
     }
     free_cpus();
@@ -72,7 +72,7 @@ END_TEST
 
 START_TEST(test_loops)
 {
-    start(16);
+    start(32);
     out_at(1, 0x80, 7);
     for (unsigned n = 0; n < 1000; n++) { /* a loop over three ports does not push the first out */
         box_note(c, BOX_IN, 1, 0x64, n, 0, 0x10);
@@ -101,7 +101,7 @@ END_TEST
 /* Interrupts come anywhere; page faults at one place with two addresses are two. */
 START_TEST(test_likeness)
 {
-    start(16);
+    start(32);
     for (unsigned n = 0; n < 5; n++) {
         c->state.rip = 0x100 + n;
         box_deliver(c, BOX_INTERRUPT, 0x20, false, 0, 0);
@@ -139,7 +139,7 @@ END_TEST
 
 START_TEST(test_modes)
 {
-    start(16);
+    start(32);
     c->state.rip = 0x7c00;
     box_mode(c);
     c->state.cr0 |= CR0_PE;

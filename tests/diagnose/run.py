@@ -133,11 +133,11 @@ class Soft(Base):
                        [r"^unimp: cpu 0 WRMSR of MSR 0xdeadbeef ip=0008:[0-9a-f]+: no such register, #GP$"])
 
     def test_option(self):
-        for value in ("maybe", "15", "-3", "2000000", "on"):
+        for value in ("maybe", "31", "-3", "2000000", "on"):
             done = subprocess.run([OSTLER, "-blackbox", value, "-display", "none"], capture_output=True, text=True, timeout=SECONDS,
                                   check=False)
             self.assertEqual(done.returncode, 1)
-            self.assertRegex(done.stderr, r'-blackbox \S+: expected "off", or the number of entries for each CPU, 16 to 1048576')
+            self.assertRegex(done.stderr, r'-blackbox \S+: expected "off", or the number of entries for each CPU, 32 to 1048576')
 
 
 class Kvm(Base):
