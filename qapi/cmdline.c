@@ -9,6 +9,7 @@
 #include "core/keyval.h"
 #include "core/row.h"
 #include "core/log.h"
+#include "cpu/blackbox/ring.h"
 #include "gdbstub/gdbstub.h"
 #include "hw/firmware/path.h"
 #include "hw/machine.h"
@@ -208,6 +209,11 @@ static HANDLER(opt_gdb)
     return gdbstub_start(value ? value : "tcp::1234", error);
 }
 
+static HANDLER(opt_blackbox)
+{
+    return box_option(value, error);
+}
+
 static HANDLER(opt_not_built)
 {
     return error_fail(error, "-%s: this build of Ostler does not have %s", option->name,
@@ -287,6 +293,7 @@ static const Option options[] = {
     {"D", true, PHASE_EARLY, opt_log_file, .syntax = "file", .help = "log into this file (%d: process id)"},
     {"trace", true, PHASE_EARLY, opt_trace, .syntax = "[enable=]pattern[,events=file][,file=file]", .help = "trace events and device registers"},
     {"msg", true, PHASE_EARLY, opt_msg, .syntax = "timestamp=on|off", .help = "form of messages"},
+    {"blackbox", true, PHASE_EARLY, opt_blackbox, .syntax = "off|entries", .help = "events that each CPU's black box keeps ('info blackbox')"},
     {"echr", true, PHASE_EARLY, opt_echr, .syntax = "chr", .help = "escape character of the multiplexer instead of Ctrl-a"},
     {"qtest", true, PHASE_EARLY, opt_qtest, .syntax = "dev", .help = "device test protocol"},
     {"qtest-log", true, PHASE_EARLY, opt_qtest_log, .syntax = "file", .help = "log of it"},
