@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/loop.h"
 #include "core/runstate.h"
+#include "dump/dump.h"
 #include "hw/machine.h"
 #include "qapi/cmdline.h"
 #include "qapi/hmp.h"
@@ -259,6 +260,7 @@ int main(int argc, char **argv)
     }
     run_events.stop = NULL; /* SHUTDOWN has said it */
     machine_stop(RUN_SHUTDOWN);
+    dump_abandon();
     accel_stop_cpus();
     drive_cleanup();
     display_stop();

@@ -397,6 +397,12 @@ const HmpCommand hmp_commands[] = {
     {"device_add", "device:S", "driver[,prop=value][,...]",
      "plug a device, written as behind -device", cmd_device_add},
     {"device_del", "id:s", "device", "ask the guest to give a device back", cmd_device_del},
+    {"dump-guest-memory", "-p -d -z -l -s -w filename:s begin:i? length:i?",
+     "[-p] [-d] [-z|-l|-s|-w] filename [begin length]",
+     "write the guest's memory and registers into a file, an ELF core for gdb and crash (-p: by virtual addresses; -d: "
+     "return at once; -z: kdump-compressed by zlib; -l, -s, -w: by LZO, by snappy, for Windows, which are not built; "
+     "begin, length: only this physical memory)",
+     hmp_dump},
     {"eject", "-f device:s", "[-f] device",
      "take the medium out of a drive (-f: though the guest locked it)", cmd_eject},
     {"gva2gpa", "addr:i", "addr", "where the page tables lead a virtual address", hmp_gva2gpa},

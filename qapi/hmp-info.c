@@ -483,6 +483,7 @@ const HmpCommand hmp_info_commands[] = {
     {"block", "device:s?", "[device]", "drives, or one of them: medium, mode, tray", info_block},
     {"chardev", "", "", "character back ends and where they lead", info_chardev},
     {"cpus", "", "", "CPUs and their threads", info_cpus},
+    {"dump", "", "", "how far the dump of guest memory is, or how the last one ended", hmp_info_dump},
     {"history", "", "", "lines typed at this monitor", info_history},
     {"hotpluggable-cpus", "", "", "CPU slots of the board, filled or free", info_hotpluggable},
     {"irq", "", "", "interrupt lines of both PICs", info_irq},

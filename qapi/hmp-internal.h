@@ -17,7 +17,7 @@ typedef struct Hmp {                    /* a command being executed */
  *   /   /Nfs format                 -x  flag
  *   -x=name   flag that takes a word
  * '?' behind the type: may be absent. */
-enum { HMP_ARGS_MAX = 8 };
+enum { HMP_ARGS_MAX = 10 };
 typedef struct HmpArg {
     char name[20];
     char type, letter;
@@ -67,5 +67,15 @@ void hmp_in(Hmp *h, const HmpArgs *a);
 void hmp_out(Hmp *h, const HmpArgs *a);
 void hmp_sum(Hmp *h, const HmpArgs *a);
 void hmp_gva2gpa(Hmp *h, const HmpArgs *a);
+void hmp_find(Hmp *h, const HmpArgs *a);                                /* hmp-find.c */
+
+/* commands-dump.c, commands-trace.c, hmp-trace-at.c */
+void hmp_dump(Hmp *h, const HmpArgs *a);
+void hmp_info_dump(Hmp *h, const HmpArgs *a);
+void hmp_trace_event(Hmp *h, const HmpArgs *a);
+void hmp_trace_file(Hmp *h, const HmpArgs *a);
+void hmp_info_trace_events(Hmp *h, const HmpArgs *a);
+void hmp_trace_at(Hmp *h, const HmpArgs *a);
+void hmp_trace_remove(Hmp *h, const HmpArgs *a);
 
 #endif
