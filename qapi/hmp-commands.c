@@ -358,6 +358,10 @@ static void cmd_log(Hmp *h, const HmpArgs *a)
 {
     bool help = false;
     GError *error = NULL;
+    if (strstr(hmp_text(a, "items"), "trace:help")) {
+        hmp_run(h, "info trace-events");
+        return;
+    }
     if (!log_set_items(hmp_text(a, "items"), &help, &error) || help) {
         g_autofree char *items = log_help();
         hmp_print(h, "%s", items);
@@ -369,13 +373,6 @@ static void cmd_logfile(Hmp *h, const HmpArgs *a)
 {
     GError *error = NULL;
     log_set_file(hmp_text(a, "filename"), &error);
-    hmp_error(h, error);
-}
-
-static void cmd_trace_event(Hmp *h, const HmpArgs *a)
-{
-    GError *error = NULL;
-    trace_enable(hmp_text(a, "name"), hmp_flag(a, "option"), &error);
     hmp_error(h, error);
 }
 
@@ -444,8 +441,8 @@ const HmpCommand hmp_commands[] = {
     {"system_powerdown", "", "", "press the power button", .qmp = "system_powerdown"},
     {"system_reset", "", "", "press the reset button", .qmp = "system_reset"},
     {"system_wakeup", "", "", "end the guest's sleep", .qmp = "system_wakeup"},
-    {"trace-event", "name:s option:b", "name on|off", "switch trace events by name or pattern",
-     cmd_trace_event},
+    {"trace-event", "name:s option:b vcpu:i?", "name on|off [vcpu]",
+     "switch trace events, or the registers of a device, by name or pattern", hmp_trace_event},
     {"watchdog_action", "action:s", "[reset|shutdown|poweroff|pause|debug|none]",
      "what follows when the guest lets a watchdog expire", cmd_watchdog},
     {"x", "/fmt:/ addr:i", "/fmt addr", "show memory at a virtual address", hmp_x},

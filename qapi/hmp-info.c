@@ -507,6 +507,8 @@ const HmpCommand hmp_info_commands[] = {
     {"roms", "", "", "read-only memory that the CPUs see", info_roms},
     {"status", "", "", "whether the guest runs, or why not", info_status},
     {"tlb", "", "", "pages that the page tables map", info_tlb},
+    {"trace-events", "name:s?", "[name]", "trace events that there are, and which are on (name: or a pattern, or a device)",
+     hmp_info_trace_events},
     {"uuid", "", "", "UUID of the machine", info_uuid},
     {"version", "", "", "version of the command set and of the program", info_version},
     {NULL},

@@ -73,7 +73,6 @@ void hmp_find(Hmp *h, const HmpArgs *a);                                /* hmp-f
 void hmp_dump(Hmp *h, const HmpArgs *a);
 void hmp_info_dump(Hmp *h, const HmpArgs *a);
 void hmp_trace_event(Hmp *h, const HmpArgs *a);
-void hmp_trace_file(Hmp *h, const HmpArgs *a);
 void hmp_info_trace_events(Hmp *h, const HmpArgs *a);
 void hmp_trace_at(Hmp *h, const HmpArgs *a);
 void hmp_trace_remove(Hmp *h, const HmpArgs *a);

@@ -204,7 +204,7 @@ class Dump(unittest.TestCase):
         m.qmp.command("stop")
         self.dump(m, paging=True)
         elf = Elf(self.path)
-        self.assertEqual(len(elf.loads), 8 + 140 * 512)
+        self.assertEqual(len(elf.loads), 8 + 2 * 140 * 512)
         self.assertEqual([load[:3] for load in elf.loads[4:6]], [(0x40000000, 0x1001000, PAGE), (0x40001000, 0x1000000, PAGE)])
         ram = m.memory(0, 32 << 20)
         for _, physical, size, offset in elf.loads:
