@@ -9,6 +9,7 @@
 
 #include "accel/debug.h"
 #include "accel/kvm/kvm.h"
+#include "accel/soft/debug.h"
 #include "accel/soft/decode.h"
 #include "accel/soft/op/tsc.h"
 #include "accel/soft/run.h"
@@ -46,6 +47,13 @@ bool kvm_rescue_option(const char *value, GError **error)
     }
     off = !strcmp(value, "off");
     return true;
+}
+
+void kvm_rescue_debug(Cpu *c)
+{
+    if (kvm_rescue_stays() && soft_cpu(c)->tlb) {
+        soft_debug_apply(soft_cpu(c));
+    }
 }
 
 bool kvm_rescue_stays(void)
@@ -133,11 +141,12 @@ static bool is_debugged(const Cpu *c)
 
 /* Such a KVM gets more wrong in protected mode without asking us: INT n of 16- and 32-bit programs is #UD there, SYSCALL of 64-bit
  * ones leaves them in user mode, CPUID has features of the host that the guest was not given.  So a CPU that came here in protected
- * mode stays until it is back in real mode, if it can be debugged without KVM's help and gets its interrupts here.  The others
- * than the first are in their kernel's 64-bit code microseconds after SIPI, before any timer has looked at them: they begin here. */
+ * mode stays until it is back in real mode, if it gets its interrupts here.  The others than the first are in their kernel's 64-bit
+ * code microseconds after SIPI, before any timer has looked at them: they begin here.  So does what is debugged: there breakpoints
+ * need no memory, watchpoints no registers, and INT3 is one. */
 static bool must_stay(const Cpu *c)
 {
-    return kvm_rescue_stays() && (c->state.cr0 & CR0_PE || !c->is_bsp) && (!is_debugged(c) || cannot_run(c));
+    return kvm_rescue_stays() && (c->state.cr0 & CR0_PE || !c->is_bsp || is_debugged(c));
 }
 
 static bool is_guest(SoftCpu *s)
@@ -207,6 +216,9 @@ static bool set_up(Cpu *c)
         s->apic_access = apic_access;
         int khz = kvm_cpu_ioctl(c, KVM_GET_TSC_KHZ, 0);
         kvm_cpu(c)->rescue.tsc_hz = khz > 0 ? (uint64_t)khz * 1000 : 0;
+        loop_lock();
+        kvm_rescue_debug(c);
+        loop_unlock();
     }
     return true;
 }
@@ -261,8 +273,7 @@ static RunResult triple_fault(Cpu *c)
 static void stepped(Cpu *c)
 {
     loop_lock();
-    debug_stop = (DebugStop){.cpu = c, .why = DEBUG_STOP_STEP, .at = cpu_linear_ip(&c->state)};
-    machine_request_stop(RUN_DEBUG);
+    debug_meet_step(c);
     loop_unlock();
 }
 
@@ -280,6 +291,7 @@ static bool conclude(Cpu *c, SoftExit e, RunResult *result)
             r->left = 0; /* the kernel knows what ends the halt */
         }
         return true;
+    case SOFT_DEBUG: *result = RUN_STOPPED; return true;
     case SOFT_TRIPLE:
         r->left = 0;
         *result = triple_fault(c);
@@ -337,7 +349,7 @@ bool kvm_rescue_go_on(Cpu *c, RunResult *result)
     KvmRescue *r = &kvm_cpu(c)->rescue;
     *result = RUN_AGAIN;
     /* It was reset, and the kernel keeps it waiting; or there are breakpoints now, which are KVM's. */
-    if (c->wait_sipi || (is_debugged(c) && !cannot_run(c))) {
+    if (c->wait_sipi || (is_debugged(c) && !must_stay(c) && !cannot_run(c))) {
         r->left = 0;
         return true;
     }
@@ -367,7 +379,7 @@ static unsigned choose_stretch(Cpu *c, RescueWhy why, int64_t now)
     unsigned n = why == RESCUE_STUCK  ? 1
                  : why == RESCUE_SLOW ? LONGEST_EMULATED
                                       : next_stretch(c, now);
-    return is_debugged(c) ? 1 : sees_all ? n : MIN(n, LONGEST_BLIND);
+    return is_debugged(c) && !must_stay(c) ? 1 : sees_all ? n : MIN(n, LONGEST_BLIND);
 }
 
 /* Some kernels queue #UD for the guest when they tell of a failure of their emulator. */
@@ -430,7 +442,7 @@ bool kvm_rescue(Cpu *c, RescueWhy why, RunResult *result)
         r->given_up += why < RESCUE_STUCK;
         return false;
     }
-    if (one && debug_stepping(c) && *result == RUN_AGAIN && !r->left) {
+    if (one && debug_stepping(c) && !must_stay(c) && *result == RUN_AGAIN && !r->left) {
         stepped(c);
         *result = RUN_STOPPED;
     }
@@ -494,7 +506,7 @@ bool kvm_rescue_interrupted(Cpu *c, RunResult *result)
 
 bool kvm_rescue_instead(Cpu *c, RunResult *result)
 {
-    return !off && c->state_dirty && must_stay(c) && kvm_rescue(c, RESCUE_SLOW, result);
+    return !off && (c->state_dirty || is_debugged(c)) && !c->wait_sipi && must_stay(c) && kvm_rescue(c, RESCUE_SLOW, result);
 }
 
 bool kvm_rescue_shutdown(Cpu *c, RunResult *result)

@@ -155,8 +155,8 @@ static bool before_entry(Cpu *c, KvmCpu *k)
     unsigned events = atomic_load(&c->events);
     if (G_UNLIKELY(c->halted) && kvm.irqchip == IRQCHIP_OFF) {
         bool iflag = c->state_valid ? c->state.rflags & FLAG_IF : k->run->if_flag;
-        if (!(events & (CPU_EVENT_NMI | CPU_EVENT_SMI | CPU_EVENT_MCE)) &&
-            !(events & CPU_EVENT_INTR && iflag)) {
+        if ((!(events & (CPU_EVENT_NMI | CPU_EVENT_SMI | CPU_EVENT_MCE)) && !(events & CPU_EVENT_INTR && iflag)) ||
+            kvm_debug_no_irq(c)) {
             return false;
         }
         c->halted = false;
@@ -170,6 +170,10 @@ static bool before_entry(Cpu *c, KvmCpu *k)
     if (G_UNLIKELY(atomic_load_explicit(&k->was_stopped, memory_order_relaxed))) {
         atomic_store(&k->was_stopped, false);
         kvm_cpu_ioctl(c, KVM_KVMCLOCK_CTRL, 0);
+    }
+    if (G_UNLIKELY(kvm_debug_no_irq(c))) {
+        k->run->request_interrupt_window = 0;
+        return true;
     }
     if (G_UNLIKELY(events & CPU_EVENT_NMI)) {
         cpu_lower(c, CPU_EVENT_NMI);
@@ -403,7 +407,7 @@ static RunResult run(Cpu *c)
             continue;
         }
         if (!k->unfinished && !before_entry(c, k)) {
-            return RUN_HALTED;
+            return kvm_debug_halted(c) ? RUN_STOPPED : RUN_HALTED;
         }
         __atomic_store_n(&k->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
         if (result != RUN_AGAIN || wanted(c)) {
@@ -430,6 +434,9 @@ static RunResult run(Cpu *c)
         } else if (r != -EAGAIN) {
             kvm_report_exit(c, "KVM_RUN failed, errno", (uint64_t)-r);
             return stop_internal_error();
+        }
+        if (G_UNLIKELY(k->debug.over) && !k->unfinished) {
+            kvm_debug_ran(c);
         }
         mem_quiescent();
     }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "accel/soft/debug.h"
 #include "accel/soft/decode.h"
 #include "accel/soft/tlb.h"
 #include "accel/soft/uop.h"
@@ -455,8 +456,12 @@ static Block *block_make(SoftCpu *s, const Source *src, const Insn *insns, unsig
     Block *b = block_alloc(s, sizeof(Block) + (UOPS_PER_INSN * n + 4) * sizeof(Uop));
     const Insn *last = &insns[n - 1];
     *b = (Block){.host = src->host, .host2 = src->host2, .rip = c->rip, .mode = s->mode, .insns = (uint16_t)n,
-                 .size = (uint16_t)(last->rip + last->length - c->rip)};
+                 .size = (uint16_t)(last->rip + last->length - c->rip),
+                 .linear = (uint32_t)((s->mode & MODE_SIZE) == MODE_64 ? c->rip : c->seg[SEG_CS].base + c->rip)};
     Uop *end = lower_block(s, b->uops, insns, n, s->mode, last->rip + last->length);
+    if (G_UNLIKELY(s->debug) && soft_debug_block(s, c->rip)) {
+        b->uops[0].fn = exec_enter_debug;
+    }
     b->uop_count = (uint16_t)(end - b->uops);
     b->special = b->uops[0].fn != exec_enter;
     if (s->code->unheard && src->host) {
@@ -539,6 +544,9 @@ static Block *block_build(SoftCpu *s, uint64_t linear)
     }
     if (!n) {
         make_bad(&insns[n++], rip, end);
+    }
+    if (G_UNLIKELY(s->debug)) {
+        n = soft_debug_cut(s, insns, n);
     }
     Block *b = block_make(s, &src, insns, n);
     if (src.host && (!src.joined || src.host2)) {

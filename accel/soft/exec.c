@@ -1,4 +1,5 @@
 /* Micro-ops that hold blocks together: entering, leaving, C functions, addresses that must be checked. */
+#include "accel/soft/debug.h"
 #include "accel/soft/tlb.h"
 #include "accel/soft/uop.h"
 #include "core/log.h"
@@ -86,6 +87,18 @@ const Uop *exec_enter_logging(SoftCpu *s, const Uop *u)
         GO(s, next);
     }
     return NULL;
+}
+
+/* Perhaps a breakpoint; what lets the block run otherwise is looked at before. */
+const Uop *exec_enter_debug(SoftCpu *s, const Uop *u)
+{
+    enter(s, u);
+    bool counted = s->counting || s->mode & MODE_SINGLE;
+    if (atomic_load_explicit(&s->poll, memory_order_relaxed) || (counted && s->left < (int64_t)s->block->insns) ||
+        !soft_debug_enter(s, s->block)) {
+        return leave_at(s, s->rip_base);
+    }
+    return log_enabled(LOG_EXEC) ? exec_enter_logging(s, u) : counted ? exec_enter_counting(s, u) : exec_enter(s, u);
 }
 
 /* A block that was thrown away, met by a jump that was linked to it. */

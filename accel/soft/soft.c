@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "accel/accel.h"
+#include "accel/soft/debug.h"
 #include "accel/soft/icount.h"
 #include "accel/soft/offer.h"
 #include "accel/soft/op/tsc.h"
@@ -81,6 +82,7 @@ bool soft_cpu_setup(Cpu *c, GError **error)
 void soft_cpu_teardown(Cpu *c)
 {
     SoftCpu *s = soft_cpu(c);
+    soft_debug_free(s);
     if (s->code) {
         block_code_teardown(s);
         borrow_free(s);
@@ -151,6 +153,17 @@ void soft_print_statistics(GString *out)
     }
 }
 
+static bool soft_guest_debug(Cpu *c, GError **error)
+{
+    soft_debug_apply(soft_cpu(c));
+    return true;
+}
+
+static bool soft_looks(void)
+{
+    return true;
+}
+
 static RunResult triple_fault(SoftCpu *s)
 {
     s->triple = false;
@@ -177,6 +190,7 @@ static RunResult soft_run(Cpu *c)
     switch (e) {
     case SOFT_TRIPLE: return triple_fault(s);
     case SOFT_HALTED: return RUN_HALTED;
+    case SOFT_DEBUG: return RUN_STOPPED;
     default: return RUN_AGAIN;
     }
 }
@@ -206,4 +220,6 @@ const Accel soft_accel = {
     .fetch = soft_fetch,
     .flush = soft_flush,
     .supported_cpuid = soft_supported_cpuid,
+    .guest_debug = soft_guest_debug,
+    .looks = soft_looks,
 };

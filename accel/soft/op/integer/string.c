@@ -8,6 +8,7 @@
 #include <Zydis/Zydis.h>
 #include <string.h>
 
+#include "accel/soft/debug.h"
 #include "accel/soft/op/integer/integer.h"
 #include "accel/soft/op/io.h"
 #include "mem/region.h"
@@ -87,7 +88,7 @@ static uint8_t *span_host(Run *r, uint64_t linear, uint64_t n, bool write)
     if (before) {
         soft_probe(r->s, linear, 1, write); /* a fault is told to be where the first element is */
     }
-    uint8_t *low = soft_host(r->s, linear - before, (unsigned)(n * r->size), write);
+    uint8_t *low = soft_host_span(r->s, linear - before, (unsigned)(n * r->size), write);
     if (!low) {
         r->refused = mark;
         return NULL;
@@ -335,7 +336,7 @@ static void repeat(Run *r, ChunkFn *chunk, bool compares)
 {
     SoftCpu *s = r->s;
     uint64_t count = soft_gpr(s, CPU_RCX, r->address_size);
-    bool watched = s->cpu.state.rflags & FLAG_TF || s->cpu.state.dr[7] & 0xff;
+    bool watched = s->cpu.state.rflags & FLAG_TF || s->cpu.state.dr[7] & 0xff || s->singly & SINGLY_DEBUG;
     uint64_t budget = watched ? 1 : BUDGET; /* traps come between iterations */
     while (count) {
         uint64_t done = chunk(r, MIN(count, budget));
@@ -347,6 +348,9 @@ static void repeat(Run *r, ChunkFn *chunk, bool compares)
         }
         if (budget == 0 || r->debug || loop_calls(s)) {
             s->cpu.state.rip = s->insn_rip;
+            if (G_UNLIKELY(s->debug)) {
+                soft_debug_unfinished(s);
+            }
             break;
         }
     }
