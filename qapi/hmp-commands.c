@@ -402,6 +402,11 @@ const HmpCommand hmp_commands[] = {
      hmp_dump},
     {"eject", "-f device:s", "[-f] device",
      "take the medium out of a drive (-f: though the guest locked it)", cmd_eject},
+    {"find", "-p what:S",
+     "[-p] [/[N][b|h|w|g]] start, +length|last, pattern[, pattern...]",
+     "find what lies behind one another in virtual memory, running or not; patterns are values of the size bhwg (else 4 "
+     "bytes, or 8), \"text\" and x\"0f af\" (-p: physical memory; N: how many to find, else 100)",
+     hmp_find},
     {"gva2gpa", "addr:i", "addr", "where the page tables lead a virtual address", hmp_gva2gpa},
     {"help|?", "name:S?", "[cmd]", "this list, or one command's line of it", cmd_help},
     {"i", "/fmt:/ addr:i index:i?", "/fmt addr", "read a port", hmp_in},
@@ -441,8 +446,15 @@ const HmpCommand hmp_commands[] = {
     {"system_powerdown", "", "", "press the power button", .qmp = "system_powerdown"},
     {"system_reset", "", "", "press the reset button", .qmp = "system_reset"},
     {"system_wakeup", "", "", "end the guest's sleep", .qmp = "system_wakeup"},
+    {"trace-at", "-w -r -a -l=len -c=condition addr:i? format:s?",
+     "[-w|-r|-a] [-l=len] [-c=condition] [addr [format]]",
+     "log a line whenever the guest comes by an address, without stopping it (-w, -r, -a: whenever it writes, reads, "
+     "accesses the len bytes there; condition: only when this expression is not 0; format: text with {expression} or "
+     "{expression:f}, f one of x d u o c s, such as \"open({$rdi:s}, {*4($rsp+8)})\"); alone: the list",
+     hmp_trace_at},
     {"trace-event", "name:s option:b vcpu:i?", "name on|off [vcpu]",
      "switch trace events, or the registers of a device, by name or pattern", hmp_trace_event},
+    {"trace-remove", "what:s", "id|all", "take back what trace-at has set", hmp_trace_remove},
     {"watchdog_action", "action:s", "[reset|shutdown|poweroff|pause|debug|none]",
      "what follows when the guest lets a watchdog expire", cmd_watchdog},
     {"x", "/fmt:/ addr:i", "/fmt addr", "show memory at a virtual address", hmp_x},

@@ -52,8 +52,11 @@ Cpu *hmp_cpu(Hmp *h);                   /* with its state in sync; NULL, with a 
 /* What Tab offers for the word that ends at the end of `line`; caller frees. */
 GPtrArray *hmp_complete(const char *line, const char **word);
 
-/* $register, numbers, 'c', + - * / % & | ^ ~ ( ).  *text moves behind it.  False with a message. */
+/* $register, numbers, 'c', *ADDRESS and *1(ADDRESS) .. *8(ADDRESS) for memory, + - * / % & | ^ ~ ( ), and below these
+ * == != < <= > >=, then && and ||.  *text moves behind it.  False with a message. */
 bool hmp_expression(Hmp *h, const char **text, int64_t *value, GError **error);
+bool hmp_expression_on(Cpu *c, const char **text, int64_t *value, GError **error);      /* with c's state in sync */
+bool hmp_expression_check(const char **text, GError **error);   /* only whether it is one */
 bool hmp_register(const CpuState *s, const char *name, uint64_t *value);
 
 /* Runs a QMP command with a typed struct and prints its error. */
