@@ -142,10 +142,10 @@ bool log_set_filter(const char *text, GError **error)
 {
     g_auto(GStrv) words = g_strsplit(text, ",", -1);
     g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(LogRange));
-    for (char **w = words; *w; w++) {
+    for (char **w = words; *w || !ranges->len; w++) {
         LogRange r;
-        if (!parse_range(*w, &r)) {
-            return error_fail(error, "-dfilter: '%s', expected START+LENGTH, START-LENGTH or FIRST..LAST", *w);
+        if (!*w || !parse_range(*w, &r)) {
+            return error_fail(error, "-dfilter: '%s', expected START+LENGTH, START-LENGTH or FIRST..LAST", *w ? *w : "");
         }
         g_array_append_val(ranges, r);
     }
