@@ -422,6 +422,7 @@ static RunResult run(Cpu *c)
             continue;
         }
         kvm_rescue_watch(c, true);
+        bool over = k->debug.over;
         int r = enter(c, k);
         if (r == 0) {
             kvm_rescue_exited(c);
@@ -435,7 +436,7 @@ static RunResult run(Cpu *c)
             kvm_report_exit(c, "KVM_RUN failed, errno", (uint64_t)-r);
             return stop_internal_error();
         }
-        if (G_UNLIKELY(k->debug.over) && !k->unfinished) {
+        if (G_UNLIKELY(over) && !k->unfinished) {
             kvm_debug_ran(c);
         }
         mem_quiescent();

@@ -120,7 +120,7 @@ void start_machine(const char *options, unsigned cpus)
     runstate_listen(&listener);
     make_memory();
     const ModelEnv env = {
-        .supported = accel->supported_cpuid, .kvm = true, .topology = {cpus, 1, 1, 1}};
+        .supported = accel->supported_cpuid, .kvm = accel == &kvm_accel, .topology = {cpus, 1, 1, 1}};
     CpuModel *model = model_new("qemu64", &env, &error);
     ck_assert_msg(model, "%s", error ? error->message : "");
     for (unsigned i = 0; i < cpus; i++) {
