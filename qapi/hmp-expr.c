@@ -60,14 +60,32 @@ bool hmp_register(const CpuState *s, const char *name, uint64_t *v)
         const char *name;
         size_t at;
     } others[] = {
-        {"rip", offsetof(CpuState, rip)},       {"eip", offsetof(CpuState, rip)},
-        {"pc", offsetof(CpuState, rip)},        {"eflags", offsetof(CpuState, rflags)},
+        {"rip", offsetof(CpuState, rip)},
+        {"eip", offsetof(CpuState, rip)},
         {"rflags", offsetof(CpuState, rflags)},
-        {"cr0", offsetof(CpuState, cr0)},       {"cr2", offsetof(CpuState, cr2)},
-        {"cr3", offsetof(CpuState, cr3)},       {"cr4", offsetof(CpuState, cr4)},
-        {"cr8", offsetof(CpuState, cr8)},       {"efer", offsetof(CpuState, efer)},
-        {"gdt", offsetof(CpuState, gdtr.base)}, {"idt", offsetof(CpuState, idtr.base)},
+        {"eflags", offsetof(CpuState, rflags)},
+        {"cr0", offsetof(CpuState, cr0)},
+        {"cr2", offsetof(CpuState, cr2)},
+        {"cr3", offsetof(CpuState, cr3)},
+        {"cr4", offsetof(CpuState, cr4)},
+        {"cr8", offsetof(CpuState, cr8)},
+        {"dr0", offsetof(CpuState, dr[0])},
+        {"dr1", offsetof(CpuState, dr[1])},
+        {"dr2", offsetof(CpuState, dr[2])},
+        {"dr3", offsetof(CpuState, dr[3])},
+        {"dr6", offsetof(CpuState, dr[6])},
+        {"dr7", offsetof(CpuState, dr[7])},
+        {"efer", offsetof(CpuState, efer)},
+        {"gdt", offsetof(CpuState, gdtr.base)},
+        {"idt", offsetof(CpuState, idtr.base)},
+        {"fs_base", offsetof(CpuState, seg[SEG_FS].base)},
+        {"gs_base", offsetof(CpuState, seg[SEG_GS].base)},
+        {"k_gs_base", offsetof(CpuState, msr.kernel_gs_base)},
     };
+    if (!strcmp(name, "pc")) { /* where x/i looks, unlike $eip */
+        *v = cpu_linear_ip(s);
+        return true;
+    }
     for (unsigned i = 0; i < 8; i++) {
         if ((name[0] == 'e' || name[0] == 'r') && !strcmp(name + 1, gprs[i])) {
             *v = name[0] == 'e' ? (uint32_t)s->gpr[i] : s->gpr[i];

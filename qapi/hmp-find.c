@@ -17,7 +17,7 @@ enum { PIECE = 1 << 20, PATTERN_MAX = 4096, FOUND_MAX = 100, SECONDS = 10 };
 
 typedef struct Search {
     CpuState *state; /* a copy: the CPU goes on; NULL: physical addresses */
-    GArray *memory;  /* of them, those with memory; of Memory             */
+    GArray *memory;  /* which physical addresses have memory; of Memory   */
     PagingLimits limits;
     unsigned size;   /* of values; 0: by their own size */
     uint64_t max;    /* how many to find */
@@ -172,26 +172,6 @@ static uint64_t hole(const Search *s, uint64_t at, const PageWalk *w)
     return size - (at & (size - 1));
 }
 
-/* As much as lies together from `at` on, at most `len`; 0: nothing, and *gap bytes may be passed over. */
-static size_t read_virtual(const Search *s, uint64_t at, uint8_t *buf, size_t len, uint64_t *gap)
-{
-    size_t done = 0;
-    while (done < len) {
-        PageWalk w;
-        size_t n = MIN(len - done, RAM_PAGE - ((at + done) & (RAM_PAGE - 1)));
-        *gap = n;
-        if (!paging_walk(s->state, &s->limits, space_memory(), at + done, WALK_DEBUG, &w)) {
-            *gap = hole(s, at + done, &w);
-            break;
-        }
-        if (!space_peek(space_memory(), w.phys, buf + done, n)) {
-            break;
-        }
-        done += n;
-    }
-    return done;
-}
-
 typedef struct Memory {
     uint64_t at, size;
 } Memory;
@@ -211,7 +191,8 @@ static void add_memory(void *arg, const FlatRange *fr)
     }
 }
 
-static size_t read_physical(const Search *s, uint64_t at, uint8_t *buf, size_t len, uint64_t *gap)
+/* Bytes of memory from a physical address on; 0: none, and *gap bytes up to the next. */
+static uint64_t memory_at(const Search *s, uint64_t at, uint64_t *gap)
 {
     *gap = UINT64_MAX - at;
     for (unsigned i = 0; i < s->memory->len; i++) {
@@ -221,12 +202,38 @@ static size_t read_physical(const Search *s, uint64_t at, uint8_t *buf, size_t l
             return 0;
         }
         if (at - m->at < m->size) {
-            size_t n = MIN(len, m->size - (at - m->at));
-            *gap = n;
-            return space_peek(space_memory(), at, buf, n) ? n : 0;
+            return m->size - (at - m->at);
         }
     }
     return 0;
+}
+
+/* As much as lies together from `at` on, at most `len`; 0: nothing, and *gap bytes may be passed over. */
+static size_t read_virtual(const Search *s, uint64_t at, uint8_t *buf, size_t len, uint64_t *gap)
+{
+    size_t done = 0;
+    while (done < len) {
+        PageWalk w;
+        uint64_t here = at + done;
+        if (!paging_walk(s->state, &s->limits, space_memory(), here, WALK_DEBUG, &w)) {
+            *gap = hole(s, here, &w);
+            break;
+        }
+        uint64_t page = w.page_size - (here & (w.page_size - 1)), n = MIN(page, memory_at(s, w.phys, gap));
+        *gap = MIN(*gap, page);
+        n = MIN(n, len - done);
+        if (!n || !space_peek(space_memory(), w.phys, buf + done, n)) {
+            break;
+        }
+        done += n;
+    }
+    return done;
+}
+
+static size_t read_physical(const Search *s, uint64_t at, uint8_t *buf, size_t len, uint64_t *gap)
+{
+    size_t n = MIN(len, memory_at(s, at, gap));
+    return n && space_peek(space_memory(), at, buf, n) ? n : 0;
 }
 
 static uint64_t find_in(Hmp *h, const Search *s, const uint8_t *buf, size_t len, uint64_t at, uint64_t left)
@@ -254,7 +261,7 @@ static void search(Hmp *h, Search *s)
     g_autofree uint8_t *buf = g_malloc(PIECE);
     int64_t end = g_get_monotonic_time() + SECONDS * G_USEC_PER_SEC;
     uint64_t found = 0, at = s->at, gap, piece = 0;
-    bool more = true;
+    bool more = s->at <= s->last;
     while (more && found < s->max) {
         uint64_t left = s->last - at; /* and one */
         size_t len = left < PIECE ? (size_t)left + 1 : PIECE;
@@ -263,7 +270,7 @@ static void search(Hmp *h, Search *s)
         if (n >= s->pattern->len) {
             found += find_in(h, s, buf, n, at, s->max - found);
         }
-        uint64_t step = n == len ? n - kept : n ? n : MAX(gap, 1);
+        uint64_t step = n == len ? n - kept : n ? n : MAX(gap, 1); /* a peek that failed: the map has changed */
         more = step <= left;
         at += step;
         if (more && g_get_monotonic_time() > end) {
@@ -292,7 +299,10 @@ void hmp_find(Hmp *h, const HmpArgs *a)
     Search s = {.max = FOUND_MAX, .pattern = g_byte_array_new()};
     if (take_format(&p, &s, &error) && take_range(h, &p, &s, &error) && take_patterns(h, &p, &s, &error)) {
         s.max = CLAMP(s.max, 1, 100000);
-        if (c) {
+        if (c && !cpu_long_active(&c->state)) {
+            s.last = MIN(s.last, UINT32_MAX);
+        }
+        if (c && cpu_paging(&c->state)) {
             s.state = g_memdup2(&c->state, sizeof(CpuState));
             s.limits = paging_limits(c);
         }

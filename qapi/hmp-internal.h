@@ -72,6 +72,11 @@ void hmp_sum(Hmp *h, const HmpArgs *a);
 void hmp_gva2gpa(Hmp *h, const HmpArgs *a);
 void hmp_find(Hmp *h, const HmpArgs *a);                                /* hmp-find.c */
 
+/* hmp-irqchip.c */
+void hmp_info_pic(Hmp *h, const HmpArgs *a);
+void hmp_info_irq(Hmp *h, const HmpArgs *a);
+void hmp_info_lapic(Hmp *h, const HmpArgs *a);
+
 /* commands-dump.c, commands-trace.c, hmp-trace-at.c */
 void hmp_dump(Hmp *h, const HmpArgs *a);
 void hmp_info_dump(Hmp *h, const HmpArgs *a);
