@@ -184,4 +184,4 @@ START_TEST(guest_errors_are_few)
 }
 END_TEST
 
-SUITE_MAIN("log", setup, teardown, items, patterns, patterns_from_a_file, files, guest_errors_are_few)
+SUITE_MAIN("log", setup, teardown, items, patterns, patterns_from_a_file, events, filter, files, guest_errors_are_few)
