@@ -481,8 +481,8 @@ SoftExit soft_execute(SoftCpu *s)
                 return SOFT_COUNTED;
             }
         }
-        if (G_UNLIKELY(s->logged != (log_mask & LOG_EXEC))) { /* -d exec came or went: blocks are made for it */
-            s->logged = log_mask & LOG_EXEC;
+        if (G_UNLIKELY(s->logged != (log_mask & (LOG_EXEC | LOG_CPU)))) { /* they came or went: blocks are made for them */
+            s->logged = log_mask & (LOG_EXEC | LOG_CPU);
             block_flush(s);
         }
         if (s->mode_stale) {

@@ -280,7 +280,7 @@ void soft_interrupt(SoftCpu *s, unsigned vector, SoftIntKind kind, bool has_erro
     }
     s->delivering = kind == INT_EXCEPTION ? e.vector : EXC_NONE;
     s->delivering_external = kind != INT_SOFTWARE;
-    if (log_enabled(LOG_INT)) {
+    if (log_enabled(LOG_INT) && log_filtered(log_linear(s, st->rip), 1)) {
         log_event(s, &e);
     }
     note_event(s, &e);
