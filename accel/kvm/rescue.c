@@ -264,16 +264,6 @@ static bool same_registers(const CpuState *a, const CpuState *b)
            a->seg[SEG_CS].selector == b->seg[SEG_CS].selector;
 }
 
-static RunResult triple_fault(Cpu *c)
-{
-    soft_cpu(c)->triple = false;
-    if (log_enabled(LOG_CPU_RESET)) {
-        log_printf("cpu%u: triple fault\n", c->index);
-    }
-    machine_request_reset(CAUSE_GUEST_RESET);
-    return RUN_STOPPED;
-}
-
 /* What the loop of the software CPU came back with; false: nobody can execute the next instruction. */
 static bool conclude(Cpu *c, SoftExit e, RunResult *result)
 {
@@ -291,7 +281,8 @@ static bool conclude(Cpu *c, SoftExit e, RunResult *result)
     case SOFT_DEBUG: *result = RUN_STOPPED; return true;
     case SOFT_TRIPLE:
         r->left = 0;
-        *result = triple_fault(c);
+        soft_cpu(c)->triple = false;
+        *result = run_triple_fault(c);
         return true;
     case SOFT_FAULT:
         r->left = 0;

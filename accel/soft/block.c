@@ -423,16 +423,22 @@ static void make_bad(Insn *i, uint64_t rip, DecodeResult why)
     i->mem.base = i->mem.index = NO_REG;
 }
 
+/* -d in_asm: one line for each instruction that -dfilter lets through, in one write. */
 static void log_block(SoftCpu *s, const Insn *insns, unsigned n)
 {
     static const uint8_t sizes[] = {16, 32, 64, 64};
-    g_autoptr(GString) text = g_string_new("----------------\nIN:\n");
+    g_autoptr(GString) text = g_string_new(NULL);
     for (unsigned k = 0; k < n; k++) {
-        g_string_append_printf(text, "0x%08" G_GINT64_MODIFIER "x:  ", s->cpu.state.seg[SEG_CS].base + insns[k].rip);
-        disas_one(insns[k].bytes, insns[k].length, sizes[s->mode & MODE_SIZE], insns[k].rip, DISAS_ATT, text);
-        g_string_append_c(text, '\n');
+        uint64_t at = log_linear(s, insns[k].rip);
+        if (log_filtered(at, insns[k].length)) {
+            g_string_append_printf(text, "in_asm: cpu %u %016" G_GINT64_MODIFIER "x  ", s->cpu.index, at);
+            disas_one(insns[k].bytes, insns[k].length, sizes[s->mode & MODE_SIZE], insns[k].rip, DISAS_ATT, text);
+            g_string_append_c(text, '\n');
+        }
     }
-    log_printf("%s\n", text->str);
+    if (text->len) {
+        log_printf("%s", text->str);
+    }
 }
 
 static const uint8_t *copy_bytes(SoftCpu *s, const Insn *insns, unsigned n, size_t size)

@@ -5,6 +5,7 @@
  * belong to the new task (§7.3). */
 #include "accel/soft/debug.h"
 #include "accel/soft/op/far.h"
+#include "cpu/blackbox/ring.h"
 
 /* Where things are in the two forms of TSS (figures 7-2 and 7-10). */
 typedef struct TssLayout {
@@ -218,6 +219,7 @@ static void switch_to(SoftCpu *s, Descriptor *new, TaskSwitch how, bool has_erro
         tss_put(s, &new->seg, TSS_LINK, 2, st->seg[SEG_TR].selector);
     }
     change_busy(s, new, how);
+    box_note(&s->cpu, BOX_TASK, 0, new->seg.selector, 0, st->seg[SEG_TR].selector, s->insn_rip);
     st->seg[SEG_TR] = new->seg;
     st->cr0 |= CR0_TS;
     st->dr[7] &= ~(uint64_t)DR7_LOCAL;
