@@ -17,6 +17,7 @@ typedef struct Code {
     ZydisDecodedInstruction insn;
     ZydisDecodedOperand op[ZYDIS_MAX_OPERAND_COUNT];
     ZydisMachineMode machine;
+    bool raised; /* the fault is known to have come of this instruction */
 } Code;
 
 static ZydisMachineMode machine_mode(const CpuState *s)
@@ -149,6 +150,34 @@ static bool bad_address(const Code *k, const ZydisDecodedOperand *o, GString *ou
     return true;
 }
 
+static bool is_sse(const Code *k)
+{
+    switch (k->insn.meta.isa_ext) {
+    case ZYDIS_ISA_EXT_SSE:
+    case ZYDIS_ISA_EXT_SSE2:
+    case ZYDIS_ISA_EXT_SSE3:
+    case ZYDIS_ISA_EXT_SSSE3:
+    case ZYDIS_ISA_EXT_SSE4:
+    case ZYDIS_ISA_EXT_SSE4A:
+    case ZYDIS_ISA_EXT_AES:
+    case ZYDIS_ISA_EXT_PCLMULQDQ:
+    case ZYDIS_ISA_EXT_SHA: return true;
+    default: return false;
+    }
+}
+
+/* Legacy SSE with 16 bytes of memory, but for the moves that are made for what is not aligned (SDM vol 1 §4.11.1). */
+static bool needs_alignment(const Code *k, const ZydisDecodedOperand *o)
+{
+    switch (k->insn.mnemonic) {
+    case ZYDIS_MNEMONIC_MOVUPS:
+    case ZYDIS_MNEMONIC_MOVUPD:
+    case ZYDIS_MNEMONIC_MOVDQU:
+    case ZYDIS_MNEMONIC_LDDQU: return false;
+    default: return o->size == 128 && is_sse(k);
+    }
+}
+
 static bool bad_operand(const Code *k, GString *out)
 {
     for (unsigned n = 0; n < k->insn.operand_count; n++) {
@@ -160,9 +189,7 @@ static bool bad_operand(const Code *k, GString *out)
             return true;
         }
         uint64_t linear = segment_linear(k->s, segment_of(o->mem.segment), offset_of(k, o));
-        bool vector = k->insn.meta.category == ZYDIS_CATEGORY_SSE || k->insn.meta.category == ZYDIS_CATEGORY_DATAXFER ||
-                      k->insn.meta.category == ZYDIS_CATEGORY_AVX || k->insn.meta.category == ZYDIS_CATEGORY_LOGICAL_FP;
-        if (vector && o->size >= 128 && linear & (o->size / 8 - 1)) {
+        if (needs_alignment(k, o) && linear & 15) {
             g_string_append_printf(out, "its operand at 0x%" PRIx64 " is not aligned to %u bytes", linear, o->size / 8);
             return true;
         }
@@ -316,14 +343,16 @@ static bool bad_msr(const Code *k, bool write, GString *out)
     const Msr *m = msr_find(index, &element);
     g_autoptr(GString) name = g_string_new(NULL);
     box_msr_name(index, name);
-    const char *why = index >= MSR_X2APIC && index <= MSR_X2APIC_LAST ? "is the x2APIC's, which is not enabled or refuses"
-                      : !m                                            ? "does not exist here"
-                      : !msr_exists(k->c, m)                          ? "does not exist in this CPU model"
-                      : write && m->read_only                         ? "can only be read"
-                      : !write                                        ? m->write_only ? "can only be written" : NULL
-                      : m->canonical && !base_canonical(k->c, v)      ? "takes canonical addresses only"
-                      : v & ~(m->writable | m->ignored)               ? "has reserved bits that the value sets"
-                                                                      : "does not take the value";
+    bool x2apic = index >= MSR_X2APIC && index <= MSR_X2APIC_LAST;
+    const char *why = x2apic                  ? k->raised ? "is the x2APIC's, which is not enabled or refuses" : NULL
+                      : !m                    ? "does not exist here"
+                      : !msr_exists(k->c, m)  ? "does not exist in this CPU model"
+                      : write && m->read_only ? "can only be read"
+                      : !write                ? m->write_only ? "can only be written" : NULL
+                      : m->canonical && !base_canonical(k->c, v) ? "takes canonical addresses only"
+                      : v & ~(m->writable | m->ignored)          ? "has reserved bits that the value sets"
+                      : k->raised                                ? "does not take the value"
+                                                                 : NULL;
     if (!why) {
         return false;
     }
@@ -404,22 +433,6 @@ static bool explain_page_fault(const Cpu *c, const BoxFault *f, GString *out)
     return explain_walk(c, f->address, access, out);
 }
 
-static bool is_sse(const Code *k)
-{
-    switch (k->insn.meta.isa_ext) {
-    case ZYDIS_ISA_EXT_SSE:
-    case ZYDIS_ISA_EXT_SSE2:
-    case ZYDIS_ISA_EXT_SSE3:
-    case ZYDIS_ISA_EXT_SSSE3:
-    case ZYDIS_ISA_EXT_SSE4:
-    case ZYDIS_ISA_EXT_SSE4A:
-    case ZYDIS_ISA_EXT_AES:
-    case ZYDIS_ISA_EXT_PCLMULQDQ:
-    case ZYDIS_ISA_EXT_SHA: return true;
-    default: return false;
-    }
-}
-
 static bool explain_undefined(const Code *k, bool decoded, GString *out)
 {
     const CpuState *s = k->s;
@@ -429,7 +442,8 @@ static bool explain_undefined(const Code *k, bool decoded, GString *out)
     }
     ZydisISASet set = k->insn.meta.isa_set;
     bool fpu = k->insn.meta.isa_ext == ZYDIS_ISA_EXT_X87, xmm = is_sse(k);
-    bool vex = k->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+    bool vex = k->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && k->insn.meta.isa_ext != ZYDIS_ISA_EXT_BMI1 &&
+               k->insn.meta.isa_ext != ZYDIS_ISA_EXT_BMI2;
     const char *why = k->insn.mnemonic == ZYDIS_MNEMONIC_UD2 || k->insn.mnemonic == ZYDIS_MNEMONIC_UD0 ||
                               k->insn.mnemonic == ZYDIS_MNEMONIC_UD1
                           ? "it is there to raise #UD: the program reports a bug of its own"
@@ -501,6 +515,7 @@ bool explain_instruction(const Cpu *c, const BoxFault *f, GString *out)
     Code k;
     gsize begin = out->len;
     bool decoded = decode(c, &k), known;
+    k.raised = true;
     switch (f->vector) {
     case LOOK_PF: known = explain_page_fault(c, f, out); break;
     case LOOK_UD: known = explain_undefined(&k, decoded, out); break;
