@@ -200,7 +200,7 @@ static void plant_all(Cpu *first)
         DebugPoint *p = point_at(i);
         for (unsigned k = 0; p->kind == DEBUG_SOFTWARE && k <= cpu_count(); k++) {
             Cpu *c = k ? cpu_at(k - 1) : first;
-            if (!cpu_current() || c == cpu_current()) {
+            if (c && (!cpu_current() || c == cpu_current())) {
                 plant(c, p);
             }
             if (p->planted) {

@@ -21,7 +21,7 @@ typedef enum DebugKind {
 } DebugKind;
 
 typedef struct DebugStop {
-    Cpu *cpu; /* NULL: nothing met since debug_stop was cleared */
+    Cpu *cpu; /* NULL: nothing met; cleared when the machine goes on after a stop for RUN_DEBUG */
     enum { DEBUG_STOP_STEP, DEBUG_STOP_BREAK, DEBUG_STOP_WATCH } why;
     DebugKind kind; /* of the point */
     uint64_t at;    /* linear address: of the breakpoint, of the watched data, or where the step ended */
@@ -29,20 +29,28 @@ typedef struct DebugStop {
 extern DebugStop debug_stop;
 
 /* `c`: whose page tables translate the address of a software breakpoint under KVM.  len: of watchpoints, in bytes, 0 is 1; KVM:
- * 1, 2, 4 or 8, aligned.  False: no room left for it (KVM), or a wrong length. */
+ * 1, 2, 4 or 8, aligned.  False: there is one already, no room left for it (KVM), or a wrong length.
+ *
+ * A breakpoint that is still there is met again when the machine goes on; a step gets past it.  "KVM" is one that has hardware
+ * behind it (or -accel kvm,rescue=off, or the kernel's interrupt chips): elsewhere the software CPU is in charge of what is
+ * debugged, under -accel kvm too, and nothing is put into memory.  There INT3s are planted when there is memory: at once or when
+ * the machine goes on. */
 bool debug_insert(Cpu *c, DebugKind kind, uint64_t at, unsigned len, GError **error);
 bool debug_remove(Cpu *c, DebugKind kind, uint64_t at, unsigned len, GError **error);
 /* What debug_insert has set, single steps and holds; trace points stay. */
 void debug_remove_all(void);
 
-/* Stop again after one instruction, from the next machine_continue on; until switched off. */
+/* Stop again after one instruction, from the next machine_continue on; until switched off.  An instruction that faults ends at
+ * the first one of the handler, so does an interrupt that comes first; a repeated string instruction is stopped after each
+ * iteration, as by TF.  A halted CPU goes on when something wakes it; with DEBUG_STEP_NOIRQ nothing does, and the step ends at
+ * once. */
 bool debug_step(Cpu *c, bool on, GError **error);
 /* How steps are made; gdb's and QEMU's sstep bits without ENABLE (1).  Default: both. */
 enum { DEBUG_STEP_NOIRQ = 2, /* no interrupt is taken while one steps */
        DEBUG_STEP_NOTIMER = 4 /* the guest's clock stands still        */ };
 void debug_set_step_flags(unsigned flags);
 unsigned debug_step_flags(void);
-/* A CPU that machine_continue leaves stopped (gdb's scheduler locking). */
+/* A CPU that machine_continue leaves stopped (gdb's scheduler locking), through a reset as well. */
 void debug_hold(Cpu *c, bool hold);
 
 /* A point that only tells: `hit` runs on the CPU's thread with the main lock held and c->state in sync, before the instruction

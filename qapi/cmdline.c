@@ -9,6 +9,8 @@
 #include "core/keyval.h"
 #include "core/row.h"
 #include "core/log.h"
+#include "cpu/blackbox/ring.h"
+#include "gdbstub/gdbstub.h"
 #include "hw/firmware/path.h"
 #include "hw/machine.h"
 #include "ui/display.h"
@@ -222,6 +224,16 @@ static HANDLER(opt_echr)
     return true;
 }
 
+static HANDLER(opt_gdb)
+{
+    return gdbstub_start(value ? value : "tcp::1234", error);
+}
+
+static HANDLER(opt_blackbox)
+{
+    return box_option(value, error);
+}
+
 static HANDLER(opt_not_built)
 {
     return error_fail(error, "-%s: this build of Ostler does not have %s", option->name,
@@ -302,11 +314,12 @@ static const Option options[] = {
     {"dfilter", true, PHASE_EARLY, opt_dfilter, .syntax = "range,...", .help = "of in_asm, exec, cpu and int only these addresses: 0x1000+0x200, 0x8000..0x8fff"},
     {"trace", true, PHASE_EARLY, opt_trace, .syntax = "[enable=]pattern[,events=file][,file=file][,format=plain|perf]", .help = "trace events and device registers"},
     {"msg", true, PHASE_EARLY, opt_msg, .syntax = "timestamp=on|off", .help = "form of messages"},
+    {"blackbox", true, PHASE_EARLY, opt_blackbox, .syntax = "off|entries", .help = "events that each CPU's black box keeps ('info blackbox')"},
     {"echr", true, PHASE_EARLY, opt_echr, .syntax = "chr", .help = "escape character of the multiplexer instead of Ctrl-a"},
     {"qtest", true, PHASE_EARLY, opt_qtest, .syntax = "dev", .help = "device test protocol"},
     {"qtest-log", true, PHASE_EARLY, opt_qtest_log, .syntax = "file", .help = "log of it"},
-    {"s", false, PHASE_EARLY, opt_not_built, .text = "the gdb server"},
-    {"gdb", true, PHASE_EARLY, opt_not_built, .text = "the gdb server"},
+    {"s", false, PHASE_LINES, opt_gdb, .help = "the same as -gdb tcp::1234"},
+    {"gdb", true, PHASE_LINES, opt_gdb, .syntax = "dev", .help = "wait for a debugger there (tcp::N, unix:PATH, stdio, pty, chardev:ID, none)"},
     {"object", true, PHASE_BACKEND, opt_not_built, .text = "user-creatable objects"},
     {"blockdev", true, PHASE_BACKEND, opt_not_built, .text = "-blockdev (use -drive)"},
     {"incoming", true, PHASE_BACKEND, opt_not_built, .text = "migration"},

@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/options.h"
+#include "gdbstub/gdbstub.h"
 #include "hw/machine.h"
 #include "hw/qom.h"
 #include "qapi/dispatch.h"
@@ -376,6 +377,22 @@ static void cmd_logfile(Hmp *h, const HmpArgs *a)
     hmp_error(h, error);
 }
 
+/* ---- Debuggers ---- */
+
+static void cmd_gdbserver(Hmp *h, const HmpArgs *a)
+{
+    const char *device = hmp_text(a, "device") ? hmp_text(a, "device") : "tcp::1234";
+    GError *error = NULL;
+    if (!gdbstub_start(device, &error)) {
+        hmp_print(h, "Could not open gdbserver on device '%s'\n", device);
+        hmp_error(h, error);
+    } else if (!strcmp(device, "none")) {
+        hmp_print(h, "Disabled gdbserver\n");
+    } else {
+        hmp_print(h, "Waiting for gdb connection on device '%s'\n", device);
+    }
+}
+
 const HmpCommand hmp_commands[] = {
     {"boot_set", "bootdevice:s", "bootdevice", "another boot order, from the next reset on",
      cmd_boot_set},
@@ -402,6 +419,8 @@ const HmpCommand hmp_commands[] = {
      hmp_dump},
     {"eject", "-f device:s", "[-f] device",
      "take the medium out of a drive (-f: though the guest locked it)", cmd_eject},
+    {"gdbserver", "device:s?", "[device]",
+     "wait for a debugger there (tcp::1234 unless told); 'none' ends that", cmd_gdbserver},
     {"find", "-p what:S",
      "[-p] [/[N][b|h|w|g]] start, +length|last, pattern[, pattern...]",
      "find what lies behind one another in virtual memory, running or not; patterns are values of the size bhwg (else 4 "

@@ -4,6 +4,8 @@
 
 #include "accel/soft/soft.h"
 #include "core/error.h"
+#include "cpu/blackbox/print.h"
+#include "cpu/blackbox/report.h"
 #include "cpu/paging.h"
 #include "hw/machine.h"
 #include "hw/pci/pci.h"
@@ -308,6 +310,41 @@ static void info_registers(Hmp *h, const HmpArgs *a)
     }
 }
 
+static void print_box(Cpu *c, void *arg)
+{
+    Hmp *h = arg;
+    cpu_sync(c);
+    g_autoptr(GArray) events = box_read(c->box);
+    hmp_print(h, "CPU #%u: the last %u events, newest last; time is %s\n", c->index, events->len,
+              c->box->instructions ? "the number of the instruction" : "in seconds since the start");
+    for (guint i = 0; i < events->len; i++) {
+        box_event_print(c->box, &g_array_index(events, BoxEvent, i), h->out);
+    }
+    if (c->box->faults) {
+        hmp_print(h, "The last exception, and why, as far as the state still tells:\n");
+        box_print_chain(c, h->out);
+    }
+}
+
+static void info_blackbox(Hmp *h, const HmpArgs *a)
+{
+    int64_t wanted = hmp_number(a, "cpu", MAX(h->cpu, 0));
+    g_autofree char *report = box_last_report();
+    if (!hmp_cpu_valid(wanted)) {
+        hmp_print(h, "CPU#%" PRId64 " not available\n", wanted);
+        return;
+    }
+    Cpu *c = cpu_at((unsigned)wanted);
+    if (c->box) {
+        cpu_run_on(c, print_box, h);
+    } else {
+        hmp_print(h, "The black box is off (-blackbox).\n");
+    }
+    if (report) {
+        hmp_print(h, "The last shutdown of a CPU:\n%s", report);
+    }
+}
+
 static void info_mem(Hmp *h, const HmpArgs *a)
 {
     Cpu *c = hmp_cpu(h);
@@ -397,6 +434,7 @@ static void info_hotpluggable(Hmp *h, const HmpArgs *a)
 }
 
 const HmpCommand hmp_info_commands[] = {
+    {"blackbox", "cpu:i?", "[cpu]", "the last events of a CPU, why it raised its last exception, and the last triple fault", info_blackbox},
     {"block", "device:s?", "[device]", "drives, or one of them: medium, mode, tray", info_block},
     {"chardev", "", "", "character back ends and where they lead", info_chardev},
     {"cpus", "", "", "CPUs and their threads", info_cpus},

@@ -192,8 +192,12 @@ static uint64_t kernel_tsc(Cpu *c)
     return kvm_cpu_ioctl(c, KVM_GET_MSRS, (uintptr_t)&m) == 1 ? m.entry.data : c->state.msr.tsc;
 }
 
+/* While a debugger steps and time stands still (DEBUG_STEP_NOTIMER), what was counted last holds. */
 static void follow_tsc(Cpu *c, uint64_t now)
 {
+    if (clock_held()) {
+        return;
+    }
     soft_tsc_follow(soft_cpu(c), now, kvm_cpu(c)->rescue.tsc_hz);
 }
 
@@ -260,16 +264,6 @@ static bool same_registers(const CpuState *a, const CpuState *b)
            a->seg[SEG_CS].selector == b->seg[SEG_CS].selector;
 }
 
-static RunResult triple_fault(Cpu *c)
-{
-    soft_cpu(c)->triple = false;
-    if (log_enabled(LOG_CPU_RESET)) {
-        log_printf("cpu%u: triple fault\n", c->index);
-    }
-    machine_request_reset(CAUSE_GUEST_RESET);
-    return RUN_STOPPED;
-}
-
 static void stepped(Cpu *c)
 {
     loop_lock();
@@ -294,7 +288,8 @@ static bool conclude(Cpu *c, SoftExit e, RunResult *result)
     case SOFT_DEBUG: *result = RUN_STOPPED; return true;
     case SOFT_TRIPLE:
         r->left = 0;
-        *result = triple_fault(c);
+        soft_cpu(c)->triple = false;
+        *result = run_triple_fault(c);
         return true;
     case SOFT_FAULT:
         r->left = 0;

@@ -175,6 +175,10 @@ static void lower_insn(Lowering *l, const Insn *i)
     if (op) {
         lower_op(l, i, op);
     } else if (!lower_vector(l, i)) {
+        if (log_enabled(LOG_UNIMP) && i->mnemonic != ZYDIS_MNEMONIC_INVALID) {
+            log_printf("unimp: cpu %u %s ip=%016" G_GINT64_MODIFIER "x: not built, #UD\n", l->s->cpu.index,
+                       ZydisMnemonicGetString(i->mnemonic), i->rip);
+        }
         lower_fault(l, i, EXC_UD);
     }
 }

@@ -156,7 +156,7 @@ GUEST_END protected
 %endmacro
 
 ; Long mode; tables at 0x10000 map the first 2 MiB to themselves, and 0x40000000 to the same memory.
-GUEST long
+%macro ENTER_LONG 0
     cli
     GATE64 0x30, AT(.handler)
     GATE64 6, AT(.invalid)
@@ -170,12 +170,12 @@ GUEST long
     mov dword [es:0x2000], eax      ; 4K pages, so that a page can be taken away
     xor di, di
     mov eax, 3
-.fill:
+%%fill:
     mov [es:di + 0x3000], eax
     add eax, 0x1000
     add di, 8
     cmp di, 4096
-    jb .fill
+    jb %%fill
     xor ax, ax
     mov es, ax
     lgdt [AT(.gdt)]
@@ -191,14 +191,31 @@ GUEST long
     mov eax, cr0
     or eax, 0x80000001
     mov cr0, eax
-    jmp 8:AT(.wide)
+    jmp 8:AT(%%wide)
 bits 64
-.wide:
+%%wide:
     mov ax, 16
     mov ds, ax
     mov es, ax
     mov ss, ax
     mov esp, 0x8000
+%endmacro
+%macro LONG_TABLES 0
+align 8
+.gdt:
+    dw 23
+    dd AT(.gdt)
+    dw 0
+    dw 0xffff, 0, 0x9b00, 0x00af
+    dw 0xffff, 0, 0x9300, 0x00cf
+.idt:
+    dw 0x3ff
+    dd 0x5000
+bits 16
+%endmacro
+
+GUEST long
+    ENTER_LONG
     mov eax, 0x40000000 + AT(.start)
     jmp rax
 MARK start
@@ -212,18 +229,107 @@ MARK invalid
 MARK irq
     inc byte [0x3011]
     iretq
-align 8
-.gdt:
-    dw 23
-    dd AT(.gdt)
-    dw 0
-    dw 0xffff, 0, 0x9b00, 0x00af
-    dw 0xffff, 0, 0x9300, 0x00cf
-.idt:
-    dw 0x3ff
-    dd 0x5000
-bits 16
+    LONG_TABLES
 GUEST_END long
+
+; Each instruction has 64 bytes of its own at 0x6000, in the order of tests/unit/debug.c's table of what it reads and writes.
+%assign cell_next 0x6000
+%macro CELL 1+
+%define CELL_HERE cell_next
+    %1
+%assign cell_next cell_next + 64
+%endmacro
+GUEST accesses
+    ENTER_LONG
+    mov rax, cr0
+    and al, 0xf3
+    or al, 2
+    mov cr0, rax
+    mov rax, cr4
+    or ax, 0x600
+    mov cr4, rax
+    xor eax, eax
+    xor edx, edx
+    pxor xmm0, xmm0
+    cld
+    CELL mov eax, [CELL_HERE]
+    CELL mov [CELL_HERE], eax
+    CELL add [CELL_HERE], eax
+    CELL add eax, [CELL_HERE]
+    CELL cmp byte [CELL_HERE], 0
+    CELL not word [CELL_HERE]
+    CELL push qword [CELL_HERE]
+    CELL pop qword [CELL_HERE]
+    CELL xchg [CELL_HERE], rax
+    CELL lock inc qword [CELL_HERE]
+    CELL lock xadd [CELL_HERE], edx
+    CELL cmpxchg [CELL_HERE], edx
+    CELL lock cmpxchg [CELL_HERE], rdx
+    CELL cmpxchg8b [CELL_HERE]
+    CELL lock cmpxchg16b [CELL_HERE]
+    CELL bts dword [CELL_HERE], 0
+    CELL bt dword [CELL_HERE], 0
+    CELL setz [CELL_HERE]
+    CELL shl dword [CELL_HERE], 3
+    CELL movdqa xmm0, [CELL_HERE]
+    CELL movdqa [CELL_HERE], xmm0
+    CELL movups [CELL_HERE], xmm0
+    CELL paddb xmm0, [CELL_HERE]
+    CELL movss xmm1, [CELL_HERE]
+    CELL movsd [CELL_HERE], xmm1
+    CELL cvtsi2sd xmm1, dword [CELL_HERE]
+    fninit
+    CELL fld qword [CELL_HERE]
+    CELL fstp tword [CELL_HERE]
+    CELL fnstcw [CELL_HERE]
+    CELL sgdt [CELL_HERE]
+    mov esi, 0x1000
+    CELL mov edi, CELL_HERE
+    movsb
+    mov edi, 0x5000
+    CELL mov esi, CELL_HERE
+    movsq
+    CELL mov edi, CELL_HERE
+    mov ecx, 16
+    rep stosb
+    mov edi, 0x5000
+    CELL mov esi, CELL_HERE
+    mov ecx, 16
+    rep movsb
+    CELL mov edi, CELL_HERE
+    mov ecx, 16
+    mov al, 0xee
+    repne scasb
+    CELL mov esi, CELL_HERE
+    lodsb
+    mov rbx, rsp
+    CELL mov esp, CELL_HERE + 8
+    push rax
+    CELL mov esp, CELL_HERE
+    pop rax
+    CELL mov esp, CELL_HERE + 8
+    call .here
+.here:
+    CELL mov esp, CELL_HERE
+    mov qword [rsp], AT(.there)
+    ret
+.there:
+    CELL mov esp, CELL_HERE + 64
+    int 0x30
+    mov rsp, rbx
+    CELL lea eax, [CELL_HERE]
+    CELL nop dword [CELL_HERE]
+    pcmpeqb xmm2, xmm2
+    psrldq xmm2, 15                 ; the lowest byte only
+    CELL mov edi, CELL_HERE
+    maskmovdqu xmm0, xmm2
+    DONE 5
+.handler:
+.invalid:
+.irq:
+    iretq
+    LONG_TABLES
+GUEST_END accesses
 
 ; Interrupt 0x21 counts; the main program counts too.
 GUEST busy

@@ -12,7 +12,7 @@
 // clang-format off
 #define BODY_MARKS(X, g) X(g, start) X(g, loop) X(g, load) X(g, stos) X(g, cross) X(g, behind) X(g, flags) X(g, int) X(g, int_end) \
     X(g, ud) X(g, ud_end) X(g, change) X(g, store) X(g, locked) X(g, handler) X(g, invalid) X(g, irq)
-GUEST(real) GUEST(protected) GUEST(long) GUEST(busy) GUEST(sleepy) GUEST(other)
+GUEST(real) GUEST(protected) GUEST(long) GUEST(accesses) GUEST(busy) GUEST(sleepy) GUEST(other)
 BODY_MARKS(MARK, real) BODY_MARKS(MARK, protected) BODY_MARKS(MARK, long)
 MARK(busy, again) MARK(busy, jump) MARK(busy, irq) MARK(sleepy, halt) MARK(sleepy, awake) MARK(sleepy, irq)
 // clang-format on
@@ -572,6 +572,44 @@ START_TEST(trace_points)
 }
 END_TEST
 
+/* What each instruction of "accesses" reads and writes in its cell. */
+START_TEST(accesses)
+{
+    enum { AT = 0x6000, SIZE = 64 };
+    static const struct {
+        const char *name;
+        unsigned reads, writes;
+    } expected[] = {
+        {"mov from", 1, 0},   {"mov to", 0, 1},         {"add to", 1, 1},         {"add from", 1, 0},   {"cmp", 1, 0},
+        {"not", 1, 1},        {"push m", 1, 0},         {"pop m", 0, 1},          {"xchg", 1, 1},       {"lock inc", 1, 1},
+        {"lock xadd", 1, 1},  {"cmpxchg", 1, 1},        {"lock cmpxchg", 1, 1},   {"cmpxchg8b", 1, 1},  {"cmpxchg16b", 1, 1},
+        {"bts", 1, 1},        {"bt", 1, 0},             {"setz", 0, 1},           {"shl", 1, 1},        {"movdqa from", 1, 0},
+        {"movdqa to", 0, 1},  {"movups to", 0, 1},      {"paddb", 1, 0},          {"movss from", 1, 0}, {"movsd to", 0, 1},
+        {"cvtsi2sd", 1, 0},   {"fld", 1, 0},            {"fstp", 0, 1},           {"fnstcw", 0, 1},     {"sgdt", 0, 1},
+        {"movsb to", 0, 1},   {"movsq from", 1, 0},     {"rep stosb", 0, 16},     {"rep movsb", 16, 0}, {"repne scasb", 16, 0},
+        {"lodsb", 1, 0},      {"push", 0, 1},           {"pop", 1, 0},            {"call", 0, 1},       {"ret", 1, 1},
+        {"int, iret", 1, 1},  {"lea", 0, 0},            {"nop m", 0, 0},          {"maskmovdqu", 0, 1},
+    };
+    unsigned reads[G_N_ELEMENTS(expected)] = {0}, writes[G_N_ELEMENTS(expected)] = {0}, masked = 0;
+    if (!begin(accels_tried[_i], 1)) {
+        return;
+    }
+    LOAD(accesses, 0x1000);
+    for (unsigned i = 0; i < G_N_ELEMENTS(expected); i++) {
+        trace(DEBUG_WATCH_READ, AT + SIZE * i, SIZE, &reads[i]);
+        trace(DEBUG_WATCH_WRITE, AT + SIZE * i, SIZE, &writes[i]);
+    }
+    trace(DEBUG_WATCH_ACCESS, AT + SIZE * (G_N_ELEMENTS(expected) - 1) + 1, 15, &masked); /* what the mask leaves out */
+    run_guest(5);
+    for (unsigned i = 0; i < G_N_ELEMENTS(expected); i++) {
+        ck_assert_msg(reads[i] == expected[i].reads && writes[i] == expected[i].writes, "%s: %u reads, %u writes",
+                      expected[i].name, reads[i], writes[i]);
+    }
+    ck_assert_uint_eq(masked, 0);
+    stop_machine();
+}
+END_TEST
+
 /* REP is one instruction, as often as it is left in between. */
 START_TEST(trace_of_a_watched_repetition)
 {
@@ -858,6 +896,37 @@ START_TEST(native_trace_points)
 }
 END_TEST
 
+/* Two processors come by all the time: none gets past unseen, and none waits for the other for ever. */
+START_TEST(native_trace_points_of_two)
+{
+    const char *options = kvm_emulates() ? "kvm,rescue=off" : "kvm,kernel-irqchip=off";
+    if (access("/dev/kvm", R_OK | W_OK) < 0) {
+        return;
+    }
+    memset(hits, 0, sizeof(hits));
+    start_machine(options, 2);
+    LOAD(busy, 0x1000);
+    LOAD(other, 0x2000);
+    cpu_sync(cpu_at(1));
+    cpu_start_at(cpu_at(1), 2);
+    trace(DEBUG_SOFTWARE, PLACE_OF(busy, again), 1, &hits[0]);
+    trace(DEBUG_SOFTWARE, 0x2000, 1, &hits[1]);
+    ck_assert(machine_continue(NULL));
+    for (unsigned tries = 0; (hits[0] < 50 || hits[1] < 50) && tries < 5000; tries++) {
+        wait_ms(1);
+    }
+    machine_stop(RUN_PAUSED);
+    ck_assert_uint_ge(hits[0], 50);
+    ck_assert_uint_ge(hits[1], 50);
+    ck_assert_uint_le(peek(0x3000, 4), hits[0]);
+    ck_assert_uint_ge(peek(0x3000, 4) + 1, hits[0]);
+    ck_assert_uint_le(peek(0x3004, 4), hits[1]);
+    ck_assert_uint_ge(peek(0x3004, 4) + 1, hits[1]);
+    ck_assert_uint_eq(peek(PLACE_OF(busy, again), 1), 0xcc);
+    stop_machine();
+}
+END_TEST
+
 int main(void)
 {
     const Case cases[] = {
@@ -879,6 +948,7 @@ int main(void)
         CASE(time_stands_still, ACCELS),
         CASE(steps_over_halt, ACCELS),
         CASE(trace_points, EACH),
+        CASE(accesses, ACCELS),
         CASE(trace_of_a_watched_repetition, EACH),
         CASE(trace_point_that_changes_registers, EACH),
         CASE(trace_points_while_it_runs, ACCELS),
@@ -889,6 +959,7 @@ int main(void)
         CASE(planted, 1),
         CASE(four_registers, 1),
         CASE(native_trace_points, 2),
+        CASE(native_trace_points_of_two, 1),
     };
     return run_all_cases("debug", cases, G_N_ELEMENTS(cases));
 }
