@@ -132,18 +132,21 @@ class Kernels(Case):
             with self.subTest(accel), self.machine(accel, "-kernel", self.kernels[32], "-smp", "2"):
                 text = gdb(f"""
                     target remote {self.path}
+                    break kmain
+                    continue
                     break leaf
-                    continue 40
-                    delete
-                    break leaf
+                    ignore 2 200
+                    continue
                     set scheduler-locking on
                     set $before = *(int *)0x7000
-                    continue 20
+                    ignore 2 20
+                    continue
                     step
                     step
                     print *(int *)0x7000 - $before
                     set scheduler-locking off
-                    continue 2000
+                    ignore 2 200
+                    continue
                     print *(int *)0x7000 != $before
                     set scheduler-locking on
                     thread 2
