@@ -17,6 +17,7 @@
 #include "core/loop.h"
 #include "core/runstate.h"
 #include "gdbstub/gdbstub.h"
+#include "dump/dump.h"
 #include "hw/machine.h"
 #include "qapi/cmdline.h"
 #include "qapi/hmp.h"
@@ -262,6 +263,7 @@ int main(int argc, char **argv)
     run_events.stop = NULL; /* SHUTDOWN has said it */
     machine_stop(RUN_SHUTDOWN);
     gdbstub_stop();
+    dump_abandon();
     accel_stop_cpus();
     drive_cleanup();
     display_stop();

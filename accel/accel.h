@@ -71,6 +71,9 @@ bool qtest_listen(const char *chardev_text, const char *log_path, GError **error
 /* ---- Between accel.c, run.c and the accelerators ---- */
 extern const Accel kvm_accel, soft_accel, qtest_accel;
 void run_init(void); /* accel.c: an accelerator was chosen */
+/* The CPU has shut down, which resets a PC: the black box reports, with the registers as they are now.
+ * On the CPU's thread, for run() to return. */
+RunResult run_triple_fault(Cpu *c);
 /* Release the main lock, however often this thread holds it, and take it back. */
 unsigned run_unlock_main(void);
 void run_lock_main(unsigned depth);

@@ -200,7 +200,7 @@ static void plant_all(Cpu *first)
         DebugPoint *p = point_at(i);
         for (unsigned k = 0; p->kind == DEBUG_SOFTWARE && k <= cpu_count(); k++) {
             Cpu *c = k ? cpu_at(k - 1) : first;
-            if (!cpu_current() || c == cpu_current()) {
+            if (c && (!cpu_current() || c == cpu_current())) {
                 plant(c, p);
             }
             if (p->planted) {
@@ -215,10 +215,11 @@ void debug_plant(Cpu *c)
     plant_all(c);
 }
 
-bool debug_planted(uint64_t linear)
+bool debug_planted(uint64_t linear, uint8_t *own)
 {
     for (unsigned i = 0; i < debug_count(); i++) {
         if (point_at(i)->at == linear && point_at(i)->planted) {
+            *own = point_at(i)->saved;
             return true;
         }
     }

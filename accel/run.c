@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/runstate.h"
+#include "cpu/blackbox/report.h"
 #include "hw/platform.h"
 
 typedef struct Work {
@@ -291,6 +292,16 @@ bool accel_start_cpu(Cpu *c, GError **error)
     }
     run_lock_main(depth);
     return !failure;
+}
+
+RunResult run_triple_fault(Cpu *c)
+{
+    loop_lock();
+    cpu_sync(c);
+    loop_unlock();
+    box_report_shutdown(c);
+    machine_request_reset(CAUSE_GUEST_RESET);
+    return RUN_STOPPED;
 }
 
 /* ---- All of them ---- */

@@ -15,6 +15,7 @@ RunEvents run_events;
 /* What was asked and not yet carried out.  -1: nothing. */
 static atomic_int reset_wanted = -1, shutdown_wanted = -1, stop_wanted = -1, exit_code_wanted = -1;
 static atomic_bool powerdown_wanted, suspend_wanted, wakeup_wanted;
+static const char *held; /* why the machine must stand still, NULL: it may run */
 static bool needs_reset; /* shut down or failed: only a reset makes it runnable again */
 
 static const char *const names[RUN_STATES] = {[RUN_DEBUG] = "debug",
@@ -91,10 +92,19 @@ void machine_stop(RunState why)
     EMIT(stop);
 }
 
+void runstate_hold(const char *why)
+{
+    held = why;
+    loop_wake(); /* resets that waited */
+}
+
 bool machine_continue(GError **error)
 {
     if (state == RUN_RUNNING) {
         return true;
+    }
+    if (held) {
+        return error_fail(error, "%s", held);
     }
     if (needs_reset) {
         return error_fail(error, "Resetting the Virtual Machine is required");
@@ -246,6 +256,9 @@ static void wakeup(void)
 
 void runstate_settle(void)
 {
+    if (held) {
+        return;
+    }
     int cause = atomic_exchange(&reset_wanted, -1);
     if (cause >= 0) {
         reset_machine((ShutdownCause)cause);

@@ -15,6 +15,7 @@
 #include "mem/region.h"
 
 typedef struct CpuModel CpuModel;       /* cpu/model.h: CPUID by name and features */
+typedef struct BlackBox BlackBox;       /* cpu/blackbox/ring.h: the last events */
 
 /* Events that wait for the CPU; set with cpu_raise from any thread. */
 enum {
@@ -55,6 +56,7 @@ typedef struct Cpu {
     void *apic;                         /* the local APIC device (hw/intc/apic.c)                            */
     Space *memory;                      /* what this CPU sees: the machine's, with SMRAM when in SMM         */
     char *path;                         /* QOM path                                                          */
+    BlackBox *box;                      /* NULL: -blackbox off                                               */
 } Cpu;
 
 /* ---- What a lower layer asks of a higher one ---- */

@@ -189,7 +189,7 @@ bool paging_walk(const CpuState *s, const PagingLimits *l, Space *memory, uint64
         if (!(e & PTE_P)) {
             return refuse(w, s, access, 0);
         }
-        if (!(access & WALK_DEBUG) && e & reserved_bits(s, &f, l, level, e)) {
+        if (!(access & WALK_DEBUG) && (w->reserved = e & reserved_bits(s, &f, l, level, e))) {
             return refuse(w, s, access, PF_P | PF_RSVD);
         }
         bool large = is_large(s, &f, level, e);

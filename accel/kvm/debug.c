@@ -66,7 +66,8 @@ bool kvm_guest_debug(Cpu *c, GError **error)
 static void step_over(Cpu *c, uint64_t at)
 {
     KvmCpu *k = kvm_cpu(c);
-    if (debug_planted(at)) {
+    uint8_t own;
+    if (debug_planted(at, &own)) {
         if (!kvm_alone(c, true)) {
             return; /* once more when the other is through */
         }
@@ -133,13 +134,22 @@ static RunResult stepped(Cpu *c)
     return debug_meet_step(c) == DEBUG_GO_ON ? RUN_AGAIN : RUN_STOPPED;
 }
 
+/* Of the guest, not one of ours that was taken away after it had been executed. */
+static bool is_int3(Cpu *c, uint64_t at)
+{
+    enum { INT3 = 0xcc };
+    uint8_t byte = INT3;
+    debug_read(c, at, &byte, 1);
+    return byte == INT3;
+}
+
 static RunResult meet(Cpu *c, const struct kvm_debug_exit_arch *d)
 {
     KvmCpu *k = kvm_cpu(c);
     RunResult result = RUN_AGAIN;
     bool ours = false;
     if (d->exception == VECTOR_BP) {
-        return debug_software_at(d->pc) ? meet_code(c, d->pc) : give_back(c, d);
+        return debug_software_at(d->pc) ? meet_code(c, d->pc) : is_int3(c, d->pc) ? give_back(c, d) : RUN_AGAIN;
     }
     for (unsigned i = 0; i < k->debug.n; i++) {
         const DebugPoint *p = &k->debug.set[i];

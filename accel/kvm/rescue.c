@@ -51,7 +51,7 @@ bool kvm_rescue_option(const char *value, GError **error)
 
 void kvm_rescue_debug(Cpu *c)
 {
-    if (kvm_rescue_stays() && soft_cpu(c)->tlb) {
+    if (!off && soft_cpu(c)->tlb) {
         soft_debug_apply(soft_cpu(c));
     }
 }
@@ -192,8 +192,12 @@ static uint64_t kernel_tsc(Cpu *c)
     return kvm_cpu_ioctl(c, KVM_GET_MSRS, (uintptr_t)&m) == 1 ? m.entry.data : c->state.msr.tsc;
 }
 
+/* While a debugger steps and time stands still (DEBUG_STEP_NOTIMER), what was counted last holds. */
 static void follow_tsc(Cpu *c, uint64_t now)
 {
+    if (clock_held()) {
+        return;
+    }
     soft_tsc_follow(soft_cpu(c), now, kvm_cpu(c)->rescue.tsc_hz);
 }
 
@@ -260,23 +264,6 @@ static bool same_registers(const CpuState *a, const CpuState *b)
            a->seg[SEG_CS].selector == b->seg[SEG_CS].selector;
 }
 
-static RunResult triple_fault(Cpu *c)
-{
-    soft_cpu(c)->triple = false;
-    if (log_enabled(LOG_CPU_RESET)) {
-        log_printf("cpu%u: triple fault\n", c->index);
-    }
-    machine_request_reset(CAUSE_GUEST_RESET);
-    return RUN_STOPPED;
-}
-
-static void stepped(Cpu *c)
-{
-    loop_lock();
-    debug_meet_step(c);
-    loop_unlock();
-}
-
 /* What the loop of the software CPU came back with; false: nobody can execute the next instruction. */
 static bool conclude(Cpu *c, SoftExit e, RunResult *result)
 {
@@ -294,7 +281,8 @@ static bool conclude(Cpu *c, SoftExit e, RunResult *result)
     case SOFT_DEBUG: *result = RUN_STOPPED; return true;
     case SOFT_TRIPLE:
         r->left = 0;
-        *result = triple_fault(c);
+        soft_cpu(c)->triple = false;
+        *result = run_triple_fault(c);
         return true;
     case SOFT_FAULT:
         r->left = 0;
@@ -321,6 +309,9 @@ static bool run_stretch(Cpu *c, RunResult *result)
     r->from = s->count;
     bool paging = cpu_paging(&c->state);
     take_over(c);
+    if (kvm_cpu(c)->debug.over) { /* its trace points have been called */
+        soft_debug_told(s);
+    }
     s->left = r->left;
     do {
         e = soft_execute(s);
@@ -441,10 +432,6 @@ bool kvm_rescue(Cpu *c, RescueWhy why, RunResult *result)
     if (!ok || r->in_vain > PATIENCE) {
         r->given_up += why < RESCUE_STUCK;
         return false;
-    }
-    if (one && debug_stepping(c) && !must_stay(c) && *result == RUN_AGAIN && !r->left) {
-        stepped(c);
-        *result = RUN_STOPPED;
     }
     return true;
 }

@@ -423,16 +423,22 @@ static void make_bad(Insn *i, uint64_t rip, DecodeResult why)
     i->mem.base = i->mem.index = NO_REG;
 }
 
+/* -d in_asm: one line for each instruction that -dfilter lets through, in one write. */
 static void log_block(SoftCpu *s, const Insn *insns, unsigned n)
 {
     static const uint8_t sizes[] = {16, 32, 64, 64};
-    g_autoptr(GString) text = g_string_new("----------------\nIN:\n");
+    g_autoptr(GString) text = g_string_new(NULL);
     for (unsigned k = 0; k < n; k++) {
-        g_string_append_printf(text, "0x%08" G_GINT64_MODIFIER "x:  ", s->cpu.state.seg[SEG_CS].base + insns[k].rip);
-        disas_one(insns[k].bytes, insns[k].length, sizes[s->mode & MODE_SIZE], insns[k].rip, DISAS_ATT, text);
-        g_string_append_c(text, '\n');
+        uint64_t at = log_linear(s, insns[k].rip);
+        if (log_filtered(at, insns[k].length)) {
+            g_string_append_printf(text, "in_asm: cpu %u %016" G_GINT64_MODIFIER "x  ", s->cpu.index, at);
+            disas_one(insns[k].bytes, insns[k].length, sizes[s->mode & MODE_SIZE], insns[k].rip, DISAS_ATT, text);
+            g_string_append_c(text, '\n');
+        }
     }
-    log_printf("%s\n", text->str);
+    if (text->len) {
+        log_printf("%s", text->str);
+    }
 }
 
 static const uint8_t *copy_bytes(SoftCpu *s, const Insn *insns, unsigned n, size_t size)
@@ -506,11 +512,19 @@ static Block *block_build(SoftCpu *s, uint64_t linear)
     Source src = {.host = f.page.host ? f.page.host + (linear & (PAGE - 1)) : NULL, .here = PAGE - (linear & (PAGE - 1))};
     DecodeResult end = DECODE_SHORT;
     unsigned n = 0, most = s->mode & MODE_SINGLE ? 1 : MAX_INSNS;
+    uint8_t own;
+    bool covered = G_UNLIKELY(s->debug) && soft_debug_covered(s, linear, &own);
     g_mutex_lock(&code_lock);
     if (src.host) {
         page_register(s, &f, src.host, 0);
         ram_code_mark(f.page.ram, f.page.offset);
-        n = decode_run(s, src.host, MIN(src.here, room), rip, most, insns, &end);
+        if (G_UNLIKELY(covered)) {
+            memcpy(src.bytes, src.host, MIN(src.here, INSN_MAX));
+            src.bytes[0] = own;
+            n = decode_run(s, src.bytes, MIN(MIN(src.here, INSN_MAX), room), rip, 1, insns, &end);
+        } else {
+            n = decode_run(s, src.host, MIN(src.here, room), rip, most, insns, &end);
+        }
     }
     if (!n && end == DECODE_SHORT) {
         g_mutex_unlock(&code_lock);
@@ -526,6 +540,7 @@ static Block *block_build(SoftCpu *s, uint64_t linear)
             memcpy(src.bytes, src.host, MIN(src.here, INSN_MAX));
             memcpy(src.bytes + src.here, src.host2, INSN_MAX - MIN(src.here, INSN_MAX));
         }
+        src.bytes[0] = covered ? own : src.bytes[0];
         n = decode_run(s, src.bytes, MIN(INSN_MAX, room), rip, 1, insns, &end);
         if (n && src.host2 && insns[0].length <= src.here) {
             src.host2 = NULL;

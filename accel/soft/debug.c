@@ -40,17 +40,20 @@ static int compare(gconstpointer a, gconstpointer b)
     return x < y ? -1 : x > y;
 }
 
-static void add_break(GArray *breaks, const DebugPoint *p)
+/* In order, and each address once. */
+static void sort_breaks(GArray *breaks)
 {
+    unsigned n = 0;
+    g_array_sort(breaks, compare);
     for (unsigned i = 0; i < breaks->len; i++) {
-        Break *b = &g_array_index(breaks, Break, i);
-        if (b->at == p->at) {
-            b->stops |= !p->trace;
-            return;
+        Break b = g_array_index(breaks, Break, i), *last = n ? &g_array_index(breaks, Break, n - 1) : NULL;
+        if (last && last->at == b.at) {
+            last->stops |= b.stops;
+        } else {
+            g_array_index(breaks, Break, n++) = b;
         }
     }
-    Break b = {p->at, !p->trace};
-    g_array_append_val(breaks, b);
+    g_array_set_size(breaks, n);
 }
 
 static bool same_breaks(const GArray *a, const GArray *b)
@@ -86,12 +89,13 @@ static bool copy_points(SoftDebug *d)
     for (unsigned i = 0; i < debug_count(); i++) {
         const DebugPoint *p = debug_point(i);
         if (debug_is_code(p->kind)) {
-            add_break(d->breaks, p);
+            Break b = {p->at, !p->trace};
+            g_array_append_val(d->breaks, b);
         } else {
             g_array_append_val(d->watches, *p);
         }
     }
-    g_array_sort(d->breaks, compare);
+    sort_breaks(d->breaks);
     return !before || !same_breaks(before, d->breaks) || !same_watches(watched, d->watches);
 }
 
@@ -213,6 +217,24 @@ static void pass(SoftCpu *s, uint64_t linear)
         d->passing = true;
         d->pass = linear;
     }
+}
+
+void soft_debug_told(SoftCpu *s)
+{
+    if (s->debug) {
+        pass(s, cpu_linear_ip(&s->cpu.state));
+    }
+}
+
+bool soft_debug_covered(const SoftCpu *s, uint64_t linear, uint8_t *own)
+{
+    if (!break_at(s->debug, linear)) {
+        return false;
+    }
+    loop_lock();
+    bool covered = debug_planted(linear, own);
+    loop_unlock();
+    return covered;
 }
 
 void soft_debug_unfinished(SoftCpu *s)
@@ -344,16 +366,15 @@ static DebugMeeting tell(SoftCpu *s, SoftDebug *d)
 {
     Cpu *c = &s->cpu;
     DebugMeeting all = DEBUG_GO_ON;
-    unsigned hits = d->hits, kept = 0;
-    d->hits = 0;
-    for (unsigned i = 0; i < hits; i++) {
-        DebugMeeting m = debug_meet_data(c, &d->hit[i].point, d->hit[i].touched);
-        if (m == DEBUG_LATER) {
-            d->hit[kept++] = d->hit[i];
-        }
-        all = all == DEBUG_GO_ON ? m : all;
-        if (m == DEBUG_HALT) {
-            break;
+    unsigned kept = 0;
+    for (unsigned i = 0; i < d->hits; i++) {
+        const Hit h = d->hit[i];
+        if (all != DEBUG_HALT || h.point.trace) { /* of those that stop, the first is told */
+            DebugMeeting m = debug_meet_data(c, &h.point, h.touched);
+            all = m == DEBUG_GO_ON ? all : m;
+            if (m == DEBUG_LATER) {
+                d->hit[kept++] = h;
+            }
         }
     }
     d->hits = kept;

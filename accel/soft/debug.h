@@ -27,6 +27,9 @@ void soft_debug_moved(SoftCpu *s);
 unsigned soft_debug_cut(const SoftCpu *s, const Insn *insns, unsigned n);
 bool soft_debug_block(const SoftCpu *s, uint64_t rip);      /* a block that begins there has to ask */
 bool soft_debug_enter(SoftCpu *s, const struct Block *b);   /* the block asks: false: leave to the loop */
+/* An INT3 that somebody has put into memory for a breakpoint there: the guest's own byte. */
+bool soft_debug_covered(const SoftCpu *s, uint64_t linear, uint8_t *own);
+void soft_debug_told(SoftCpu *s);       /* the trace points at RIP have been called */
 
 /* ---- Data ---- */
 bool soft_debug_page(const SoftCpu *s, uint64_t linear, bool store);  /* this page must have no entry */

@@ -59,13 +59,31 @@ const Uop *exec_enter_counting(SoftCpu *s, const Uop *u)
     ENTER(enter_counted(s, u));
 }
 
-/* -d exec: blocks tell of themselves. */
+static void log_registers(SoftCpu *s)
+{
+    g_autofree CpuState *now = g_memdup2(&s->cpu.state, sizeof(CpuState));
+    g_autoptr(GString) text = g_string_new(NULL);
+    now->rip = s->rip_base;
+    now->rflags = soft_flags(s);
+    g_string_append_printf(text, "cpu: cpu %u\n", s->cpu.index);
+    cpu_state_print(now, text, 0, !cpu_platform.a20 || cpu_platform.a20(), false);
+    log_printf("%s", text->str);
+}
+
+/* -d exec and -d cpu: blocks tell of themselves. */
 const Uop *exec_enter_logging(SoftCpu *s, const Uop *u)
 {
     const Uop *next = s->counting || s->mode & MODE_SINGLE ? enter_counted(s, u) : enter_timed(s, u);
     if (next) {
-        log_printf("exec: cpu %u %04x:%016" G_GINT64_MODIFIER "x, %u instructions\n", s->cpu.index,
-                   s->cpu.state.seg[SEG_CS].selector, s->rip_base, s->block->insns);
+        if (log_filtered(log_linear(s, s->rip_base), s->block->size)) {
+            if (log_enabled(LOG_EXEC)) {
+                log_printf("exec: cpu %u %04x:%016" G_GINT64_MODIFIER "x, %u instructions\n", s->cpu.index,
+                           s->cpu.state.seg[SEG_CS].selector, s->rip_base, s->block->insns);
+            }
+            if (log_enabled(LOG_CPU)) {
+                log_registers(s);
+            }
+        }
         GO(s, next);
     }
     return NULL;

@@ -161,7 +161,8 @@ static bool can_run(const Cpu *c)
     if (c->wait_sipi) {
         return false;
     }
-    return !c->halted || soft_cpu((Cpu *)c)->singly & SINGLY_NO_IRQ || /* which says at once that it is halted */ events & (CPU_EVENT_NMI | CPU_EVENT_SMI | CPU_EVENT_MCE) ||
+    bool told = soft_cpu((Cpu *)c)->singly & SINGLY_NO_IRQ; /* it is stepped: that it is halted is said at once */
+    return !c->halted || told || events & (CPU_EVENT_NMI | CPU_EVENT_SMI | CPU_EVENT_MCE) ||
            (events & CPU_EVENT_INTR && c->state.rflags & FLAG_IF);
 }
 

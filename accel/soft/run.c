@@ -9,6 +9,7 @@
 #include "accel/soft/uop.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "cpu/blackbox/ring.h"
 #include "hw/platform.h"
 
 enum { DEBUGCTL_BTF = 1 << 1, MXCSR_MASKS = 0x1f80 };
@@ -96,7 +97,11 @@ static void refresh_mode(SoftCpu *s)
 {
     const CpuState *c = &s->cpu.state;
     s->mode_stale = false;
+    uint32_t old = s->plain_mode;
     s->plain_mode = mode_of(c);
+    if ((old ^ s->plain_mode) & (MODE_SIZE | MODE_PROTECTED | MODE_V86)) { /* what else makes a mode is in CR0 */
+        box_mode(&s->cpu);
+    }
     bool wide = (s->plain_mode & MODE_SIZE) == MODE_64;
     s->ea_mask = wide ? UINT64_MAX : UINT32_MAX;
     s->canonical_shift = !wide ? 0 : c->cr4 & CR4_LA57 ? 7 : 16;
@@ -171,6 +176,7 @@ static void machine_check(SoftCpu *s)
     if (s->cpu.state.cr4 & CR4_MCE) {
         soft_interrupt(s, EXC_MC, INT_EXCEPTION, false, 0);
     } else {
+        box_shutdown(&s->cpu, BOX_MACHINE_CHECK);
         s->triple = true; /* a machine check that nobody takes shuts the processor down (SDM vol 3 §15.3.2) */
     }
 }
@@ -442,6 +448,7 @@ SoftExit soft_execute(SoftCpu *s)
             soft_debug_faulted(s);
         }
         if ((fault && s->catch_faults) || (G_UNLIKELY(s->declines != NULL) && s->declines(s))) {
+            box_delivered(c);
             s->delivering = EXC_NONE;
             s->delivering_external = false;
             return SOFT_FAULT;
@@ -474,8 +481,8 @@ SoftExit soft_execute(SoftCpu *s)
                 return SOFT_COUNTED;
             }
         }
-        if (G_UNLIKELY(s->logged != (log_mask & LOG_EXEC))) { /* -d exec came or went: blocks are made for it */
-            s->logged = log_mask & LOG_EXEC;
+        if (G_UNLIKELY(s->logged != (log_mask & (LOG_EXEC | LOG_CPU)))) { /* they came or went: blocks are made for them */
+            s->logged = log_mask & (LOG_EXEC | LOG_CPU);
             block_flush(s);
         }
         if (s->mode_stale) {

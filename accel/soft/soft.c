@@ -12,9 +12,8 @@
 #include "accel/soft/run.h"
 #include "accel/soft/tlb.h"
 #include "accel/soft/uop.h"
-#include "core/log.h"
 #include "core/loop.h"
-#include "core/runstate.h"
+#include "cpu/blackbox/ring.h"
 #include "hw/platform.h"
 
 /* Options that people give to the reference's software CPU; checked, so that a misspelt one is found. */
@@ -75,6 +74,9 @@ bool soft_cpu_setup(Cpu *c, GError **error)
     tlb_setup(s);
     soft_sync_in(s);
     soft_tsc_load(s);
+    if (c->box && icount_on) {
+        c->box->instructions = &s->count;
+    }
     listen_maps();
     return true;
 }
@@ -164,16 +166,6 @@ static bool soft_looks(void)
     return true;
 }
 
-static RunResult triple_fault(SoftCpu *s)
-{
-    s->triple = false;
-    if (log_enabled(LOG_CPU_RESET)) {
-        log_printf("cpu%u: triple fault\n", s->cpu.index);
-    }
-    machine_request_reset(CAUSE_GUEST_RESET);
-    return RUN_STOPPED;
-}
-
 static RunResult soft_run(Cpu *c)
 {
     SoftCpu *s = soft_cpu(c);
@@ -188,7 +180,7 @@ static RunResult soft_run(Cpu *c)
     soft_fetch(c);
     c->state_valid = true;
     switch (e) {
-    case SOFT_TRIPLE: return triple_fault(s);
+    case SOFT_TRIPLE: s->triple = false; return run_triple_fault(c);
     case SOFT_HALTED: return RUN_HALTED;
     case SOFT_DEBUG: return RUN_STOPPED;
     default: return RUN_AGAIN;

@@ -89,7 +89,7 @@ typedef struct SoftCpu {
     bool in_turn;                       /* icount.c: the clock follows this CPU's `count` ...        */
     uint64_t turn_start;                /* ... from here on                                         */
     unsigned slice_left;                /* instructions until another CPU's turn                    */
-    uint32_t logged;                    /* LOG_EXEC as the blocks were made for it                  */
+    uint32_t logged;                    /* LOG_EXEC and LOG_CPU as the blocks were made for them    */
     bool recheck;                       /* a device may have set a nearer timer                     */
     bool counted;                       /* the running block has been counted as a whole           */
     uint8_t canonical_shift;            /* 64 - width of linear addresses; 0 outside 64-bit code   */
@@ -217,6 +217,11 @@ static inline void soft_sp_put(SoftCpu *s, uint64_t sp)         /* the bits beyo
 
 /* ---- Flags ---- */
 #define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
+/* Where code at `rip` lies, for -d and -dfilter. */
+static inline uint64_t log_linear(const SoftCpu *s, uint64_t rip)
+{
+    return cpu_mode(&s->cpu.state) == CPU_LONG ? rip : (uint32_t)(s->cpu.state.seg[SEG_CS].base + rip);
+}
 static inline uint64_t soft_flags(const SoftCpu *s)     /* all of RFLAGS */
 {
     return (s->cpu.state.rflags & ~(uint64_t)FLAGS_ARITH) | (s->cc >> 8 & 0xd5) | (s->cc & 1u) << 11 | FLAG_ONE;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "accel/soft/debug.h"
 #include "accel/soft/op/far.h"
 #include "accel/soft/op/integer/integer.h"
 #include "accel/soft/op/io.h"
@@ -88,6 +89,10 @@ void space_store(Space *space, uint64_t at, unsigned size, uint64_t value) { por
 void borrow_enter(SoftCpu *s) {}
 void borrow_leave(SoftCpu *s) {}
 void soft_poll(SoftCpu *s, unsigned why) {}
+bool soft_debug_watched(const SoftCpu *s, uint64_t linear, size_t len, bool write) { return false; }
+void soft_debug_touch(SoftCpu *s, uint64_t linear, unsigned size, bool write) {}
+void soft_debug_expect(SoftCpu *s, uint64_t linear, size_t len, bool write) {}
+void soft_debug_unfinished(SoftCpu *s) {}
 
 /* ---- The CPU ---- */
 void flat_setup(SoftCpu *s, uint32_t mode)

@@ -1,5 +1,6 @@
 /* Far CALL, JMP and RET (SDM vol 2; vol 3 §5.8). */
 #include "accel/soft/op/far.h"
+#include "cpu/blackbox/ring.h"
 
 typedef struct FarPointer {
     uint64_t offset;
@@ -174,6 +175,7 @@ static void call_inner_level(SoftCpu *s, const Descriptor *gate, Descriptor *cod
     }
     push_return(s, &k, size);
     descriptor_accessed(s, code);
+    box_note(&s->cpu, BOX_CALL, 0, code->seg.selector, rip, 0, s->insn_rip);
     st->seg[SEG_SS] = k.ss;
     stack_commit(s, &k);
     enter_code(s, &code->seg, rip);

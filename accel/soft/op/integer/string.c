@@ -11,6 +11,7 @@
 #include "accel/soft/debug.h"
 #include "accel/soft/op/integer/integer.h"
 #include "accel/soft/op/io.h"
+#include "cpu/blackbox/ring.h"
 #include "mem/region.h"
 
 enum {
@@ -308,7 +309,9 @@ static uint64_t chunk_ins(Run *r, uint64_t n)
     uint64_t dst = soft_linear(r->s, SEG_ES, offset_of(r, CPU_RDI), r->size, true);
     soft_probe(r->s, dst, r->size, true);
     r->debug = io_breakpoints(r->s, port, r->size);
-    soft_store(r->s, dst, r->size, soft_device_load(r->s, space_io(), port, r->size));
+    uint64_t value = soft_device_load(r->s, space_io(), port, r->size);
+    box_note(&r->s->cpu, BOX_IN, r->size, port, value, 0, r->s->insn_rip);
+    soft_store(r->s, dst, r->size, value);
     advance(r, CPU_RDI, 1);
     return 1;
 }
@@ -319,7 +322,9 @@ static uint64_t chunk_outs(Run *r, uint64_t n)
     io_check(r->s, port, r->size);
     uint64_t src = soft_linear(r->s, r->prefix.seg, offset_of(r, CPU_RSI), r->size, false);
     r->debug = io_breakpoints(r->s, port, r->size);
-    soft_device_store(r->s, space_io(), port, r->size, soft_load(r->s, src, r->size));
+    uint64_t value = soft_load(r->s, src, r->size);
+    box_note(&r->s->cpu, BOX_OUT, r->size, port, value, 0, r->s->insn_rip);
+    soft_device_store(r->s, space_io(), port, r->size, value);
     advance(r, CPU_RSI, 1);
     return 1;
 }
