@@ -62,6 +62,34 @@ void gdb_cmd_z(Stub *s, const char *args, size_t len)
     gdb_reply_ok(s);
 }
 
+static bool is_code(const GdbPoint *p)
+{
+    return p->kind == DEBUG_SOFTWARE || p->kind == DEBUG_HARDWARE;
+}
+
+bool gdb_point_at(const Stub *s, uint64_t at)
+{
+    for (unsigned i = 0; i < s->points->len; i++) {
+        const GdbPoint *p = &g_array_index(s->points, GdbPoint, i);
+        if (is_code(p) && p->at == at) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void gdb_points_lift(Stub *s, uint64_t at, bool out)
+{
+    for (unsigned i = 0; i < s->points->len; i++) {
+        const GdbPoint *p = &g_array_index(s->points, GdbPoint, i);
+        if (is_code(p) && p->at == at && out) {
+            debug_remove(cpu_at(0), p->kind, p->at, p->len, NULL);
+        } else if (is_code(p) && p->at == at) {
+            debug_insert(cpu_at(0), p->kind, p->at, p->len, NULL);
+        }
+    }
+}
+
 void gdb_points_clear(Stub *s)
 {
     g_array_set_size(s->points, 0);

@@ -1,7 +1,11 @@
 /* Going on and stopping: c, C, s, S, vCont, the interrupt, and stop replies (GDB manual §E.2, §E.3).
  *
  * All-stop mode: the machine runs as a whole, CPUs that the client leaves out are held, and one stop reply says why it has
- * stopped.  Signals have no meaning for a machine; C and S go on like c and s. */
+ * stopped.  Signals have no meaning for a machine; C and S go on like c and s.
+ *
+ * gdb takes the program counter for the address of the next instruction.  Where CS has a base (real mode), it is not: a breakpoint
+ * at a linear address is met with another RIP, so gdb does not find its breakpoint and would neither report it nor step off it.
+ * Such a stop is reported as a plain SIGTRAP, and we do the step off the breakpoint when the CPU goes on. */
 #include <string.h>
 
 #include "core/error.h"
@@ -19,6 +23,10 @@ static void append_why(const Stub *s, GString *out)
 {
     static const char *const watches[] = {
         [DEBUG_WATCH_WRITE] = "watch", [DEBUG_WATCH_READ] = "rwatch", [DEBUG_WATCH_ACCESS] = "awatch"};
+    const CpuState *c = &debug_stop.cpu->state; /* in sync: gdb_report */
+    if (debug_stop.why == DEBUG_STOP_BREAK && cpu_linear_ip(c) != c->rip) {
+        return;
+    }
     if (debug_stop.why == DEBUG_STOP_WATCH) {
         g_string_append_printf(out, "%s:%" G_GINT64_MODIFIER "x;", watches[debug_stop.kind], debug_stop.at);
     } else if (debug_stop.why == DEBUG_STOP_BREAK && debug_stop.kind == DEBUG_HARDWARE && s->hwbreak) {
@@ -71,16 +79,46 @@ void gdb_release_cpus(void)
     }
 }
 
+/* One that is to go and stands on a breakpoint that gdb does not see. */
+static Cpu *on_hidden_point(Stub *s)
+{
+    for (unsigned i = 0; i < cpu_count() && s->points->len; i++) {
+        Cpu *c = cpu_at(i);
+        cpu_sync(c);
+        uint64_t at = cpu_linear_ip(&c->state);
+        if (s->action[i].what != GDB_HOLD && at != c->state.rip && gdb_point_at(s, at)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
 static bool prepare(Stub *s, GError **error)
 {
+    Cpu *over = on_hidden_point(s);
+    s->over_at = over ? cpu_linear_ip(&over->state) : 0;
+    s->over = over ? over->index + 1 : 0;
+    if (over) {
+        gdb_points_lift(s, s->over_at, true);
+    }
     for (unsigned i = 0; i < cpu_count(); i++) {
-        bool step = s->action[i].what == GDB_STEP || s->action[i].what == GDB_RANGE;
+        bool step = over ? i == over->index : s->action[i].what == GDB_STEP || s->action[i].what == GDB_RANGE;
         if (!debug_step(cpu_at(i), step, step ? error : NULL) && step) {
             return false;
         }
-        debug_hold(cpu_at(i), s->action[i].what == GDB_HOLD);
+        debug_hold(cpu_at(i), over ? i != over->index : s->action[i].what == GDB_HOLD);
     }
     return true;
+}
+
+/* The step off a breakpoint has ended, one way or another.  True: the CPU was to go on. */
+static bool is_over(Stub *s)
+{
+    unsigned cpu = s->over - 1;
+    s->over = 0;
+    gdb_points_lift(s, s->over_at, false);
+    return runstate() == RUN_DEBUG && debug_stop.cpu == cpu_at(cpu) && debug_stop.why == DEBUG_STOP_STEP &&
+           s->action[cpu].what == GDB_GO;
 }
 
 /* What cannot go on says why on the client's console, and is at a stop again. */
@@ -94,6 +132,9 @@ static void resume(Stub *s)
     }
     g_autofree char *text = g_strdup_printf("%s\n", error ? error->message : "the machine cannot go on");
     gdb_console(s, text, strlen(text));
+    if (s->over) {
+        is_over(s);
+    }
     gdb_release_cpus();
     s->resumed = false;
     stop_reply(s, signal_of(runstate()), false);
@@ -115,7 +156,7 @@ void gdb_report(Stub *s)
     if (!s->resumed || state == RUN_RUNNING || state == RUN_SUSPENDED) { /* a wake-up event ends the latter */
         return;
     }
-    if (state == RUN_DEBUG && in_range(s)) {
+    if ((s->over && is_over(s)) || (state == RUN_DEBUG && in_range(s))) {
         resume(s);
         return;
     }
@@ -123,6 +164,7 @@ void gdb_report(Stub *s)
     gdb_release_cpus();
     bool met = state == RUN_DEBUG && debug_stop.cpu;
     if (met) {
+        cpu_sync(debug_stop.cpu);
         s->stopped_cpu = debug_stop.cpu->index;
     }
     stop_reply(s, signal_of(state), met);
@@ -133,6 +175,9 @@ void gdb_interrupt(Stub *s)
     if (runstate_running()) {
         machine_stop(RUN_PAUSED); /* gdb_report follows */
     } else if (s->resumed) {      /* asleep, or just stopped for a reason that now no longer counts */
+        if (s->over) {
+            is_over(s);
+        }
         s->resumed = false;
         gdb_release_cpus();
         stop_reply(s, SIGNAL_INT, false);

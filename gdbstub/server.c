@@ -66,7 +66,7 @@ static void forget_client(Stub *s)
     g_byte_array_set_size(s->last, 0);
     s->open = s->resumed = s->no_ack = s->extended = s->physical = false;
     s->multiprocess = s->swbreak = s->hwbreak = false;
-    s->look = s->go = s->stopped_cpu = s->list_at = 0;
+    s->look = s->go = s->stopped_cpu = s->list_at = s->over = 0;
 }
 
 void gdb_client_came(Stub *s)

@@ -40,6 +40,8 @@ typedef struct Stub {
     /* The machine runs because the client said so, and it waits for a stop reply.  A machine that runs for another reason (the
      * monitor's `cont`, the start of the program) is stopped by the next packet. */
     bool resumed;
+    unsigned over; /* this CPU (+ 1) is being stepped off a breakpoint, see resume.c; 0: none */
+    uint64_t over_at;
     GdbAction action[GDB_CPUS];
 } Stub;
 
@@ -109,6 +111,9 @@ GdbHandler gdb_cmd_m, gdb_cmd_M, gdb_cmd_x, gdb_cmd_X, gdb_query_search;
 /* ---- breakpoints.c ---- */
 GdbHandler gdb_cmd_Z, gdb_cmd_z;
 void gdb_points_clear(Stub *s);
+bool gdb_point_at(const Stub *s, uint64_t at); /* any breakpoint there */
+/* Takes the breakpoints there out, or puts them back; the list keeps them. */
+void gdb_points_lift(Stub *s, uint64_t at, bool out);
 
 /* ---- resume.c ---- */
 GdbHandler gdb_cmd_c, gdb_cmd_C, gdb_cmd_s, gdb_cmd_S, gdb_cmd_vCont, gdb_cmd_vCont_query, gdb_cmd_why;
