@@ -126,6 +126,28 @@ static RunResult meet_code(Cpu *c, uint64_t at)
     return RUN_AGAIN;
 }
 
+static bool meet_data(Cpu *c, const DebugPoint *p)
+{
+    KvmCpu *k = kvm_cpu(c);
+    DebugMeeting m = debug_meet_data(c, p, p->at);
+    if (m == DEBUG_LATER) {
+        k->debug.met = *p;
+        k->debug.later = true;
+    }
+    return m != DEBUG_GO_ON;
+}
+
+bool kvm_debug_later(Cpu *c)
+{
+    const DebugPoint p = kvm_cpu(c)->debug.met;
+    kvm_cpu(c)->debug.later = false;
+    loop_lock();
+    cpu_sync(c);
+    bool stop = meet_data(c, &p);
+    loop_unlock();
+    return stop;
+}
+
 static RunResult stepped(Cpu *c)
 {
     KvmCpu *k = kvm_cpu(c);
@@ -161,7 +183,7 @@ static RunResult meet(Cpu *c, const struct kvm_debug_exit_arch *d)
             return meet_code(c, p->at);
         }
         cpu_sync(c);
-        result = debug_meet_data(c, p, p->at) == DEBUG_GO_ON ? result : RUN_STOPPED;
+        result = meet_data(c, p) ? RUN_STOPPED : result;
     }
     if (result == RUN_AGAIN && (k->debug.over || debug_stepping(c))) {
         return stepped(c);

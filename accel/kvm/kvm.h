@@ -65,6 +65,8 @@ typedef struct KvmCpu {
         bool alone;                     /* ... with its own bytes in memory                   */
         bool told;                      /* the trace points ...                               */
         uint64_t told_at;               /* ... here have been called                          */
+        bool later;                     /* another CPU was first to stop the machine ...      */
+        DebugPoint met;                 /* ... when this one had met this                     */
     } debug;
     KvmRescue rescue;
 } KvmCpu;
@@ -141,6 +143,7 @@ bool kvm_guest_debug(Cpu *c, GError **error);
 bool kvm_debug_set(Cpu *c, GError **error); /* what KVM has to do of it */
 bool kvm_debug_no_irq(const Cpu *c); /* it steps, and interrupts wait */
 bool kvm_debug_halted(Cpu *c); /* no event wakes it.  True: it stops all the same */
+bool kvm_debug_later(Cpu *c); /* what had to wait until the machine went on.  True: stop for it */
 void kvm_debug_ran(Cpu *c); /* KVM_RUN has returned, and has nothing to hand over */
 RunResult kvm_exit_debug(Cpu *c);
 

@@ -464,6 +464,9 @@ static RunResult run(Cpu *c)
 
 RunResult kvm_run(Cpu *c)
 {
+    if (G_UNLIKELY(kvm_cpu(c)->debug.later) && kvm_debug_later(c)) {
+        return RUN_STOPPED;
+    }
     RunResult result = run(c);
     if (kvm_cpu(c)->debug.over) { /* it did not come to that: others are not kept waiting */
         kvm_debug_ran(c);
