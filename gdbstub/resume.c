@@ -93,8 +93,23 @@ static Cpu *on_hidden_point(Stub *s)
     return NULL;
 }
 
+/* A CPU in HLT is stepped when an interrupt wakes it, so interrupts and time must go on for it. */
+static unsigned step_flags(const Stub *s)
+{
+    for (unsigned i = 0; i < cpu_count(); i++) {
+        if (s->action[i].what == GDB_STEP || s->action[i].what == GDB_RANGE) {
+            cpu_sync(cpu_at(i));
+            if (cpu_at(i)->halted) {
+                return 0;
+            }
+        }
+    }
+    return s->step_flags;
+}
+
 static bool prepare(Stub *s, GError **error)
 {
+    debug_set_step_flags(step_flags(s));
     Cpu *over = on_hidden_point(s);
     s->over_at = over ? cpu_linear_ip(&over->state) : 0;
     s->over = over ? over->index + 1 : 0;

@@ -231,6 +231,24 @@ class Packets(unittest.TestCase):
         c.raw(b"\x03")
         self.assertEqual(c.reply(), "T02thread:01;core:0;")
 
+    def test_step_out_of_sleep(self):
+        """HLT, and the step after it ends where an interrupt leads, though steps take none otherwise."""
+        c = self.c
+        n = load_loop(c)
+        c.write(0x7c00, bytes.fromhex("f49090"))
+        c.write(8, bytes.fromhex("007d0000"))               # vector 2
+        c.write(0x7d00, bytes.fromhex("9090ebfc"))
+        c.ask(f"P{n['esp']:x}=00700000")
+        self.assertEqual(c.ask("vCont;s:1"), "T05thread:01;core:0;")
+        self.assertEqual(get(c, n["rip"]), 0x7c01)
+        self.assertEqual(bytes.fromhex(c.ask("qThreadExtraInfo,1")).decode(), "CPU#0 [halted]")
+        c.send("vCont;s:1")
+        self.assertTrue(c.quiet())
+        self.machine.qmp.command("inject-nmi")
+        self.assertEqual(c.reply(), "T05thread:01;core:0;")
+        self.assertIn(get(c, n["rip"]), (0x7d00, 0x7d01))
+        self.assertEqual(c.ask("qqemu.sstep"), "0x7")
+
     def test_hold(self):
         """Both CPUs would count, and only the one that may does."""
         c = self.c
