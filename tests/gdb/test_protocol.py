@@ -2,11 +2,13 @@
 import os
 import random
 import re
+import select
 import shutil
 import socket
 import sys
 import tempfile
 import time
+import tty
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "boot"))
@@ -60,9 +62,11 @@ def get(client, number):
 
 
 class Packets(unittest.TestCase):
+    accel = "soft"
+
     @classmethod
     def setUpClass(cls):
-        cls.machine = Stub("-smp", "2")
+        cls.machine = Stub("-smp", "2", accel=cls.accel)
 
     @classmethod
     def tearDownClass(cls):
@@ -307,6 +311,15 @@ class Packets(unittest.TestCase):
         self.assertEqual(c.ask("qqemu.PhyMemMode"), "1")
 
 
+class PacketsKvm(Packets):
+    accel = "kvm"
+
+    @classmethod
+    def setUpClass(cls):
+        harness.need_kvm()
+        super().setUpClass()
+
+
 class Clients(unittest.TestCase):
     def test_second_client_waits(self):
         with Stub() as m:
@@ -459,6 +472,29 @@ class Clients(unittest.TestCase):
             m = harness.Machine("-accel", "soft", "-gdb", f"tcp:127.0.0.1:{port}", qmp=False)
             self.assertEqual(m.process.wait(20), 1)
             self.assertIn("-gdb", m.process.stderr.read())
+            m.close()
+
+    def test_other_devices(self):
+        """A terminal, and a -chardev."""
+        with harness.Machine("-accel", "soft", "-S", "-chardev", "pty,id=p", "-gdb", "chardev:p") as m:
+            name = next(c["filename"] for c in m.qmp.command("query-chardev") if c["label"] == "p")
+            fd = os.open(name.split(":", 1)[1], os.O_RDWR | os.O_NOCTTY)
+            try:
+                tty.setraw(fd)
+                said = b""
+                end = time.monotonic() + 20
+                while b"$1#31" not in said and time.monotonic() < end:
+                    os.write(fd, wire.frame("qAttached"))
+                    time.sleep(0.2)
+                    if select.select([fd], [], [], 1)[0]:
+                        said += os.read(fd, 4096)
+                self.assertIn(b"$1#31", said)
+            finally:
+                os.close(fd)
+        for wrong, message in (("chardev:none", "not found"), ("nonsense", "is not a character device"), ("tcp:1", "HOST:PORT")):
+            m = harness.Machine("-accel", "soft", "-gdb", wrong, qmp=False)
+            self.assertEqual(m.process.wait(20), 1)
+            self.assertRegex(m.process.stderr.read(), f"-gdb {wrong}: .*{message}")
             m.close()
 
     def test_plain_i386(self):
