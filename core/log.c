@@ -22,10 +22,10 @@ static const struct {
     {"cpu", LOG_CPU, "CPU registers before each block (software CPU)"},
     {"cpu_reset", LOG_CPU_RESET, "CPU state before resets"},
     {"mmu", LOG_MMU, "page table walks that fail"},
-    {"pcall", LOG_PCALL, "protected-mode far calls, returns and exceptions"},
+    {"pcall", LOG_PCALL, "far jumps, calls and returns (software CPU)"},
     {"unimp", LOG_UNIMP, "guest uses of what is not built"},
     {"guest_errors", LOG_GUEST_ERRORS, "guest accesses that the hardware's documents forbid"},
-    {"page", LOG_PAGE, "memory map at each change"},
+    {"page", LOG_PAGE, "taken for the sake of scripts (info mtree shows the memory map)"},
     {"nochain", LOG_NOCHAIN, "taken for the sake of scripts: exec shows each block as it is"},
 };
 

@@ -5,6 +5,7 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/loop.h"
 
 static RunState state = RUN_PRELAUNCH;
@@ -81,6 +82,7 @@ void machine_stop(RunState why)
     if (state != RUN_RUNNING) { /* it stays what it is: "prelaunch", "suspended" ... */
         return;
     }
+    TRACE(runstate_set, "%s", names[why]);
     state = why;
     for (unsigned i = listener_count(); i-- > 0;) {
         RunListener *l = listener_at(i);
@@ -109,6 +111,7 @@ bool machine_continue(GError **error)
     if (needs_reset) {
         return error_fail(error, "Resetting the Virtual Machine is required");
     }
+    TRACE(runstate_set, "running");
     state = RUN_RUNNING;
     EMIT(resume);
     clock_start();
@@ -175,6 +178,7 @@ void machine_request_stop(RunState why)
 static void reset_machine(ShutdownCause cause)
 {
     bool was_running = state == RUN_RUNNING;
+    TRACE(machine_reset, "cause %d", (int)cause);
     if (was_running) { /* CPUs stand still while the machine is reset; nobody hears of it */
         for (unsigned i = listener_count(); i-- > 0;) {
             RunListener *l = listener_at(i);

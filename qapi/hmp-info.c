@@ -434,7 +434,9 @@ static void info_hotpluggable(Hmp *h, const HmpArgs *a)
 }
 
 const HmpCommand hmp_info_commands[] = {
-    {"blackbox", "cpu:i?", "[cpu]", "the last events of a CPU, why it raised its last exception, and the last triple fault", info_blackbox},
+    {"blackbox", "cpu:i?", "[cpu]",
+     "last events of a CPU, why it raised its last exception, and the last triple fault",
+     info_blackbox},
     {"block", "device:s?", "[device]", "drives, or one of them: medium, mode, tray", info_block},
     {"chardev", "", "", "character back ends and where they lead", info_chardev},
     {"cpus", "", "", "CPUs and their threads", info_cpus},

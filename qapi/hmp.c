@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "hw/device.h"
 #include "qapi/dispatch.h"
 #include "qapi/hmp-internal.h"
@@ -317,6 +318,7 @@ void hmp_run(Hmp *h, const char *line)
     if (!*p || *p == '#') {
         return;
     }
+    TRACE(hmp_command, "%s", p);
     size_t len = name_length(p);
     const HmpCommand *command = find(hmp_commands, p, len);
     if (!command) {

@@ -137,6 +137,7 @@ void soft_sync_out(SoftCpu *s)
 void soft_sync_in(SoftCpu *s)
 {
     soft_set_cc(s, s->cpu.state.rflags);
+    box_mode(&s->cpu);
     s->cpu.memory = s->cpu.state.event.smm && platform.smm_space ? platform.smm_space : space_memory();
     s->tlb->limits = paging_limits(&s->cpu);
     tlb_forget_map(s);

@@ -53,9 +53,10 @@ bool look_read(Look *l, const char *what, uint64_t at, unsigned size, uint64_t *
 
 static const char *system_type(const Cpu *c, unsigned type)
 {
-    static const char *const names[] = {"reserved", "16-bit TSS", "LDT", "busy 16-bit TSS", "16-bit call gate", "task gate",
-                                        "16-bit interrupt gate", "16-bit trap gate", "reserved", "TSS", "reserved", "busy TSS",
-                                        "call gate", "reserved", "interrupt gate", "trap gate"};
+    static const char *const names[] = {
+        "reserved",         "16-bit TSS", "LDT", "busy 16-bit TSS", "16-bit call gate", "task gate", "16-bit interrupt gate",
+        "16-bit trap gate", "reserved",   "TSS", "reserved",        "busy TSS",         "call gate", "reserved",
+        "interrupt gate",   "trap gate"};
     enum { IN_LONG_MODE = 1 << 2 | 1 << 9 | 1 << 11 | 1 << 12 | 1 << 14 | 1 << 15 };
     return cpu_long_active(&c->state) && !(IN_LONG_MODE >> type & 1) ? "reserved" : names[type & 15];
 }
@@ -69,7 +70,9 @@ static void name_descriptor(const Cpu *c, uint64_t low, GString *out)
         g_string_append_printf(out, "%s (type %u)", system_type(c, type), type);
     } else if (type & SEGMENT_CODE) {
         g_string_append_printf(out, "%s%s-bit code", type & SEGMENT_CONFORMING ? "conforming " : "",
-                               cpu_long_active(&c->state) && segment_l(&g) ? "64" : segment_db(&g) ? "32" : "16");
+                               cpu_long_active(&c->state) && segment_l(&g) ? "64"
+                               : segment_db(&g)                            ? "32"
+                                                                           : "16");
     } else {
         g_string_append_printf(out, "%s%s data", type & SEGMENT_WRITABLE ? "writable" : "read-only",
                                type & SEGMENT_EXPAND_DOWN ? " expand-down" : "");
@@ -86,6 +89,9 @@ static bool name_selector(const Cpu *c, uint16_t selector, uint64_t *at, uint64_
     const Segment *ldt = &c->state.seg[SEG_LDTR];
     *at = (local ? ldt->base : c->state.gdtr.base) + (selector & ~7u);
     *limit = local ? ldt->limit : c->state.gdtr.limit;
+    if (!cpu_long_active(&c->state)) {
+        *at = (uint32_t)*at;
+    }
     if (!(selector & ~3)) {
         g_string_append_printf(out, "selector 0x%x is null", selector);
         return false;
@@ -96,8 +102,8 @@ static bool name_selector(const Cpu *c, uint16_t selector, uint64_t *at, uint64_
     }
     g_string_append_printf(out, "selector 0x%x", selector);
     if ((selector & ~7u) + 7 > *limit) {
-        g_string_append_printf(out, " lies beyond the %s limit 0x%" PRIx64 " (%s at 0x%" PRIx64 ", entry %u)", local ? "LDT" : "GDT",
-                               *limit, local ? "LDT" : "GDT", *at - (selector & ~7u), selector >> 3);
+        g_string_append_printf(out, " lies beyond the %s limit 0x%" PRIx64 " (%s at 0x%" PRIx64 ", entry %u)",
+                               local ? "LDT" : "GDT", *limit, local ? "LDT" : "GDT", *at - (selector & ~7u), selector >> 3);
         return false;
     }
     g_string_append_printf(out, " (%s entry %u at 0x%" PRIx64 ")", local ? "LDT" : "GDT", selector >> 3, *at);
@@ -113,10 +119,7 @@ bool look_descriptor(Look *l, uint16_t selector, unsigned vector, uint64_t *low)
     }
     g_autofree char *name = g_strdup(l->out->str + begin);
     g_string_truncate(l->out, begin);
-    if (!look_read(l, name, at, 8, low)) {
-        return false;
-    }
-    return true;
+    return look_read(l, name, at, 8, low);
 }
 
 bool look_bad_descriptor(Look *l, uint16_t selector, uint64_t low, unsigned vector, const char *what)
@@ -159,12 +162,12 @@ static bool look_code(Look *l, uint16_t selector, Segment *code, bool *inner)
     *code = segment_from_descriptor(low, 0);
     unsigned dpl = segment_dpl(code);
     bool is_code = segment_s(code) && segment_type(code) & SEGMENT_CODE;
-    const char *bad = !is_code    ? "is no code segment"
-                      : dpl > cpl ? "is code of an outer level than the interrupted program's"
-                      : !cpu_long_active(s)  ? NULL
-                      : !segment_l(code)     ? "is no 64-bit code segment (L clear), which long mode's handlers must have"
-                      : segment_db(code)     ? "has L and D both set, which is reserved"
-                                             : NULL;
+    const char *bad = !is_code              ? "is no code segment"
+                      : dpl > cpl           ? "is code of an outer level than the interrupted program's"
+                      : !cpu_long_active(s) ? NULL
+                      : !segment_l(code)    ? "is no 64-bit code segment (L clear), which long mode's handlers must have"
+                      : segment_db(code)    ? "has L and D both set, which is reserved"
+                                            : NULL;
     if (bad) {
         return look_bad_descriptor(l, selector, low, LOOK_GP, bad);
     }
@@ -173,7 +176,8 @@ static bool look_code(Look *l, uint16_t selector, Segment *code, bool *inner)
     }
     *inner = !(segment_type(code) & SEGMENT_CONFORMING) && dpl < cpl;
     if (cpu_mode(s) == CPU_VM86 && (!*inner || dpl)) {
-        return look_bad_descriptor(l, selector, low, LOOK_GP, "is not of level 0, where virtual-8086 mode's handlers must be");
+        return look_bad_descriptor(l, selector, low, LOOK_GP,
+                                   "is not of level 0, where virtual-8086 mode's handlers must be");
     }
     return true;
 }
@@ -187,8 +191,8 @@ static bool look_entry(Look *l, const Segment *code, uint64_t rip)
             return look_refuse(l, LOOK_GP, l->ext);
         }
     } else if (rip > code->limit) {
-        g_string_append_printf(l->out, "the handler's address 0x%" PRIx64 " lies beyond the limit 0x%x of its code segment", rip,
-                               code->limit);
+        g_string_append_printf(l->out, "the handler's address 0x%" PRIx64 " lies beyond the limit 0x%x of its code segment",
+                               rip, code->limit);
         return look_refuse(l, LOOK_GP, l->ext);
     }
     return true;
@@ -201,7 +205,7 @@ typedef struct LookStack {
     uint64_t sp, mask;
     unsigned cpl;
     bool flat64;
-    uint16_t error;                     /* of the #SS */
+    uint16_t error; /* of the #SS */
     const char *name;
 } LookStack;
 
@@ -221,7 +225,8 @@ static bool look_push(Look *l, LookStack *k, unsigned size)
         bool down = segment_s(g) && (segment_type(g) & (SEGMENT_CODE | SEGMENT_EXPAND_DOWN)) == SEGMENT_EXPAND_DOWN;
         bool within = down ? offset > g->limit && last <= (segment_db(g) ? UINT32_MAX : 0xffff) : last <= g->limit;
         if (segment_unusable(g) || !within) {
-            g_string_append_printf(l->out, segment_unusable(g) ? "SS 0x%x is null" : "outside of SS 0x%x, whose limit is 0x%x",
+            g_string_append_printf(l->out,
+                                   segment_unusable(g) ? "SS 0x%x is null" : "outside of SS 0x%x, whose limit is 0x%x",
                                    g->selector, g->limit);
             return look_refuse(l, LOOK_SS, (k->error & 0xfffcu) | l->ext);
         }
@@ -244,8 +249,8 @@ static bool look_tss(Look *l, const char *what, unsigned offset, unsigned size, 
         return look_refuse(l, LOOK_TS, error);
     }
     if (offset + size - 1 > tr->limit) {
-        g_string_append_printf(l->out, "TSS limit 0x%x is too small for %s (at offset 0x%x; TR 0x%x, base 0x%" PRIx64 ")", tr->limit,
-                               what, offset, tr->selector, tr->base);
+        g_string_append_printf(l->out, "TSS limit 0x%x is too small for %s (at offset 0x%x; TR 0x%x, base 0x%" PRIx64 ")",
+                               tr->limit, what, offset, tr->selector, tr->base);
         return look_refuse(l, LOOK_TS, error);
     }
     g_autofree char *name = g_strdup_printf("%s in the TSS", what);
@@ -275,28 +280,38 @@ static bool look_inner_stack(Look *l, unsigned cpl, LookStack *k)
     Segment g = segment_from_descriptor(low, 0);
     g.selector = (uint16_t)selector;
     const char *bad = !segment_s(&g) || segment_type(&g) & SEGMENT_CODE ? "is no data segment, and cannot be the inner stack"
-                      : !(segment_type(&g) & SEGMENT_WRITABLE)           ? "is not writable, and cannot be the inner stack"
-                      : segment_dpl(&g) != cpl || (selector & 3) != cpl ? "has not the level of the inner stack in RPL and DPL"
-                                                                         : NULL;
+                      : !(segment_type(&g) & SEGMENT_WRITABLE)          ? "is not writable, and cannot be the inner stack"
+                      : segment_dpl(&g) != cpl || (selector & 3) != cpl
+                          ? "has not the level of the inner stack in RPL and DPL"
+                          : NULL;
     if (bad) {
         return look_bad_descriptor(l, (uint16_t)selector, low, LOOK_TS, bad);
     }
     if (!segment_p(&g)) {
         return look_bad_descriptor(l, (uint16_t)selector, low, LOOK_SS, "is not present, and cannot be the inner stack");
     }
-    *k = (LookStack){.ss = g, .sp = sp, .mask = segment_db(&g) ? UINT32_MAX : 0xffff, .cpl = cpl, .error = (uint16_t)selector,
+    *k = (LookStack){.ss = g,
+                     .sp = sp,
+                     .mask = segment_db(&g) ? UINT32_MAX : 0xffff,
+                     .cpl = cpl,
+                     .error = (uint16_t)selector,
                      .name = "the inner stack, ESP"};
     return true;
 }
 
 static bool look_long_stack(Look *l, unsigned ist, bool inner, unsigned cpl, LookStack *k)
 {
-    static const char *const ists[] = {NULL,   "IST1", "IST2", "IST3", "IST4", "IST5", "IST6", "IST7"};
+    static const char *const ists[] = {NULL, "IST1", "IST2", "IST3", "IST4", "IST5", "IST6", "IST7"};
     static const char *const rsps[] = {"RSP0", "RSP1", "RSP2", "RSP3"};
     static const char *const names[] = {NULL, "IST1,", "IST2,", "IST3,", "IST4,", "IST5,", "IST6,", "IST7,"};
     const CpuState *s = &l->c->state;
     uint64_t rsp = s->gpr[CPU_RSP];
-    *k = (LookStack){.mask = UINT64_MAX, .cpl = cpl, .flat64 = true, .name = ist ? names[ist] : inner ? "the inner stack" : "SS:RSP"};
+    *k = (LookStack){.mask = UINT64_MAX,
+                     .cpl = cpl,
+                     .flat64 = true,
+                     .name = ist     ? names[ist]
+                             : inner ? "the inner stack"
+                                     : "SS:RSP"};
     if (ist || inner) {
         const char *what = ist ? ists[ist] : rsps[cpl & 3];
         if (!look_tss(l, what, ist ? 0x24 + 8 * (ist - 1) : 4 + 8 * cpl, 8, &rsp)) {
@@ -315,9 +330,16 @@ static LookStack current_stack(const Cpu *c)
 {
     const CpuState *s = &c->state;
     unsigned size = cpu_stack_size(s);
-    return (LookStack){.ss = s->seg[SEG_SS], .sp = s->gpr[CPU_RSP],
-                       .mask = size == 64 ? UINT64_MAX : size == 32 ? UINT32_MAX : 0xffff, .cpl = cpu_cpl(s),
-                       .flat64 = cpu_mode(s) == CPU_LONG, .name = size == 64 ? "SS:RSP" : size == 32 ? "SS:ESP" : "SS:SP"};
+    return (LookStack){.ss = s->seg[SEG_SS],
+                       .sp = s->gpr[CPU_RSP],
+                       .mask = size == 64   ? UINT64_MAX
+                               : size == 32 ? UINT32_MAX
+                                            : 0xffff,
+                       .cpl = cpu_cpl(s),
+                       .flat64 = cpu_mode(s) == CPU_LONG,
+                       .name = size == 64   ? "SS:RSP"
+                               : size == 32 ? "SS:ESP"
+                                            : "SS:SP"};
 }
 
 static bool look_pushes(Look *l, LookStack *k, unsigned count, unsigned size)
@@ -337,8 +359,9 @@ static bool look_real(Look *l, unsigned vector)
     const CpuState *s = &l->c->state;
     uint64_t far = 0;
     if (4 * vector + 3 > s->idtr.limit) {
-        g_string_append_printf(l->out, "interrupt vector %u lies beyond the IDT limit 0x%x (real mode: 4 bytes each, base 0x%" PRIx64 ")",
-                               vector, s->idtr.limit, s->idtr.base);
+        g_string_append_printf(
+            l->out, "interrupt vector %u lies beyond the IDT limit 0x%x (real mode: 4 bytes each, base 0x%" PRIx64 ")",
+            vector, s->idtr.limit, s->idtr.base);
         return look_refuse(l, LOOK_GP, l->ext);
     }
     if (!look_read(l, "the interrupt vector", s->idtr.base + 4 * vector, 4, &far)) {
@@ -370,7 +393,8 @@ static bool look_gate(Look *l, unsigned vector, BoxKind kind, uint64_t *low, uin
     uint64_t at = s->idtr.base + size * vector;
     uint32_t error = vector << 3 | 2 | l->ext;
     if (size * vector + size - 1 > s->idtr.limit) {
-        g_string_append_printf(l->out, "IDT gate %u at 0x%" PRIx64 " lies beyond the IDT limit 0x%x", vector, at, s->idtr.limit);
+        g_string_append_printf(l->out, "IDT gate %u at 0x%" PRIx64 " lies beyond the IDT limit 0x%x", vector, at,
+                               s->idtr.limit);
         return look_refuse(l, LOOK_GP, error);
     }
     g_autofree char *name = g_strdup_printf("IDT gate %u", vector);
@@ -382,8 +406,9 @@ static bool look_gate(Look *l, unsigned vector, BoxKind kind, uint64_t *low, uin
     unsigned type = *low >> 40 & 15, dpl = *low >> 45 & 3;
     g_autofree char *here = g_strdup_printf("IDT gate %u at 0x%" PRIx64, vector, at);
     if (*low >> 44 & 1 || !gate_type_valid(in_long, type)) {
-        g_string_append_printf(l->out, "%s: type 0x%x is no gate%s (value 0x%016" PRIx64 "%s)", here, (unsigned)(*low >> 40 & 31),
-                               in_long ? " of long mode" : "", *low, *low | *high ? "" : ": it is empty");
+        g_string_append_printf(l->out, "%s: type 0x%x is no gate%s (value 0x%016" PRIx64 "%s)", here,
+                               (unsigned)(*low >> 40 & 31), in_long ? " of long mode" : "", *low,
+                               *low | *high ? "" : ": it is empty");
         return look_refuse(l, LOOK_GP, error);
     }
     if (kind == BOX_SOFTWARE && dpl < cpu_cpl(s)) {
@@ -477,8 +502,8 @@ void explain_gate(const Cpu *c, unsigned vector, GString *out)
         g_string_append_printf(out, "%04x:%04x", (unsigned)(gate[0] >> 16 & 0xffff), (unsigned)(gate[0] & 0xffff));
     } else {
         g_string_append_printf(out, "%s, %spresent, DPL %u, to %04x:%0*" PRIx64, system_type(c, gate[0] >> 40 & 15),
-                               gate[0] >> 47 & 1 ? "" : "not ", (unsigned)(gate[0] >> 45 & 3), (unsigned)(gate[0] >> 16 & 0xffff),
-                               in_long ? 16 : 8, gate_offset(gate[0], gate[1]));
+                               gate[0] >> 47 & 1 ? "" : "not ", (unsigned)(gate[0] >> 45 & 3),
+                               (unsigned)(gate[0] >> 16 & 0xffff), in_long ? 16 : 8, gate_offset(gate[0], gate[1]));
         if (in_long && gate[0] >> 32 & 7) {
             g_string_append_printf(out, ", IST%u", (unsigned)(gate[0] >> 32 & 7));
         }

@@ -17,14 +17,16 @@ typedef struct Code {
     ZydisDecodedInstruction insn;
     ZydisDecodedOperand op[ZYDIS_MAX_OPERAND_COUNT];
     ZydisMachineMode machine;
+    bool raised; /* the fault is known to have come of this instruction */
 } Code;
 
 static ZydisMachineMode machine_mode(const CpuState *s)
 {
     unsigned size = cpu_code_size(s);
-    return size == 64   ? ZYDIS_MACHINE_MODE_LONG_64
-           : size == 32 ? ZYDIS_MACHINE_MODE_LEGACY_32
-                        : cpu_mode(s) == CPU_REAL ? ZYDIS_MACHINE_MODE_REAL_16 : ZYDIS_MACHINE_MODE_LEGACY_16;
+    return size == 64                ? ZYDIS_MACHINE_MODE_LONG_64
+           : size == 32              ? ZYDIS_MACHINE_MODE_LEGACY_32
+           : cpu_mode(s) == CPU_REAL ? ZYDIS_MACHINE_MODE_REAL_16
+                                     : ZYDIS_MACHINE_MODE_LEGACY_16;
 }
 
 static bool decode(const Cpu *c, Code *code)
@@ -103,8 +105,8 @@ static bool value_of(const Code *k, const ZydisDecodedOperand *o, uint64_t *v)
         return true;
     case ZYDIS_OPERAND_TYPE_MEMORY:
         *v = 0;
-        return o->size <= 64 &&
-               cpu_memory_debug(k->c, segment_linear(k->s, segment_of(o->mem.segment), offset_of(k, o)), v, o->size / 8, false);
+        return o->size <= 64 && cpu_memory_debug(k->c, segment_linear(k->s, segment_of(o->mem.segment), offset_of(k, o)), v,
+                                                 o->size / 8, false);
     default: return false;
     }
 }
@@ -124,7 +126,8 @@ static bool bad_address(const Code *k, const ZydisDecodedOperand *o, GString *ou
         if (address_canonical(linear, la57) && address_canonical(linear + size - 1, la57)) {
             return false;
         }
-        g_string_append_printf(out, "it accesses 0x%016" PRIx64 ", which is not canonical (bits 63 to %u differ)", linear, la57 ? 56 : 47);
+        g_string_append_printf(out, "it accesses 0x%016" PRIx64 ", which is not canonical (bits 63 to %u differ)", linear,
+                               la57 ? 56 : 47);
         return true;
     }
     if (segment_check_access(s, reg, offset, size, write, false).vector == FAULT_NONE) {
@@ -137,12 +140,42 @@ static bool bad_address(const Code *k, const ZydisDecodedOperand *o, GString *ou
         g_string_append_printf(out, "it writes through %s (selector 0x%x), which is %s", names[reg], g->selector,
                                type & SEGMENT_CODE ? "a code segment" : "read-only");
     } else if (cpu_mode(s) >= CPU_PROTECTED && type & SEGMENT_CODE && !(type & SEGMENT_READABLE) && !write) {
-        g_string_append_printf(out, "it reads through %s (selector 0x%x), which may only be executed", names[reg], g->selector);
+        g_string_append_printf(out, "it reads through %s (selector 0x%x), which may only be executed", names[reg],
+                               g->selector);
     } else {
-        g_string_append_printf(out, "offset 0x%" PRIx64 " of %u bytes lies outside of %s (selector 0x%x, base 0x%" PRIx64 ", limit 0x%x)",
-                               offset, size, names[reg], g->selector, g->base, g->limit);
+        g_string_append_printf(
+            out, "offset 0x%" PRIx64 " of %u bytes lies outside of %s (selector 0x%x, base 0x%" PRIx64 ", limit 0x%x)",
+            offset, size, names[reg], g->selector, g->base, g->limit);
     }
     return true;
+}
+
+static bool is_sse(const Code *k)
+{
+    switch (k->insn.meta.isa_ext) {
+    case ZYDIS_ISA_EXT_SSE:
+    case ZYDIS_ISA_EXT_SSE2:
+    case ZYDIS_ISA_EXT_SSE3:
+    case ZYDIS_ISA_EXT_SSSE3:
+    case ZYDIS_ISA_EXT_SSE4:
+    case ZYDIS_ISA_EXT_SSE4A:
+    case ZYDIS_ISA_EXT_AES:
+    case ZYDIS_ISA_EXT_PCLMULQDQ:
+    case ZYDIS_ISA_EXT_SHA: return true;
+    default: return false;
+    }
+}
+
+/* Legacy SSE with 16 bytes of memory, but for the moves that are made for what is not aligned (SDM vol 1 §4.11.1). */
+static bool needs_alignment(const Code *k, const ZydisDecodedOperand *o)
+{
+    switch (k->insn.mnemonic) {
+    case ZYDIS_MNEMONIC_MOVUPS:
+    case ZYDIS_MNEMONIC_MOVUPD:
+    case ZYDIS_MNEMONIC_MOVDQU:
+    case ZYDIS_MNEMONIC_LDDQU: return false;
+    default: return o->size == 128 && is_sse(k);
+    }
 }
 
 static bool bad_operand(const Code *k, GString *out)
@@ -156,9 +189,7 @@ static bool bad_operand(const Code *k, GString *out)
             return true;
         }
         uint64_t linear = segment_linear(k->s, segment_of(o->mem.segment), offset_of(k, o));
-        bool vector = k->insn.meta.category == ZYDIS_CATEGORY_SSE || k->insn.meta.category == ZYDIS_CATEGORY_DATAXFER ||
-                      k->insn.meta.category == ZYDIS_CATEGORY_AVX || k->insn.meta.category == ZYDIS_CATEGORY_LOGICAL_FP;
-        if (vector && o->size >= 128 && linear & (o->size / 8 - 1)) {
+        if (needs_alignment(k, o) && linear & 15) {
             g_string_append_printf(out, "its operand at 0x%" PRIx64 " is not aligned to %u bytes", linear, o->size / 8);
             return true;
         }
@@ -224,8 +255,11 @@ static bool bad_pdptes(const Cpu *c, uint64_t cr3, GString *out)
     uint64_t reserved = UINT64_MAX << phys | 0x1e6, at = cr3 & 0xffffffe0, e = 0;
     for (unsigned n = 0; n < 4; n++) {
         if (space_peek(c->memory, at + 8 * n, &e, 8) && e & PTE_P && e & reserved) {
-            g_string_append_printf(out, "PDPTE at 0x%" PRIx64 " (index %u) has reserved bits set: 0x%" PRIx64 " of its value 0x%" PRIx64
-                                   " (a PDPTE of PAE has P, PWT, PCD and the address, no W, U, A)", at + 8 * n, n, e & reserved, e);
+            g_string_append_printf(out,
+                                   "PDPTE at 0x%" PRIx64 " (index %u) has reserved bits set: 0x%" PRIx64
+                                   " of its value 0x%" PRIx64
+                                   " (a PDPTE of PAE has P, PWT, PCD and the address, no W, U, A)",
+                                   at + 8 * n, n, e & reserved, e);
             return true;
         }
     }
@@ -236,10 +270,10 @@ static bool bad_cr0(const Code *k, uint64_t v, GString *out)
 {
     const CpuState *s = k->s;
     bool starts = v & ~s->cr0 & CR0_PG;
-    const char *bad = v >> 32                                 ? "bits above 31 are set"
-                      : v & CR0_PG && !(v & CR0_PE)           ? "PG without PE"
-                      : v & CR0_NW && !(v & CR0_CD)           ? "NW without CD"
-                      : starts && s->efer & EFER_LME && !(s->cr4 & CR4_PAE) ? "PG with EFER.LME needs CR4.PAE first"
+    const char *bad = v >> 32                                                      ? "bits above 31 are set"
+                      : v & CR0_PG && !(v & CR0_PE)                                ? "PG without PE"
+                      : v & CR0_NW && !(v & CR0_CD)                                ? "NW without CD"
+                      : starts && s->efer & EFER_LME && !(s->cr4 & CR4_PAE)        ? "PG with EFER.LME needs CR4.PAE first"
                       : starts && s->efer & EFER_LME && segment_l(&s->seg[SEG_CS]) ? "PG with EFER.LME from a CS with L set"
                       : s->cr0 & ~v & CR0_PG && cpu_mode(s) == CPU_LONG ? "64-bit mode cannot be left by clearing PG"
                       : s->cr0 & ~v & CR0_PG && s->cr4 & CR4_PCIDE      ? "PG cannot be cleared while CR4.PCIDE is set"
@@ -257,14 +291,15 @@ static bool bad_cr4(const Code *k, uint64_t v, GString *out)
     uint64_t unknown = k->c->model ? v & ~model_cr4(k->c->model) : 0;
     bool lma = cpu_long_active(s);
     if (unknown) {
-        g_string_append_printf(out, "CR4 = 0x%" PRIx64 " is refused: this CPU model does not have bits 0x%" PRIx64 ":", v, unknown);
+        g_string_append_printf(out, "CR4 = 0x%" PRIx64 " is refused: this CPU model does not have bits 0x%" PRIx64 ":", v,
+                               unknown);
         box_bits_changed(4, 0, unknown, out);
         return true;
     }
-    const char *bad = lma && !(v & CR4_PAE)                                   ? "long mode needs PAE"
-                      : lma && (v ^ s->cr4) & CR4_LA57                        ? "LA57 cannot change in long mode"
+    const char *bad = lma && !(v & CR4_PAE)                                 ? "long mode needs PAE"
+                      : lma && (v ^ s->cr4) & CR4_LA57                      ? "LA57 cannot change in long mode"
                       : v & ~s->cr4 & CR4_PCIDE && (!lma || s->cr3 & 0xfff) ? "PCIDE needs long mode and CR3 bits 11:0 clear"
-                                                                              : NULL;
+                                                                            : NULL;
     if (bad) {
         g_string_append_printf(out, "CR4 = 0x%" PRIx64 " is refused: %s", v, bad);
         return true;
@@ -287,7 +322,8 @@ static bool bad_mov_cr(const Code *k, GString *out)
             if (!(v & keep & UINT64_MAX << paging_limits(k->c).phys_bits)) {
                 return false;
             }
-            g_string_append_printf(out, "CR3 = 0x%" PRIx64 " is refused: physical addresses have %u bits", v, paging_limits(k->c).phys_bits);
+            g_string_append_printf(out, "CR3 = 0x%" PRIx64 " is refused: physical addresses have %u bits", v,
+                                   paging_limits(k->c).phys_bits);
             return true;
         }
         return cpu_paging(s) && s->cr4 & CR4_PAE && bad_pdptes(k->c, v, out);
@@ -307,14 +343,16 @@ static bool bad_msr(const Code *k, bool write, GString *out)
     const Msr *m = msr_find(index, &element);
     g_autoptr(GString) name = g_string_new(NULL);
     box_msr_name(index, name);
-    const char *why = index >= MSR_X2APIC && index <= MSR_X2APIC_LAST ? "is the x2APIC's, which is not enabled or refuses"
-                      : !m                                ? "does not exist here"
-                      : !msr_exists(k->c, m)              ? "does not exist in this CPU model"
-                      : write && m->read_only             ? "can only be read"
-                      : !write                            ? m->write_only ? "can only be written" : NULL
+    bool x2apic = index >= MSR_X2APIC && index <= MSR_X2APIC_LAST;
+    const char *why = x2apic                  ? k->raised ? "is the x2APIC's, which is not enabled or refuses" : NULL
+                      : !m                    ? "does not exist here"
+                      : !msr_exists(k->c, m)  ? "does not exist in this CPU model"
+                      : write && m->read_only ? "can only be read"
+                      : !write                ? m->write_only ? "can only be written" : NULL
                       : m->canonical && !base_canonical(k->c, v) ? "takes canonical addresses only"
-                      : v & ~(m->writable | m->ignored)   ? "has reserved bits that the value sets"
-                                                          : "does not take the value";
+                      : v & ~(m->writable | m->ignored)          ? "has reserved bits that the value sets"
+                      : k->raised                                ? "does not take the value"
+                                                                 : NULL;
     if (!why) {
         return false;
     }
@@ -335,9 +373,14 @@ static bool bad_system(const Code *k, GString *out)
     switch (k->insn.mnemonic) {
     case ZYDIS_MNEMONIC_IN:
     case ZYDIS_MNEMONIC_OUT:
-    case ZYDIS_MNEMONIC_INSB: case ZYDIS_MNEMONIC_INSW: case ZYDIS_MNEMONIC_INSD:
-    case ZYDIS_MNEMONIC_OUTSB: case ZYDIS_MNEMONIC_OUTSW: case ZYDIS_MNEMONIC_OUTSD:
-        g_string_append_printf(out, "port access at CPL %u with IOPL %u, and the TSS's I/O bitmap does not permit it", cpl, iopl);
+    case ZYDIS_MNEMONIC_INSB:
+    case ZYDIS_MNEMONIC_INSW:
+    case ZYDIS_MNEMONIC_INSD:
+    case ZYDIS_MNEMONIC_OUTSB:
+    case ZYDIS_MNEMONIC_OUTSW:
+    case ZYDIS_MNEMONIC_OUTSD:
+        g_string_append_printf(out, "port access at CPL %u with IOPL %u, and the TSS's I/O bitmap does not permit it", cpl,
+                               iopl);
         return cpl > iopl;
     case ZYDIS_MNEMONIC_CLI:
     case ZYDIS_MNEMONIC_STI:
@@ -390,15 +433,6 @@ static bool explain_page_fault(const Cpu *c, const BoxFault *f, GString *out)
     return explain_walk(c, f->address, access, out);
 }
 
-static bool is_sse(const Code *k)
-{
-    switch (k->insn.meta.isa_ext) {
-    case ZYDIS_ISA_EXT_SSE: case ZYDIS_ISA_EXT_SSE2: case ZYDIS_ISA_EXT_SSE3: case ZYDIS_ISA_EXT_SSSE3: case ZYDIS_ISA_EXT_SSE4:
-    case ZYDIS_ISA_EXT_SSE4A: case ZYDIS_ISA_EXT_AES: case ZYDIS_ISA_EXT_PCLMULQDQ: case ZYDIS_ISA_EXT_SHA: return true;
-    default: return false;
-    }
-}
-
 static bool explain_undefined(const Code *k, bool decoded, GString *out)
 {
     const CpuState *s = k->s;
@@ -408,20 +442,23 @@ static bool explain_undefined(const Code *k, bool decoded, GString *out)
     }
     ZydisISASet set = k->insn.meta.isa_set;
     bool fpu = k->insn.meta.isa_ext == ZYDIS_ISA_EXT_X87, xmm = is_sse(k);
-    bool vex = k->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+    bool vex = k->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && k->insn.meta.isa_ext != ZYDIS_ISA_EXT_BMI1 &&
+               k->insn.meta.isa_ext != ZYDIS_ISA_EXT_BMI2;
     const char *why = k->insn.mnemonic == ZYDIS_MNEMONIC_UD2 || k->insn.mnemonic == ZYDIS_MNEMONIC_UD0 ||
                               k->insn.mnemonic == ZYDIS_MNEMONIC_UD1
                           ? "it is there to raise #UD: the program reports a bug of its own"
-                      : vex && !(s->cr4 & CR4_OSXSAVE)              ? "AVX needs CR4.OSXSAVE"
-                      : vex && (s->xcr0 & 6) != 6                   ? "AVX needs XCR0.SSE and XCR0.AVX"
-                      : xmm && !vex && !(s->cr4 & CR4_OSFXSR)       ? "SSE needs CR4.OSFXSR"
-                      : (xmm || fpu) && s->cr0 & CR0_EM             ? "CR0.EM is set"
-                      : k->insn.attributes & ZYDIS_ATTRIB_HAS_LOCK  ? "LOCK is not permitted there, or the instruction is not this CPU's"
-                                                                    : NULL;
+                      : vex && !(s->cr4 & CR4_OSXSAVE)        ? "AVX needs CR4.OSXSAVE"
+                      : vex && (s->xcr0 & 6) != 6             ? "AVX needs XCR0.SSE and XCR0.AVX"
+                      : xmm && !vex && !(s->cr4 & CR4_OSFXSR) ? "SSE needs CR4.OSFXSR"
+                      : (xmm || fpu) && s->cr0 & CR0_EM       ? "CR0.EM is set"
+                      : k->insn.attributes & ZYDIS_ATTRIB_HAS_LOCK
+                          ? "LOCK is not permitted there, or the instruction is not this CPU's"
+                          : NULL;
     if (why) {
         g_string_append(out, why);
     } else {
-        g_string_append_printf(out, "it is one of \"%s\", which the CPU model or the mode does not have", ZydisISASetGetString(set));
+        g_string_append_printf(out, "it is one of \"%s\", which the CPU model or the mode does not have",
+                               ZydisISASetGetString(set));
     }
     return true;
 }
@@ -429,7 +466,8 @@ static bool explain_undefined(const Code *k, bool decoded, GString *out)
 static bool explain_divide(const Code *k, bool decoded, GString *out)
 {
     uint64_t v;
-    if (!decoded || (k->insn.mnemonic != ZYDIS_MNEMONIC_DIV && k->insn.mnemonic != ZYDIS_MNEMONIC_IDIV) || !value_of(k, &k->op[0], &v)) {
+    if (!decoded || (k->insn.mnemonic != ZYDIS_MNEMONIC_DIV && k->insn.mnemonic != ZYDIS_MNEMONIC_IDIV) ||
+        !value_of(k, &k->op[0], &v)) {
         return false;
     }
     g_string_append(out, v ? "the quotient does not fit" : "the divisor is 0");
@@ -463,8 +501,11 @@ static bool explain_selector_fault(const Code *k, bool decoded, const BoxFault *
     explain_selector(k->c, selector, out);
     if (decoded) {
         bool load = k->insn.mnemonic == ZYDIS_MNEMONIC_MOV || k->insn.mnemonic == ZYDIS_MNEMONIC_POP;
-        g_string_append_printf(out, "; that cannot be %s at CPL %u", is_far(k) ? "the code segment (or gate, TSS, stack) to go to"
-                               : load ? "loaded into the segment register" : "used so", cpu_cpl(k->s));
+        g_string_append_printf(out, "; that cannot be %s at CPL %u",
+                               is_far(k) ? "the code segment (or gate, TSS, stack) to go to"
+                               : load    ? "loaded into the segment register"
+                                         : "used so",
+                               cpu_cpl(k->s));
     }
     return true;
 }
@@ -474,6 +515,7 @@ bool explain_instruction(const Cpu *c, const BoxFault *f, GString *out)
     Code k;
     gsize begin = out->len;
     bool decoded = decode(c, &k), known;
+    k.raised = true;
     switch (f->vector) {
     case LOOK_PF: known = explain_page_fault(c, f, out); break;
     case LOOK_UD: known = explain_undefined(&k, decoded, out); break;
@@ -521,7 +563,8 @@ bool explain_suspect(const Cpu *c, GString *out)
 
 static bool is_same(const Refusal *r, const BoxFault *f)
 {
-    return r->vector == f->vector && (!f->has_error || r->error == f->error) && (f->vector != LOOK_PF || r->address == f->address);
+    return r->vector == f->vector && (!f->has_error || r->error == f->error) &&
+           (f->vector != LOOK_PF || r->address == f->address);
 }
 
 void explain_fault(const Cpu *c, const BoxFault *f, GString *out)
@@ -540,6 +583,7 @@ void explain_fault(const Cpu *c, const BoxFault *f, GString *out)
         g_string_append(out, why->str);
     } else {
         const char *name = box_exception_name(r.vector);
-        g_string_append_printf(out, "the state has changed since; now it would be %s: %s", name ? name : "another fault", why->str);
+        g_string_append_printf(out, "the state has changed since; now it would be %s: %s", name ? name : "another fault",
+                               why->str);
     }
 }

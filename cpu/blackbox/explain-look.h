@@ -4,8 +4,7 @@
 
 #include "cpu/blackbox/explain.h"
 
-enum { LOOK_DE = 0, LOOK_UD = 6, LOOK_NM = 7, LOOK_DF = 8, LOOK_TS = 10, LOOK_NP, LOOK_SS, LOOK_GP, LOOK_PF, LOOK_MF = 16, LOOK_AC,
-       LOOK_XM = 19 };
+enum { LOOK_DE = 0, LOOK_UD = 6, LOOK_NM = 7, LOOK_TS = 10, LOOK_NP, LOOK_SS, LOOK_GP, LOOK_PF };
 
 typedef struct Look {
     const Cpu *c;

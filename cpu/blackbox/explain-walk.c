@@ -94,7 +94,8 @@ static void name_right(const Cpu *c, const PageWalk *w, uint64_t va, unsigned ac
         n = w->entries - 1;
         what = "maps a user page, and CR4.SMAP keeps the supervisor from it while EFLAGS.AC is clear";
     } else if (access & WALK_WRITE && find_entry(c, w, PTE_W, false, &n)) {
-        what = user ? "is read-only (R/W clear)" : "is read-only (R/W clear), which CR0.WP makes count for the supervisor too";
+        what =
+            user ? "is read-only (R/W clear)" : "is read-only (R/W clear), which CR0.WP makes count for the supervisor too";
     } else {
         n = w->entries - 1;
         g_string_append_printf(out, "protection key %u of the ", w->pkey);
@@ -138,7 +139,8 @@ bool explain_walk(const Cpu *c, uint64_t va, unsigned access, GString *out)
     bool registers = c->state.pdpte_valid && is_pae_root(c, w.entry[last].level) && w.entry_size == 8;
     if (!registers && !space_peek(c->memory, w.entry[last].at, &there, w.entry_size)) {
         name_entry(c, &w, last, va, out);
-        g_string_append_printf(out, " lies where there is no memory; %s leads there", last ? entry_name(w.entry[last - 1].level) : "CR3");
+        g_string_append_printf(out, " lies where there is no memory; %s leads there",
+                               last ? entry_name(w.entry[last - 1].level) : "CR3");
     } else if (!(value & PTE_P)) {
         name_entry(c, &w, last, va, out);
         g_string_append_printf(out, " is not present (value 0x%" PRIx64 ")", value);
@@ -163,9 +165,9 @@ static void print_flags(const PageWalk *w, unsigned n, bool pae_root, GString *o
     }
     g_string_append(out, "present");
     if (!pae_root) {
-        g_string_append_printf(out, "%s%s%s%s%s%s", v & PTE_W ? ", writable" : ", read-only", v & PTE_U ? ", user" : ", supervisor",
-                               v & PTE_A ? ", accessed" : "", v & PTE_D ? ", dirty" : "",
-                               w->entry_size == 8 && v & PTE_NX ? ", no execute" : "",
+        g_string_append_printf(out, "%s%s%s%s%s%s", v & PTE_W ? ", writable" : ", read-only",
+                               v & PTE_U ? ", user" : ", supervisor", v & PTE_A ? ", accessed" : "",
+                               v & PTE_D ? ", dirty" : "", w->entry_size == 8 && v & PTE_NX ? ", no execute" : "",
                                w->entry[n].level > 1 && v & PTE_PS ? ", large page" : "");
     }
 }
@@ -195,6 +197,7 @@ void explain_walk_entries(const Cpu *c, uint64_t va, const char *indent, GString
         g_string_append_c(out, '\n');
     }
     if (ok || w.page_size) {
-        g_string_append_printf(out, "%sphysical 0x%" PRIx64 ", in a page of %" PRIu64 " KiB\n", indent, w.phys, w.page_size >> 10);
+        g_string_append_printf(out, "%sphysical 0x%" PRIx64 ", in a page of %" PRIu64 " KiB\n", indent, w.phys,
+                               w.page_size >> 10);
     }
 }

@@ -11,8 +11,8 @@
 
 const char *box_exception_name(unsigned vector)
 {
-    static const char *const names[] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", NULL, "#TS",
-                                        "#NP", "#SS", "#GP", "#PF", NULL, "#MF", "#AC", "#MC", "#XM"};
+    static const char *const names[] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", NULL,
+                                        "#TS", "#NP", "#SS", "#GP", "#PF", NULL,  "#MF", "#AC", "#MC", "#XM"};
     return vector < G_N_ELEMENTS(names) ? names[vector] : NULL;
 }
 
@@ -104,12 +104,15 @@ void box_selector_error(uint32_t error, GString *out)
 
 void box_page_fault_error(uint32_t error, GString *out)
 {
-    g_string_append_printf(out, "%s, %s, %s", error & PF_I ? "instruction fetch" : error & PF_W ? "write" : "read",
+    g_string_append_printf(out, "%s, %s, %s",
+                           error & PF_I   ? "instruction fetch"
+                           : error & PF_W ? "write"
+                                          : "read",
                            error & PF_U ? "user" : "supervisor",
-                           error & PF_RSVD  ? "reserved bits"
-                           : error & PF_PK  ? "protection key"
-                           : error & PF_P   ? "page protection"
-                                            : "page not present");
+                           error & PF_RSVD ? "reserved bits"
+                           : error & PF_PK ? "protection key"
+                           : error & PF_P  ? "page protection"
+                                           : "page not present");
 }
 
 void box_place(unsigned mode, uint16_t cs, uint64_t rip, GString *out)
@@ -166,9 +169,7 @@ static void print_during(unsigned kind, unsigned vector, GString *out)
     const char *name = box_exception_name(vector);
     switch (kind) {
     case BOX_NONE: break;
-    case BOX_EXCEPTION:
-        g_string_append_printf(out, ", raised while %s was delivered", name ? name : "an exception");
-        break;
+    case BOX_EXCEPTION: g_string_append_printf(out, ", raised while %s was delivered", name ? name : "an exception"); break;
     default: g_string_append_printf(out, ", raised while interrupt 0x%02x was delivered", vector);
     }
 }
@@ -219,7 +220,8 @@ static void print_msr(const BoxEvent *e, GString *out)
 {
     g_autoptr(GString) name = g_string_new(NULL);
     bool known = box_msr_name(e->what, name);
-    g_string_append_printf(out, "WRMSR 0x%x%s%s%s = 0x%" PRIx64, e->what, known ? " (" : "", name->str, known ? ")" : "", e->value);
+    g_string_append_printf(out, "WRMSR 0x%x%s%s%s = 0x%" PRIx64, e->what, known ? " (" : "", name->str, known ? ")" : "",
+                           e->value);
     if (e->what == MSR_EFER) {
         box_bits_changed(BOX_EFER, e->old, e->value, out);
     }

@@ -10,7 +10,7 @@
 #include "cpu/disas.h"
 #include "cpu/paging.h"
 
-enum { VECTOR_UD = 6, VECTOR_DF = 8, VECTOR_GP = 13, VECTOR_PF = 14 };
+enum { VECTOR_UD = 6, VECTOR_DF = 8, VECTOR_TS = 10, VECTOR_GP = 13, VECTOR_PF = 14 };
 
 /* ---- The chain ---- */
 
@@ -28,7 +28,8 @@ static void name_delivery(unsigned kind, unsigned vector, GString *out)
 /* Without NX and SMEP the error code does not tell a fetch from a read. */
 static bool is_fetch(const Cpu *c, const BoxFault *f)
 {
-    return f->during_kind == BOX_NONE && !(f->error & PF_W) && f->address - cpu_linear_ip(&c->state) < DISAS_MAX_LENGTH;
+    return c->box->open && f->during_kind == BOX_NONE && !(f->error & PF_W) &&
+           f->address - cpu_linear_ip(&c->state) < DISAS_MAX_LENGTH;
 }
 
 static void name_fault(const Cpu *c, const BoxFault *f, GString *out)
@@ -60,6 +61,25 @@ static void name_consequence(const BlackBox *b, unsigned n, GString *out)
     }
 }
 
+/* A fault whose handler has been entered: the registers are others now, but page tables and descriptors may still tell. */
+static void explain_past(const Cpu *c, const BoxFault *f, GString *out)
+{
+    const BlackBox *b = c->box;
+    bool selector = f->vector >= VECTOR_TS && f->vector <= VECTOR_GP && f->error & ~3u && !(f->error & 2);
+    Cpu then = *c; /* for its state, to be read only */
+    then.state.rip = b->chain_rip;
+    if (f->vector == VECTOR_PF) {
+        if (!explain_walk(c, f->address, explain_access(f->error, false), out)) {
+            g_string_append(out, "the page tables allow it by now");
+        }
+    } else if (selector) {
+        explain_selector(c, (uint16_t)(f->error & 0xfffc), out);
+    } else if (f->vector != VECTOR_UD || c->state.seg[SEG_CS].selector != b->chain_cs ||
+               !explain_instruction(&then, f, out)) {
+        g_string_append(out, "its handler has been entered, and the registers that would tell why are others now");
+    }
+}
+
 void box_print_chain(const Cpu *c, GString *out)
 {
     const BlackBox *b = c->box;
@@ -77,12 +97,17 @@ void box_print_chain(const Cpu *c, GString *out)
         }
         name_consequence(b, n, out);
         g_string_append(out, ":\n       ");
-        explain_fault(c, f, out);
+        if (b->open || f->during_kind != BOX_NONE) {
+            explain_fault(c, f, out);
+        } else {
+            explain_past(c, f, out);
+        }
         g_string_append(out, ".\n");
     }
 }
 
-/* Without a chain (KVM tells of the end only; -blackbox off): what stands in the way of the exceptions that may have come. */
+/* Without a chain (KVM tells of the end only; -blackbox off): what stands in the way of the exceptions that may have come.
+ */
 static void print_findings(const Cpu *c, GString *out)
 {
     static const uint8_t vectors[] = {VECTOR_UD, VECTOR_GP, VECTOR_PF, VECTOR_DF};
@@ -97,7 +122,8 @@ static void print_findings(const Cpu *c, GString *out)
         g_string_append_printf(out, "  - the instruction may have raised %s.\n", why->str);
         g_string_truncate(why, 0);
     }
-    if (cpu_paging(s) && s->cr2 && explain_walk(c, s->cr2, WALK_IMPLICIT, why)) {
+    if (cpu_paging(s) && s->cr2 &&
+        (explain_walk(c, s->cr2, WALK_IMPLICIT, why) || explain_walk(c, s->cr2, WALK_IMPLICIT | WALK_WRITE, why))) {
         g_string_append_printf(out, "  - CR2, the address of the last #PF, is 0x%" PRIx64 ": %s.\n", s->cr2, why->str);
     }
     for (unsigned n = 0; n < sizeof(vectors); n++) {
@@ -121,7 +147,8 @@ static unsigned find_before(const Cpu *c, uint64_t rip, uint64_t at[INSNS_BEFORE
 {
     uint8_t code[BYTES_BEFORE];
     unsigned size = cpu_code_size(&c->state), have = 0;
-    while (have < BYTES_BEFORE && have < rip && cpu_memory_debug(c, rip - have - 1, &code[BYTES_BEFORE - have - 1], 1, false)) {
+    while (have < BYTES_BEFORE && have < rip &&
+           cpu_memory_debug(c, rip - have - 1, &code[BYTES_BEFORE - have - 1], 1, false)) {
         have++;
     }
     g_autoptr(GString) text = g_string_new(NULL);

@@ -12,7 +12,8 @@ void box_report_shutdown(Cpu *c);
 char *box_last_report(void);
 
 /* ---- Parts of it, for the monitor: state in sync, main lock held; appended ---- */
-/* Each fault of the last chain with its reason, a numbered paragraph each; nothing when there was none. */
+/* Each fault of the last chain with its reason, a numbered paragraph each; nothing when there was none.  Of faults whose
+ * handlers have been entered only what memory still tells. */
 void box_print_chain(const Cpu *c, GString *out);
 /* The instructions around CS:RIP, the current one marked. */
 void box_print_code(const Cpu *c, GString *out);

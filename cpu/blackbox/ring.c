@@ -16,7 +16,8 @@ bool box_option(const char *text, GError **error)
         return true;
     }
     if (!g_ascii_string_to_unsigned(text, 10, BOX_SIZE_MIN, BOX_SIZE_MAX, &n, NULL)) {
-        return error_fail(error, "-blackbox %s: expected \"off\", or the number of entries for each CPU, %d to %d (%d unless told)",
+        return error_fail(error,
+                          "-blackbox %s: expected \"off\", or the number of entries for each CPU, %d to %d (%d unless told)",
                           text, BOX_SIZE_MIN, BOX_SIZE_MAX, BOX_SIZE_DEFAULT);
     }
     box_entries = 1u << g_bit_storage((gulong)n - 1);
@@ -202,7 +203,8 @@ static void enter(BlackBox *b, BoxEvent *e)
 {
     uint32_t key = key_of(e->kind_size, e->what, e->rip);
     for (unsigned found = matches(b, key); found; found &= found - 1) {
-        BoxEvent *slot = recent_slot(b, atomic_load_explicit(&b->made, memory_order_relaxed), (unsigned)__builtin_ctz(found));
+        BoxEvent *slot =
+            recent_slot(b, atomic_load_explicit(&b->made, memory_order_relaxed), (unsigned)__builtin_ctz(found));
         if (is_like(slot, e)) {
             count_again(b, slot, e->value, e->old);
             return;
@@ -283,5 +285,6 @@ void box_restart(Cpu *c, BoxKind kind, unsigned vector)
         b->now_kind = BOX_NONE;
         b->open = false;
         b->mode = CPU_REAL;
+        b->shutdown = BOX_TRIPLE_FAULT;
     }
 }

@@ -4,9 +4,10 @@ a listening gdb stub, and without.
 
     tests/bench/debug.py [how many functions to list]
 
-The run is the firmware's start up to an option ROM that ends it: ports, mode switches, system management, interrupts.  Time goes by
-instructions (-icount), so that it is the same each time; what differs by chance (sleeping threads) is small, and the least
-of several runs counts.  What the program needs to start is measured apart and taken off.  The ratio is to be below 1.01.
+The run is the firmware's start up to an option ROM that ends it: ports, mode switches, system management, interrupts.
+Time goes by instructions (-icount), so that it is the same each time; what differs by chance (sleeping threads) is small,
+and the least of several runs counts.  What the program needs to start is measured apart and taken off.  The ratio is to be
+below 1.01.
 """
 import os
 import re
@@ -68,14 +69,16 @@ def main():
         stub = ["-gdb", f"unix:{folder}/gdb,server=on,wait=off"]
         start, _ = count(folder, ["-S", "-blackbox", "off", "-monitor", "stdio"], text="quit\n")
         base, _ = count(folder, ["-blackbox", "off", "-option-rom", rom])
-        print(f"start of the program: {start / 1e6:.1f} million instructions; the guest's run: {(base - start) / 1e6:.1f} million")
+        print(f"start of the program: {start / 1e6:.1f} million instructions")
+        print(f"the guest's run: {(base - start) / 1e6:.1f} million")
         for title, arguments in (("black box", []), ("gdb stub, listening", ["-blackbox", "off", *stub]), ("both", stub)):
             if stub[0] in arguments and not accepts(stub):
                 print(f"{title}: skipped, this build has no -gdb")
                 continue
             cost, functions = count(folder, [*arguments, "-option-rom", rom], listed)
             ratio = (cost - start) / (base - start)
-            print(f"{title}: {(cost - start) / 1e6:.1f} million, ratio {ratio:.4f}{'' if ratio < LIMIT else f'  (more than {LIMIT})'}")
+            verdict = "" if ratio < LIMIT else f"  (more than {LIMIT})"
+            print(f"{title}: {(cost - start) / 1e6:.1f} million, ratio {ratio:.4f}{verdict}")
             for line in functions:
                 print(f"    {line}")
 

@@ -248,7 +248,8 @@ START_TEST(test_words)
     says((BoxEvent){.kind = BOX_CR, .what = 3, .value = 0x1000}, "CR3 = 0x1000");
     says((BoxEvent){.kind = BOX_CR, .what = BOX_XCR0, .old = 1, .value = 7}, "XCR0 = 0x7 +SSE +AVX");
     says((BoxEvent){.kind = BOX_MSR, .what = 0xc0000082, .value = 0x1234}, "WRMSR 0xc0000082 (lstar) = 0x1234");
-    says((BoxEvent){.kind = BOX_MSR, .what = 0xc0000080, .value = 0x900, .old = 0x100}, "WRMSR 0xc0000080 (efer) = 0x900 +NXE");
+    says((BoxEvent){.kind = BOX_MSR, .what = 0xc0000080, .value = 0x900, .old = 0x100},
+         "WRMSR 0xc0000080 (efer) = 0x900 +NXE");
     says((BoxEvent){.kind = BOX_MSR, .what = 0x206}, "WRMSR 0x206 (mtrr_physbase3) = 0x0");
     says((BoxEvent){.kind = BOX_MSR, .what = 0x80b}, "WRMSR 0x80b (x2apic register 0x0b) = 0x0");
     says((BoxEvent){.kind = BOX_MSR, .what = 0xdeadbeef, .value = 1}, "WRMSR 0xdeadbeef = 0x1");
@@ -259,7 +260,8 @@ START_TEST(test_words)
          "#DF error 0x0, raised while #PF was delivered");
     says((BoxEvent){.kind = BOX_EXCEPTION, .what = 13, .size = 1, .error = 0x43},
          "#GP error 0x43 (IDT entry 8 #DF, while an event was delivered)");
-    says((BoxEvent){.kind = BOX_EXCEPTION, .what = 11, .size = 1, .error = 0x1c}, "#NP error 0x1c (selector 0x1c, LDT entry 3)");
+    says((BoxEvent){.kind = BOX_EXCEPTION, .what = 11, .size = 1, .error = 0x1c},
+         "#NP error 0x1c (selector 0x1c, LDT entry 3)");
     says((BoxEvent){.kind = BOX_EXCEPTION, .what = 6}, "#UD");
     says((BoxEvent){.kind = BOX_MODE, .what = CPU_LONG}, "now in 64-bit mode");
     says((BoxEvent){.kind = BOX_SHUTDOWN, .what = BOX_TRIPLE_FAULT}, "triple fault");
@@ -271,5 +273,5 @@ START_TEST(test_words)
 }
 END_TEST
 
-SUITE("blackbox", test_option, test_off, test_wrap, test_loops, test_likeness, test_window, test_modes, test_chain, test_concurrent,
-      test_words)
+SUITE("blackbox", test_option, test_off, test_wrap, test_loops, test_likeness, test_window, test_modes, test_chain,
+      test_concurrent, test_words)

@@ -249,6 +249,14 @@ main:
         mov rbx, 0x1234567812345000
         mov eax, [rbx + 0x678]
 
+; case: HANDLED                         ; nothing is broken: exceptions that their handlers take, then the machine stands still
+%elifdef HANDLED
+        fault GP, 0x78, {mov ds, word [rel .selector]}
+        fault PF, 0, {mov eax, [qword 0x123456789000]}
+.stop:  hlt
+        jmp .stop
+.selector: dw 0x78
+
 ; case: NO_L                            ; handlers in a code segment of 32 bits
 ; says: delivering #UD raised #GP, error code 0x9 .*: IDT gate 6 .*: selector 0x8 \(GDT entry 1 at 0x20008\) is no 64-bit code segment \(L clear\), .*32-bit code
 ; says: delivering #GP raised #GP, error code 0x79 .*: selector 0x78 .* has L and D both set, which is reserved

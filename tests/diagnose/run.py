@@ -10,11 +10,12 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(FOLDER, "..", "boot"))
-from harness import OSTLER, Machine, main, need_tool  # noqa: E402  (found by the line above)
+from harness import OSTLER, Machine, kvm_emulates, main, need_tool  # noqa: E402  (found by the line above)
 
 SECONDS = float(os.environ.get("DIAGNOSE_SECONDS", "60"))
 SOURCE = os.path.join(FOLDER, "broken.asm")
@@ -51,11 +52,11 @@ def arguments(accel, image):
             "-device", "isa-debugcon,chardev=out", "-device", "isa-debug-exit"]
 
 
-def run(accel, image, *more):
+def run(accel, image, *more, seconds=SECONDS):
     """What the machine logs until it ends by its reset; None: it does not end."""
     command = [OSTLER, *arguments(accel, image), "-display", "none", "-no-reboot", *more]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         return None
     return done.stderr
@@ -119,6 +120,24 @@ class Soft(Base):
                 m.qmp.command("system_reset")
                 self.assertEqual(m.qmp.command("x-query-blackbox")["report"], info["report"])
 
+    def test_handled(self):
+        """On request: why the last exception came, though its handler has long run."""
+        with tempfile.TemporaryDirectory(prefix="ostler-diagnose-") as folder:
+            image = os.path.join(folder, "guest.bin")
+            assemble(Case("HANDLED"), image)
+            with Machine(*arguments("soft", image), serial=False) as m:
+                end = time.monotonic() + SECONDS
+                while m.qmp.command("x-query-blackbox")["cpus"][0]["events"][-1]["kind"] != "halt":
+                    self.assertLess(time.monotonic(), end)
+                    time.sleep(0.05)
+                text = m.qmp.command("human-monitor-command", command_line="info blackbox 0").replace("\r", "")
+                self.check(text, [r"#GP error 0x78 \(selector 0x78, GDT entry 15\)", "The last exception, and why",
+                                  r"1\. #PF at 0x0000123456789000 \(read, supervisor, page not present; error code 0x0\) by the "
+                                  r"instruction at 0038:[0-9a-f]+: PML4E at 0x30120 \(index 36\) is not present \(value 0x0\)"])
+                self.assertNotIn("The last shutdown", text)
+                self.assertIn("PML4E at 0x30120", m.qmp.command("x-query-blackbox")["cpus"][0]["last-exception"])
+                self.assertIn("not available", m.qmp.command("human-monitor-command", command_line="info blackbox 7"))
+
     def test_logs(self):
         """-d mmu and -d unimp: a line an event."""
         cases = {c.name: c for c in read_cases()}
@@ -134,31 +153,38 @@ class Soft(Base):
 
     def test_option(self):
         for value in ("maybe", "31", "-3", "2000000", "on"):
-            done = subprocess.run([OSTLER, "-blackbox", value, "-display", "none"], capture_output=True, text=True, timeout=SECONDS,
-                                  check=False)
+            done = subprocess.run([OSTLER, "-blackbox", value, "-display", "none"], capture_output=True, text=True,
+                                  timeout=SECONDS, check=False)
             self.assertEqual(done.returncode, 1)
             self.assertRegex(done.stderr, r'-blackbox \S+: expected "off", or the number of entries for each CPU, 32 to 1048576')
 
 
 class Kvm(Base):
+    accel, seconds = "kvm", SECONDS
+
     def run_case(self, case):
         if not os.access("/dev/kvm", os.R_OK | os.W_OK):
             self.skipTest("/dev/kvm is missing or closed to this user")
         with tempfile.TemporaryDirectory(prefix="ostler-diagnose-") as folder:
             image = os.path.join(folder, "guest.bin")
             assemble(case, image)
-            text = run("kvm", image)
+            text = run(self.accel, image, seconds=self.seconds)
             if text is None or not re.search("(?m)^CPU 0: (triple fault|reset by)", text):
-                with open("/proc/cpuinfo", encoding="ascii") as info:
-                    if re.search(r"^flags.* (vmx|svm)\b", info.read(), re.M):
-                        self.fail(f"no report\n{text}")
-                self.skipTest("this KVM emulates, and the guest ends otherwise: " + (text or "not at all").strip().splitlines()[-1])
+                self.assertTrue(kvm_emulates(), f"no report\n{text}")
+                how = (text or "not at all").strip().splitlines()[-1]
+                self.skipTest(f"this KVM emulates, and the guest ends otherwise: {how}")
             self.check(text, case.kvm if NOT_KNOWN in text else case.says)
 
 
+class KvmAlone(Kvm):
+    """Without the software CPU's help: what processors with virtualization show.  A KVM that emulates fails at some."""
+    accel = "kvm,rescue=off"
+    seconds = min(SECONDS, 5) if kvm_emulates() else SECONDS
+
+
 def add_tests():
-    for case in read_cases():
-        for group in (Soft, Kvm):
+    for case in (c for c in read_cases() if c.says):
+        for group in (Soft, Kvm, KvmAlone):
             test = lambda self, case=case: self.run_case(case)  # noqa: E731
             test.__name__ = "test_" + case.name.lower()
             setattr(group, test.__name__, test)

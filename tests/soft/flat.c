@@ -7,6 +7,7 @@
 #include "accel/soft/op/integer/integer.h"
 #include "accel/soft/op/io.h"
 #include "accel/soft/tlb.h"
+#include "cpu/blackbox/ring.h"
 #include "cpu/msr.h"
 
 Flat flat;
@@ -80,6 +81,7 @@ void op_jmp_far(SoftCpu *s, const Insn *i) { soft_fault(s, EXC_UD); }
 void op_ret_far(SoftCpu *s, const Insn *i) { soft_fault(s, EXC_UD); }
 void io_check(SoftCpu *s, unsigned port, unsigned size) {}
 unsigned io_breakpoints(const SoftCpu *s, unsigned port, unsigned size) { return 0; }
+void box_put(Cpu *c, unsigned kind_size, uint32_t what, uint64_t value, uint64_t old, uint64_t rip) {}
 
 /* Ports count up from their number. */
 static uint64_t port_value;

@@ -76,8 +76,8 @@ static void log_unknown(const SoftCpu *s, uint32_t index, const char *what)
 {
     unsigned element;
     if (log_enabled(LOG_UNIMP) && !msr_find(index, &element)) {
-        log_printf("unimp: cpu %u %s of MSR 0x%x ip=%04x:%016" G_GINT64_MODIFIER "x: no such register, #GP\n", s->cpu.index, what, index,
-                   s->cpu.state.seg[SEG_CS].selector, s->insn_rip);
+        log_printf("unimp: cpu %u %s of MSR 0x%x ip=%04x:%016" G_GINT64_MODIFIER "x: no such register, #GP\n", s->cpu.index, what,
+                   index, s->cpu.state.seg[SEG_CS].selector, s->insn_rip);
     }
 }
 
