@@ -3,8 +3,9 @@
  * All-stop mode: the machine runs as a whole, CPUs that the client leaves out are held, and one stop reply says why it has
  * stopped.  Signals have no meaning for a machine; C and S go on like c and s.
  *
- * gdb takes the program counter for the address of the next instruction.  Where CS has a base (real mode), it is not: a breakpoint
- * at a linear address is met with another RIP, so gdb does not find its breakpoint and would neither report it nor step off it.
+ * gdb takes the program counter for the address of the next instruction.  Where CS has a base (real mode), it is not: a
+ * breakpoint at a linear address is met with another RIP, so gdb does not find its breakpoint and would neither report it nor
+ * step off it.
  * Such a stop is reported as a plain SIGTRAP, and we do the step off the breakpoint when the CPU goes on. */
 #include <string.h>
 

@@ -34,6 +34,14 @@ class Stub(harness.Machine):
     def client(self):
         return wire.connect(self.path)
 
+    def wait_gone(self):
+        """Until the stub has seen that its client has left (sockets have no order among each other)."""
+        end = time.monotonic() + 20
+        while not any(c["filename"].startswith("disconnected:") for c in self.qmp.command("query-chardev")
+                      if c["label"] == "gdb"):
+            assert time.monotonic() < end, "the client's end is not noticed"
+            time.sleep(0.01)
+
     def running(self):
         return self.qmp.command("query-status")["running"]
 
@@ -121,13 +129,15 @@ class Packets(unittest.TestCase):
         self.assertEqual(c.ask("qAttached"), "1")
 
     def test_malformed(self):
-        for packet in ("m", "m0", "m,", "m0,", "mx,1", "m0,1x", "m11111111111111111,1", "M0,1", "M0,1:", "M0,2:11", "M0,1:1122",
-                       "M0,ffffffffffff:00", "X0,5:abc", "p", "pzz", "pffffffffffffffff", "pfff", "P", "P0", "P0=", "P0=1",
-                       "P0=112233445566778899", "G1", "Gzz", "H", "Hg", "Hx1", "Hgp2.1", "Hg3", "Hgp1.1x", "T", "T0", "T3", "Tp1.-1",
-                       "Z", "Z0", "Z9,0,1", "Z0,0", "Z0,x,1", "Z0,0,1x", "z", "z0", "vCont;", "vCont;x", "vCont;c:9", "vCont;c:p2.1",
-                       "vCont;r1", "vCont;r1,", "vCont;t", "vCont;C", "vCont;cc", "C", "cx", "sx", "Sx;1", "qXfer:features:read:target.xml:0",
-                       "qXfer:features:read:target.xml:fffff,1", "qRcmd,1", "qRcmd,zz", "qThreadExtraInfo,9", "Qqemu.sstep=",
-                       "Qqemu.sstep=8", "Qqemu.PhyMemMode:2", "vAttach;9", "qSearch:memory:0;10", "qSearch:memory:0;10;"):
+        for packet in ("m", "m0", "m,", "m0,", "mx,1", "m0,1x", "m11111111111111111,1", "M0,1", "M0,1:", "M0,2:11",
+                       "M0,1:1122", "M0,ffffffffffff:00", "X0,5:abc", "p", "pzz", "pffffffffffffffff", "pfff", "P",
+                       "P0", "P0=", "P0=1", "P0=112233445566778899", "G1", "Gzz", "H", "Hg", "Hx1", "Hgp2.1", "Hg3",
+                       "Hgp1.1x", "T", "T0", "T3", "Tp1.-1", "Z", "Z0", "Z9,0,1", "Z0,0", "Z0,x,1", "Z0,0,1x", "z",
+                       "z0", "vCont;", "vCont;x", "vCont;c:9", "vCont;c:p2.1", "vCont;r1", "vCont;r1,", "vCont;t",
+                       "vCont;C", "vCont;cc", "C", "cx", "sx", "Sx;1", "qXfer:features:read:target.xml:0",
+                       "qXfer:features:read:target.xml:fffff,1", "qRcmd,1", "qRcmd,zz", "qThreadExtraInfo,9",
+                       "Qqemu.sstep=", "Qqemu.sstep=8", "Qqemu.PhyMemMode:2", "vAttach;9", "qSearch:memory:0;10",
+                       "qSearch:memory:0;10;"):
             self.assertRegex(self.c.ask(packet), "^E[0-9a-f]{2}$", packet)
         self.assertFalse(self.machine.running())
 
@@ -347,7 +357,7 @@ class Clients(unittest.TestCase):
             c.send("c")
             self.assertTrue(c.quiet())                      # no breakpoint any more
             c.close()
-            time.sleep(0.2)
+            m.wait_gone()
             self.assertTrue(m.running())
             c = m.client()
             self.assertIn("T05", c.ask("?"))
@@ -356,6 +366,7 @@ class Clients(unittest.TestCase):
             self.assertIn("watch", c.ask("c"))
             c.send("vCont;s:1")
             c.close()
+            m.wait_gone()
             m.hmp("cont")
             time.sleep(0.3)
             self.assertTrue(m.running())                    # neither watched nor stepped
