@@ -19,12 +19,14 @@ class Lldb(Case):
     def test_64(self):
         text = self.lldb([build_kernel(64, self.folder)], "breakpoint set --name kmain", "continue", "thread backtrace", "next",
                          "next", "print counter", "breakpoint set --name leaf", "continue", "thread backtrace", "finish",
-                         "frame variable n", "breakpoint disable", "watchpoint set variable watched", "continue", "continue", "print watched",
+                         "frame variable n",
+                         "breakpoint disable", "watchpoint set variable watched", "continue", "continue", "print watched",
                          "register read rip eax cr3", "register write rax 0x123456789", "register read rax eax", "thread list",
                          "memory read --format x --size 4 --count 4 0x100000", "process plugin packet monitor info status",
                          "watchpoint delete --force", "thread step-inst")
         self.see(text, r"stop reason = breakpoint 1\.1", r"frame #0: .*`kmain", r"frame #1: .*`long_mode",
-                 r"stop reason = step over", r"\$0 = 1$", r"stop reason = breakpoint 2\.1", r"frame #1: .*`middle\(n=1\)", r"frame #2: .*`kmain",
+                 r"stop reason = step over",
+                 r"\$0 = 1$", r"stop reason = breakpoint 2\.1", r"frame #1: .*`middle\(n=1\)", r"frame #2: .*`kmain",
                  r"Return value: \(int\) \$\d+ = 3", r"n = 1$", r"stop reason = watchpoint 1", r"= 16$",
                  r"rip = 0x[0-9a-f]+ .*`kmain", r"cr3 = 0x", r"rax = 0x0000000123456789", r"eax = 0x23456789",
                  r"thread #2", r"0x00100000: ", r"VM status: paused", r"exited with status = 0")
