@@ -129,7 +129,7 @@ static void query_step_bits(Stub *s, const char *args, size_t len)
 
 static void query_step(Stub *s, const char *args, size_t len)
 {
-    g_autofree char *text = g_strdup_printf("0x%x", debug_step_flags() | 1);
+    g_autofree char *text = g_strdup_printf("0x%x", s->step_flags | 1);
     gdb_reply(s, text);
 }
 
@@ -140,7 +140,7 @@ static void set_step(Stub *s, const char *args, size_t len)
         gdb_reply_error(s, GDB_EINVAL);
         return;
     }
-    debug_set_step_flags((unsigned)flags & (DEBUG_STEP_NOIRQ | DEBUG_STEP_NOTIMER));
+    s->step_flags = (unsigned)flags & (DEBUG_STEP_NOIRQ | DEBUG_STEP_NOTIMER);
     gdb_reply_ok(s);
 }
 

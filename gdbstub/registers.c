@@ -264,11 +264,6 @@ static GPtrArray *numbered(void)
     return registers;
 }
 
-void gdb_registers_forget(void)
-{
-    g_clear_pointer(&registers, g_ptr_array_unref);
-}
-
 const GdbRegister *gdb_register(unsigned number)
 {
     return number < numbered()->len ? g_ptr_array_index(registers, number) : NULL;

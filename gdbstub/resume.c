@@ -3,8 +3,9 @@
  * All-stop mode: the machine runs as a whole, CPUs that the client leaves out are held, and one stop reply says why it has
  * stopped.  Signals have no meaning for a machine; C and S go on like c and s.
  *
- * gdb takes the program counter for the address of the next instruction.  Where CS has a base (real mode), it is not: a breakpoint
- * at a linear address is met with another RIP, so gdb does not find its breakpoint and would neither report it nor step off it.
+ * gdb takes the program counter for the address of the next instruction.  Where CS has a base (real mode), it is not: a
+ * breakpoint at a linear address is met with another RIP, so gdb does not find its breakpoint and would neither report it nor
+ * step off it.
  * Such a stop is reported as a plain SIGTRAP, and we do the step off the breakpoint when the CPU goes on. */
 #include <string.h>
 
@@ -93,8 +94,23 @@ static Cpu *on_hidden_point(Stub *s)
     return NULL;
 }
 
+/* A CPU in HLT is stepped when an interrupt wakes it, so interrupts and time must go on for it. */
+static unsigned step_flags(const Stub *s)
+{
+    for (unsigned i = 0; i < cpu_count(); i++) {
+        if (s->action[i].what == GDB_STEP || s->action[i].what == GDB_RANGE) {
+            cpu_sync(cpu_at(i));
+            if (cpu_at(i)->halted) {
+                return 0;
+            }
+        }
+    }
+    return s->step_flags;
+}
+
 static bool prepare(Stub *s, GError **error)
 {
+    debug_set_step_flags(step_flags(s));
     Cpu *over = on_hidden_point(s);
     s->over_at = over ? cpu_linear_ip(&over->state) : 0;
     s->over = over ? over->index + 1 : 0;

@@ -12,11 +12,6 @@
 
 static Stub *server;
 
-Stub *gdb_stub(void)
-{
-    return server;
-}
-
 /* ---- Replies ---- */
 
 static void flush_out(Stub *s)
@@ -201,6 +196,7 @@ Stub *gdb_stub_new(Char *chr)
     s->out = g_byte_array_new();
     s->last = g_byte_array_new();
     s->points = g_array_new(FALSE, FALSE, sizeof(GdbPoint));
+    s->step_flags = debug_step_flags();
     listen_once();
     server = s;
     return s;

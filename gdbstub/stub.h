@@ -31,7 +31,8 @@ typedef struct Stub {
     GByteArray *last; /* the last reply as framed, for a NAK */
     /* What the client has told. */
     bool no_ack, extended, multiprocess, swbreak, hwbreak;
-    bool physical; /* Qqemu.PhyMemMode */
+    bool physical;       /* Qqemu.PhyMemMode              */
+    unsigned step_flags; /* Qqemu.sstep: DEBUG_STEP_*; they outlive the client */
     /* Where it looks. */
     unsigned look, go;     /* CPU of Hg, and of Hc for the old step packets */
     unsigned stopped_cpu;  /* the one reported last */
@@ -46,7 +47,6 @@ typedef struct Stub {
 } Stub;
 
 /* ---- server.c ---- */
-Stub *gdb_stub(void);          /* the server there is, or NULL */
 Stub *gdb_stub_new(Char *chr); /* chr may be NULL: for tests, which then call the three below */
 void gdb_stub_free(Stub *s);
 void gdb_client_came(Stub *s);
@@ -103,7 +103,6 @@ void gdb_register_read(const CpuState *s, const GdbRegister *r, uint8_t *bytes);
 bool gdb_register_write(Cpu *c, const GdbRegister *r, const uint8_t *bytes, size_t len);
 GdbHandler gdb_cmd_g, gdb_cmd_G, gdb_cmd_p, gdb_cmd_P;
 const char *gdb_target_xml(void);
-void gdb_registers_forget(void); /* tests that change the model */
 
 /* ---- memory.c ---- */
 GdbHandler gdb_cmd_m, gdb_cmd_M, gdb_cmd_x, gdb_cmd_X, gdb_query_search;

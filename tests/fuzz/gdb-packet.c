@@ -1,7 +1,7 @@
 /* The gdb stub: packets against the whole table of commands, on a machine with two CPUs that do not run.
  *
- * A seed is one line: '$' begins a packet, the next '$' or the end of the input ends it (the checksum is put behind it here); '^' is
- * the interrupt, '~' another client.  Everything else goes in as it is. */
+ * A seed is one line: '$' begins a packet, the next '$' or the end of the input ends it (the checksum is put behind it
+ * here); '^' is the interrupt, '~' another client.  Everything else goes in as it is. */
 #include <string.h>
 
 #include "accel/accel.h"

@@ -66,8 +66,8 @@ class Kernels(Case):
             text = gdb(f"target remote {self.path}\n{KERNEL}\ndetach", self.kernels[bits])
             self.see(text, *KERNEL_SAYS, r"= 0x[0-9a-f]+000$" if bits == 64 else r"= 0x0$",
                      r"= 0x80000011$" if bits == 64 else r"= 0x11$",
-                     r"^\* 1 +Thread 1\.1 \(CPU#0 \[running\]\)", r"^  2 +Thread 1\.2 \(CPU#1 \[(running|halted)\]\)", r"= 0x5678$",
-                     r"VM status: paused \(debug\)", r"detached")
+                     r"^\* 1 +Thread 1\.1 \(CPU#0 \[running\]\)", r"^  2 +Thread 1\.2 \(CPU#1 \[(running|halted)\]\)",
+                     r"= 0x5678$", r"VM status: paused \(debug\)", r"detached")
             self.assertTrue(m.qmp.command("query-status")["running"])
 
     def test_32_soft(self):
@@ -257,7 +257,8 @@ class Kernels(Case):
     def test_plain_i386(self):
         """A model without long mode: a description as any 32-bit target has it, with pointers where they belong."""
         with self.machine("soft", "-kernel", self.kernels[32], "-cpu", "qemu32"):
-            text = gdb(f"target remote {self.path}\nbreak kmain\ncontinue\nprint $pc\nprint $sp\ninfo registers", self.kernels[32])
+            text = gdb(f"target remote {self.path}\nbreak kmain\ncontinue\nprint $pc\nprint $sp\ninfo registers",
+                       self.kernels[32])
             self.see(text, r"Breakpoint 1, kmain", r"\(void \(\*\)\(\)\) 0x[0-9a-f]+ <kmain", r"\(void \*\) 0x", r"^eip .*<kmain")
             self.assertNotIn("not compatible", text)
             self.assertNotIn("rax", text)

@@ -2,11 +2,13 @@
 import os
 import random
 import re
+import select
 import shutil
 import socket
 import sys
 import tempfile
 import time
+import tty
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "boot"))
@@ -31,6 +33,14 @@ class Stub(harness.Machine):
 
     def client(self):
         return wire.connect(self.path)
+
+    def wait_gone(self):
+        """Until the stub has seen that its client has left (sockets have no order among each other)."""
+        end = time.monotonic() + 20
+        while not any(c["filename"].startswith("disconnected:") for c in self.qmp.command("query-chardev")
+                      if c["label"] == "gdb"):
+            assert time.monotonic() < end, "the client's end is not noticed"
+            time.sleep(0.01)
 
     def running(self):
         return self.qmp.command("query-status")["running"]
@@ -60,9 +70,11 @@ def get(client, number):
 
 
 class Packets(unittest.TestCase):
+    accel = "soft"
+
     @classmethod
     def setUpClass(cls):
-        cls.machine = Stub("-smp", "2")
+        cls.machine = Stub("-smp", "2", accel=cls.accel)
 
     @classmethod
     def tearDownClass(cls):
@@ -117,13 +129,15 @@ class Packets(unittest.TestCase):
         self.assertEqual(c.ask("qAttached"), "1")
 
     def test_malformed(self):
-        for packet in ("m", "m0", "m,", "m0,", "mx,1", "m0,1x", "m11111111111111111,1", "M0,1", "M0,1:", "M0,2:11", "M0,1:1122",
-                       "M0,ffffffffffff:00", "X0,5:abc", "p", "pzz", "pffffffffffffffff", "pfff", "P", "P0", "P0=", "P0=1",
-                       "P0=112233445566778899", "G1", "Gzz", "H", "Hg", "Hx1", "Hgp2.1", "Hg3", "Hgp1.1x", "T", "T0", "T3", "Tp1.-1",
-                       "Z", "Z0", "Z9,0,1", "Z0,0", "Z0,x,1", "Z0,0,1x", "z", "z0", "vCont;", "vCont;x", "vCont;c:9", "vCont;c:p2.1",
-                       "vCont;r1", "vCont;r1,", "vCont;t", "vCont;C", "vCont;cc", "C", "cx", "sx", "Sx;1", "qXfer:features:read:target.xml:0",
-                       "qXfer:features:read:target.xml:fffff,1", "qRcmd,1", "qRcmd,zz", "qThreadExtraInfo,9", "Qqemu.sstep=",
-                       "Qqemu.sstep=8", "Qqemu.PhyMemMode:2", "vAttach;9", "qSearch:memory:0;10", "qSearch:memory:0;10;"):
+        for packet in ("m", "m0", "m,", "m0,", "mx,1", "m0,1x", "m11111111111111111,1", "M0,1", "M0,1:", "M0,2:11",
+                       "M0,1:1122", "M0,ffffffffffff:00", "X0,5:abc", "p", "pzz", "pffffffffffffffff", "pfff", "P",
+                       "P0", "P0=", "P0=1", "P0=112233445566778899", "G1", "Gzz", "H", "Hg", "Hx1", "Hgp2.1", "Hg3",
+                       "Hgp1.1x", "T", "T0", "T3", "Tp1.-1", "Z", "Z0", "Z9,0,1", "Z0,0", "Z0,x,1", "Z0,0,1x", "z",
+                       "z0", "vCont;", "vCont;x", "vCont;c:9", "vCont;c:p2.1", "vCont;r1", "vCont;r1,", "vCont;t",
+                       "vCont;C", "vCont;cc", "C", "cx", "sx", "Sx;1", "qXfer:features:read:target.xml:0",
+                       "qXfer:features:read:target.xml:fffff,1", "qRcmd,1", "qRcmd,zz", "qThreadExtraInfo,9",
+                       "Qqemu.sstep=", "Qqemu.sstep=8", "Qqemu.PhyMemMode:2", "vAttach;9", "qSearch:memory:0;10",
+                       "qSearch:memory:0;10;"):
             self.assertRegex(self.c.ask(packet), "^E[0-9a-f]{2}$", packet)
         self.assertFalse(self.machine.running())
 
@@ -231,6 +245,24 @@ class Packets(unittest.TestCase):
         c.raw(b"\x03")
         self.assertEqual(c.reply(), "T02thread:01;core:0;")
 
+    def test_step_out_of_sleep(self):
+        """HLT, and the step after it ends where an interrupt leads, though steps take none otherwise."""
+        c = self.c
+        n = load_loop(c)
+        c.write(0x7c00, bytes.fromhex("f49090"))
+        c.write(8, bytes.fromhex("007d0000"))               # vector 2
+        c.write(0x7d00, bytes.fromhex("9090ebfc"))
+        c.ask(f"P{n['esp']:x}=00700000")
+        self.assertEqual(c.ask("vCont;s:1"), "T05thread:01;core:0;")
+        self.assertEqual(get(c, n["rip"]), 0x7c01)
+        self.assertEqual(bytes.fromhex(c.ask("qThreadExtraInfo,1")).decode(), "CPU#0 [halted]")
+        c.send("vCont;s:1")
+        self.assertTrue(c.quiet())
+        self.machine.qmp.command("inject-nmi")
+        self.assertEqual(c.reply(), "T05thread:01;core:0;")
+        self.assertIn(get(c, n["rip"]), (0x7d00, 0x7d01))
+        self.assertEqual(c.ask("qqemu.sstep"), "0x7")
+
     def test_hold(self):
         """Both CPUs would count, and only the one that may does."""
         c = self.c
@@ -289,6 +321,15 @@ class Packets(unittest.TestCase):
         self.assertEqual(c.ask("qqemu.PhyMemMode"), "1")
 
 
+class PacketsKvm(Packets):
+    accel = "kvm"
+
+    @classmethod
+    def setUpClass(cls):
+        harness.need_kvm()
+        super().setUpClass()
+
+
 class Clients(unittest.TestCase):
     def test_second_client_waits(self):
         with Stub() as m:
@@ -316,7 +357,7 @@ class Clients(unittest.TestCase):
             c.send("c")
             self.assertTrue(c.quiet())                      # no breakpoint any more
             c.close()
-            time.sleep(0.2)
+            m.wait_gone()
             self.assertTrue(m.running())
             c = m.client()
             self.assertIn("T05", c.ask("?"))
@@ -325,6 +366,7 @@ class Clients(unittest.TestCase):
             self.assertIn("watch", c.ask("c"))
             c.send("vCont;s:1")
             c.close()
+            m.wait_gone()
             m.hmp("cont")
             time.sleep(0.3)
             self.assertTrue(m.running())                    # neither watched nor stepped
@@ -441,6 +483,29 @@ class Clients(unittest.TestCase):
             m = harness.Machine("-accel", "soft", "-gdb", f"tcp:127.0.0.1:{port}", qmp=False)
             self.assertEqual(m.process.wait(20), 1)
             self.assertIn("-gdb", m.process.stderr.read())
+            m.close()
+
+    def test_other_devices(self):
+        """A terminal, and a -chardev."""
+        with harness.Machine("-accel", "soft", "-S", "-chardev", "pty,id=p", "-gdb", "chardev:p") as m:
+            name = next(c["filename"] for c in m.qmp.command("query-chardev") if c["label"] == "p")
+            fd = os.open(name.split(":", 1)[1], os.O_RDWR | os.O_NOCTTY)
+            try:
+                tty.setraw(fd)
+                said = b""
+                end = time.monotonic() + 20
+                while b"$1#31" not in said and time.monotonic() < end:
+                    os.write(fd, wire.frame("qAttached"))
+                    time.sleep(0.2)
+                    if select.select([fd], [], [], 1)[0]:
+                        said += os.read(fd, 4096)
+                self.assertIn(b"$1#31", said)
+            finally:
+                os.close(fd)
+        for wrong, message in (("chardev:none", "not found"), ("nonsense", "is not a character device"), ("tcp:1", "HOST:PORT")):
+            m = harness.Machine("-accel", "soft", "-gdb", wrong, qmp=False)
+            self.assertEqual(m.process.wait(20), 1)
+            self.assertRegex(m.process.stderr.read(), f"-gdb {wrong}: .*{message}")
             m.close()
 
     def test_plain_i386(self):
