@@ -189,7 +189,8 @@ class Watch(unittest.TestCase):
         self.assertEqual(get("no-such*"), {})
         for name in ("trace-event-get-state", "trace-event-set-state"):
             more = {"enable": True} if "set" in name else {}
-            for wrong, text in (({"name": "nox"}, 'unknown event "nox"'), ({"name": "rtc.a", "vcpu": 9}, "invalid vCPU index 9"),
+            for wrong, text in (({"name": "nox"}, 'unknown event "nox"'),
+                                ({"name": "rtc.a", "vcpu": 9}, "invalid vCPU index 9"),
                                 ({"name": "rtc.a", "vcpu": 0}, "not vCPU-specific")):
                 with self.assertRaisesRegex(QmpError, text):
                     command(m, name, **more, **wrong)
