@@ -191,6 +191,16 @@ class Dump(unittest.TestCase):
             self.assertEqual(elf.maps(), maps)
             self.check_memory(m, elf)
 
+    def test_part_by_virtual_address(self):
+        m = self.guest(LONG)
+        m.qmp.command("stop")
+        self.dump(m, paging=True, begin=NEEDLES + 0x800, length=0x2000)
+        elf = Elf(self.path)
+        high = 0xffff888000000000
+        self.assertEqual(elf.maps(), [(base + a, p, n) for base in (0, high) for a, p, n in (
+            (NEEDLES + 0x800, NEEDLES + 0x800, 0x2000), (0x2000800, NEEDLES + 0x800, 0x800), (0x2001000, 0x52000, 0x800))])
+        self.check_memory(m, elf)
+
     def test_hostile_tables(self):
         """Tables that never end are refused, and the guest goes on."""
         m = self.guest(HOSTILE)
@@ -224,7 +234,7 @@ class Dump(unittest.TestCase):
             ram = m.memory(0, 32 << 20)
             for number, page in dump.pages.items():
                 if number < 0x2000:
-                    self.assertEqual(page, ram[number * PAGE:][:PAGE], f"page {number:#x}")
+                    self.assertEqual(page, ram[number * PAGE:(number + 1) * PAGE], f"page {number:#x}")
             self.assertEqual(b"".join(dump.pages[n] for n in range(0xffff0, 0x100000)), m.memory(0xffff0000, 0x10000))
             self.assertLess(len(dump.offsets), 100)         # pages of zeros share one
             self.check_notes(m, dump.notes, wide, 1)

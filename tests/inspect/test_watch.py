@@ -189,7 +189,8 @@ class Watch(unittest.TestCase):
         self.assertEqual(get("no-such*"), {})
         for name in ("trace-event-get-state", "trace-event-set-state"):
             more = {"enable": True} if "set" in name else {}
-            for wrong, text in (({"name": "nox"}, 'unknown event "nox"'), ({"name": "rtc.a", "vcpu": 9}, "invalid vCPU index 9"),
+            for wrong, text in (({"name": "nox"}, 'unknown event "nox"'),
+                                ({"name": "rtc.a", "vcpu": 9}, "invalid vCPU index 9"),
                                 ({"name": "rtc.a", "vcpu": 0}, "not vCPU-specific")):
                 with self.assertRaisesRegex(QmpError, text):
                     command(m, name, **more, **wrong)
@@ -209,10 +210,27 @@ class Watch(unittest.TestCase):
                     time.sleep(0.05)
             self.assertNotIn("rtc.low", self.logged())
 
+    # ---- Interrupt chips ----
+
+    def test_interrupt_chips(self):
+        m = self.guest(PLAIN)
+        pic = m.lines("info pic")
+        self.assertRegex(pic[0], r"^pic0: irr=\w\w imr=\w\w isr=00 hprio=0 irq_base=\w\w rr_sel=0 elcr=00 fnm=0$")
+        self.assertEqual(pic[2], "ioapic0: ver=0x20 id=0x00 sel=0x00")
+        self.assertRegex(pic[3], r"^  pin 0  0x0{11}10000 dest=0   vec=0   active-hi edge  masked +fixed  physical$")
+        self.assertEqual(len(pic), 3 + 24 + 2)
+        lapic = m.lines("info lapic")
+        self.assertIn("SPIV    0x000000ff APIC disabled, focus=on, spurious vec 255", lapic)
+        self.assertIn("BASE    0x00000000fee00900 xAPIC, BSP", lapic)
+        self.assertIn("LVTT    0x00010000 active-hi edge  masked         one-shot fixed (vec 0)", lapic)
+        self.assertIn("ISR     (none)", lapic)
+        self.assertEqual(m.lines("info lapic 9"), ["No local APIC available"])
+
     # ---- Page tables ----
 
     def test_info_mem(self):
-        long = ["0000000000000000-0000000002001000 0000000002001000 -rw", "0000000002001000-0000000002002000 0000000000001000 -r-"]
+        long = ["0000000000000000-0000000002001000 0000000002001000 -rw",
+                "0000000002001000-0000000002002000 0000000000001000 -r-"]
         expected = {
             PLAIN: ["PG disabled"],
             LEGACY: ["0000000000000000-0000000000050000 0000000000050000 urw",
