@@ -38,7 +38,7 @@ class Irqchip(unittest.TestCase):
         m.qmp.command("system_reset")
         m.qmp.wait_event("RESET")
         self.assertRegex(m.hmp("info pic"), r"pic0: irr=.. imr=00 isr=00 .*irq_base=00")
-        self.assertRegex(m.hmp("info lapic"), r"svr +0*ff\b")
+        self.assertRegex(m.hmp("info lapic"), r"SPIV +0x0*ff\b")
         m.qmp.command("cont")
         m.keys("esc")
         m.wait_for("Press ESC for boot menu|Select boot device", 60)

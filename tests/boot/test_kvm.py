@@ -60,7 +60,7 @@ class Kvm(unittest.TestCase):
         m.wait_for("Press ESC for boot menu", 60)
         m.keys("esc")
         m.wait_for(r"Select boot device:", 60)
-        self.assertRegex(m.screen(), r"\d\. .*(DVD/CD|CD)")
+        m.wait_for(r"\d\. .*(DVD/CD|CD)", 60)         # the firmware writes line by line
         self.check_text_picture(m, "firmware-menu")
 
     def test_grub_prompt(self):
