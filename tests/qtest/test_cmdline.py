@@ -160,6 +160,14 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual(code, 0)
                 self.assertIn(expected, "\n".join(printed))
 
+    def test_doctor(self):
+        code, printed = self.run_program(["doctor"])
+        text = "\n".join(printed)
+        for name in ("soft", "kvm", "memory", "huge pages", "io_uring", "tap", "bios", "uefi"):
+            self.assertRegex(text, rf"(?m)^(ok|note|no) +{name} ")
+        self.assertEqual(code, 0 if "A guest can run here." in text else 1)
+        self.assertEqual(self.run_program(["doctor", "nonsense"])[0], 2)
+
     def test_pidfile_goes_with_failed_start(self):
         code, _ = self.run_program(["-pidfile", "pid", "-device", "nope"])
         self.assertEqual(code, 1)
