@@ -167,6 +167,13 @@ static bool vga_realize(void *dev, GError **error)
     static unsigned number;
     Vga *s = dev;
     uint32_t mb = s->vgamem_mb;
+    if (s->vgamem) {
+        mb = s->vgamem > 256u << 20 ? UINT32_MAX : (uint32_t)(s->vgamem >> 20);
+        if (s->vgamem & ((1 << 20) - 1) || mb > 256 || (mb & (mb - 1))) {
+            return error_fail(error, "Property '%s.vgamem' takes a power of two from 1M to 256M",
+                              device_whole(&s->dev)->class->name);
+        }
+    }
     if (mb < 1 || mb > 256 || (mb & (mb - 1))) {
         return error_fail(error,
                           "Property '%s.vgamem_mb' takes a power of two from 1 to 256, not %u",

@@ -49,6 +49,7 @@ typedef struct Vga {
     Device dev;
     /* properties */
     uint32_t vgamem_mb;                 /* 1 .. 256, a power of two                                          */
+    uint64_t vgamem;                    /* the same in bytes, for a whole that names it so; 0: vgamem_mb     */
     /* registers */
     uint8_t misc, feature;
     uint8_t seq_index, seq[SEQ_REGS];
@@ -88,6 +89,9 @@ extern const DeviceClass vga_chip_class;        /* the same without the property
 /* Show the legacy memory window and ports in these containers.  From the attachment's realize. */
 void vga_map(Vga *s, Region *memory, Region *io);
 void vga_map_ports(Vga *s, Region *io); /* 3b4-3df alone */
+
+/* vga-isa.c: give the firmware this BIOS as a file, for a display without an expansion ROM; `device` is for the message. */
+bool vga_bios_offer(const char *device, const char *name, GError **error);
 
 /* ---- vga-mem.c: the graphics controller's path to memory; `at` counts from a0000 ---- */
 uint8_t vga_mem_read(Vga *s, uint32_t at);

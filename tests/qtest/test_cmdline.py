@@ -161,12 +161,12 @@ class CommandLine(unittest.TestCase):
                 self.assertIn(expected, "\n".join(printed))
 
     def test_doctor(self):
-        code, printed = self.run_program(["doctor"])
-        text = "\n".join(printed)
+        result = subprocess.run([harness.OSTLER, "doctor"], stdout=subprocess.PIPE, text=True, timeout=30)
         for name in ("soft", "kvm", "memory", "huge pages", "io_uring", "tap", "bios", "uefi"):
-            self.assertRegex(text, rf"(?m)^(ok|note|no) +{name} ")
-        self.assertEqual(code, 0 if "A guest can run here." in text else 1)
-        self.assertEqual(self.run_program(["doctor", "nonsense"])[0], 2)
+            self.assertRegex(result.stdout, rf"(?m)^(ok|note|no) +{name} ")
+        self.assertEqual(result.returncode, 0 if "A guest can run here." in result.stdout else 1)
+        result = subprocess.run([harness.OSTLER, "doctor", "nonsense"], stderr=subprocess.PIPE, text=True, timeout=30)
+        self.assertEqual((result.returncode, "usage" in result.stderr), (2, True))
 
     def test_pidfile_goes_with_failed_start(self):
         code, _ = self.run_program(["-pidfile", "pid", "-device", "nope"])
