@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Small chips under Linux's own drivers, with -accel soft: watchdogs."""
+"""Small chips under Linux's own drivers, with -accel soft: watchdogs, displays."""
 import harness
-from soft_guests import SoftTest, kernel, modules
+from soft_guests import SoftTest, colours, kernel, modules
 
 
 class ChipsTest(SoftTest):
@@ -47,6 +47,36 @@ echo nothing happened
     def test_ib700_sends_nmis(self):
         m = self.bark("ib700", "ib700wdt", "inject-nmi")
         m.wait_for("NMI", 30, m.serial)
+
+
+class Displays(ChipsTest):
+    DRAW = """
+cat /sys/class/graphics/fb0/name | sed 's/^/frame buffer /'
+cat /sys/class/graphics/fb0/virtual_size | sed 's/^/size /'
+i=0
+while [ $i -lt 60 ]; do echo "$i the quick brown fox jumps over the lazy dog" >/dev/tty0; i=$((i + 1)); done
+dd if=/dev/zero bs=1024 count=100 2>/dev/null | tr '\\000' '\\377' >/dev/fb0
+echo drawn
+sleep 1000
+"""
+
+    def draws(self, device, module, name):
+        m = self.linux(self.DRAW, [module], "-vga", "none", "-device", device)
+        m.wait_for("drawn", 200, m.serial)
+        self.assertRegex(m.serial(), rf"frame buffer {name}")
+        width, height = (int(n) for n in m.wait_for(r"size (\d+),(\d+)", 1, m.serial).groups())
+        shown, lines, rows = m.picture(device)
+        self.assertEqual((shown, lines), (width, height))
+        self.assertEqual(colours(rows[:8]), {b"\xff\xff\xff"})
+        text = colours(rows[height // 2:])
+        self.assertIn(b"\0\0\0", text)
+        self.assertGreater(len(text), 1)
+
+    def test_cirrus(self):
+        self.draws("cirrus-vga", "cirrus", "cirrus")
+
+    def test_bochs(self):
+        self.draws("bochs-display", "bochs", "bochs")
 
 
 if __name__ == "__main__":
