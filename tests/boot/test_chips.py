@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Small chips under Linux's own drivers, with -accel soft: watchdogs, displays."""
+"""Small chips under Linux's own drivers, with -accel soft: watchdogs, displays, the VM generation identifier."""
+import uuid
+
 import harness
 from soft_guests import SoftTest, colours, kernel, modules
 
@@ -77,6 +79,18 @@ sleep 1000
 
     def test_bochs(self):
         self.draws("bochs-display", "bochs", "bochs")
+
+
+class Generation(ChipsTest):
+    def test_linux_finds_it(self):
+        guid = "324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87"
+        m = self.linux("ls /sys/bus/acpi/drivers/vmgenid; dd if=/sys/firmware/acpi/tables/SSDT bs=1 skip=42 count=4 "
+                       "2>/dev/null | od -An -tx4 | sed 's/^ */page at /'; sleep 1000\n", [],
+                       "-device", f"vmgenid,guid={guid}")
+        page = int(m.wait_for("page at ([0-9a-f]+)", 120, m.serial).group(1), 16)
+        self.assertIn("QEMUVGID:00", m.serial())
+        self.assertEqual(uuid.UUID(bytes_le=m.memory(page + 40, 16)), uuid.UUID(guid))
+        self.assertEqual(m.qmp.command("query-vm-generation-id"), {"guid": guid})
 
 
 if __name__ == "__main__":
