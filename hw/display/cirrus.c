@@ -1,7 +1,5 @@
 #include "hw/display/cirrus.h"
 
-#include "core/log.h"
-
 enum { BAR0_SIZE = 32 << 20, BAR1_SIZE = 4096, MMIO_BLT = 0x100, MMIO_BYTES = 0x100, MMIO_PORTS = 0x20 };
 enum { UNLOCK = 0x12, UNLOCK_BITS = 0x17, LOCKED_READS = 0x0f };
 enum { SR17_MMIO = 0x04, SR17_MMIO_LINEAR = 0x40 };
@@ -380,7 +378,7 @@ static const Row rows[] = {
     STATE(Cirrus, blt_fill, .max = BLT_LINE),
     STATES(Cirrus, blt_line),
     /* CRT controller */
-    REGS(Cirrus, cr_sync, 0x18 + 1, .space = VGA_CRTC, .rw = 0xff, .count = 1, .name = "cr19"),
+    CR(cr_sync[0], 0x19, 0xff, .name = "cr19", .doc = "Interlace end"),
     CR(cr1a, 0x1a, 0xff, .doc = "Miscellaneous control"),
     CR(cr1b, 0x1b, 0xff, .doc = "Extended display control"),
     CR(cr_sync[1], 0x1c, 0xff, .name = "cr1c", .doc = "Sync adjust"),

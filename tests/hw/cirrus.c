@@ -455,6 +455,42 @@ START_TEST(large_planes)
 }
 END_TEST
 
+/* Any registers, any block: nothing leaves the memory (the sanitizers look), and nothing takes long. */
+START_TEST(hostile_blocks)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(5446);
+    int64_t longest = 0;
+    start();
+    out(0x3c2, 3);
+    for (unsigned n = 0; n < 400; n++) {
+        for (unsigned i = 0; i < 0x40; i++) {
+            if (i != 0x31) {
+                gr(i, (uint8_t)g_rand_int(rand));
+            }
+        }
+        gr(0x30, (uint8_t)(g_rand_int(rand) & ~2u));
+        if (n % 8) { /* mostly flat ones: a full block is 16 MB */
+            gr(0x23, 0);
+        }
+        sr(7, (uint8_t)(n & 1));
+        int64_t before = g_get_monotonic_time();
+        gr(0x31, 2);
+        longest = MAX(longest, g_get_monotonic_time() - before);
+        for (unsigned i = 0; i < 200; i++) {
+            uint64_t at = i & 1 ? LINEAR + g_rand_int(rand) % (32 * MB) : 0xa0000 + g_rand_int(rand) % 0x20000;
+            space_store(space_memory(), at, 1u << g_rand_int_range(rand, 0, 4), g_rand_int(rand));
+            space_load(space_memory(), at, 4);
+            if (i % 64 == 63) { /* the block changes while the host sends it */
+                gr(0x20 + (unsigned)g_rand_int_range(rand, 0, 0x11), (uint8_t)g_rand_int(rand));
+            }
+        }
+        gr(0x31, 4);
+        ck_assert_uint_eq(read_indexed(0x3ce, 0x31) & 9, 0);
+    }
+    ck_assert_int_lt(longest, 5 * G_USEC_PER_SEC);
+}
+END_TEST
+
 BENCH_MAIN("cirrus", CASE(identity), CASE(hidden_dac_register), CASE(banks), CASE(extended_write_modes),
            CASE(raster_operations), CASE(copies), CASE(patterns), CASE(color_expansion), CASE(from_the_host),
-           CASE(mapped_registers), CASE(depths), CASE(cursor), CASE(large_planes))
+           CASE(mapped_registers), CASE(depths), CASE(cursor), CASE(large_planes), CASE(hostile_blocks))
