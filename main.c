@@ -22,6 +22,7 @@
 #include "qapi/cmdline.h"
 #include "qapi/hmp.h"
 #include "qapi/qmp.h"
+#include "tools/doctor.h"
 #include "ui/display.h"
 
 /* ---- -daemonize: the parent waits until the child is set up, and exits with its status ---- */
@@ -237,6 +238,9 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     g_autofree char *program = g_path_get_basename(argv[0]);
     g_set_prgname(program);
+    if (argc > 1 && !strcmp(argv[1], "doctor")) {
+        return doctor_main(argc - 1, argv + 1);
+    }
     loop_main();
     loop_lock();
     machine_init();

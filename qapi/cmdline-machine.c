@@ -412,16 +412,15 @@ HANDLER(opt_no_shutdown)
 
 HANDLER(opt_vga)
 {
-    static const char *const built[] = {"std", "none", NULL}, *const known[] = {"cirrus", "vmware",
-                                                                                "qxl",    "virtio",
-                                                                                "tcx",    "cg3",
-                                                                                "xenfb",  NULL};
+    static const char *const built[] = {"std", "cirrus", "none", NULL},
+                             *const known[] = {"vmware", "qxl", "virtio", "tcx", "cg3", "xenfb", NULL};
     if (is_help(value)) {
         return print(g_strdup(
-            "std                  standard VGA (default)\nnone                 no graphic card\n"));
+            "std                  standard VGA (default)\ncirrus               Cirrus VGA\n"
+            "none                 no graphic card\n"));
     }
     if (!g_strv_contains(built, value)) {
-        return error_fail(error, "-vga %s: %s, expected: std, none", value,
+        return error_fail(error, "-vga %s: %s, expected: std, cirrus, none", value,
                           g_strv_contains(known, value) ? "this build does not have that adapter"
                                                         : "unknown adapter");
     }

@@ -8,11 +8,22 @@
 #include "accel/kvm/rescue.h"
 #include "accel/debug.h"
 #include "hw/machine.h"
+#include "hw/misc/vmgenid.h"
 #include "qapi/schema/qapi-commands.h"
 
 bool qmp_query_name(const void *args, QNameInfo *ret, GError **error)
 {
     ret->name = g_strdup(machine.name);
+    return true;
+}
+
+bool qmp_query_vm_generation_id(const void *args, QGuidInfo *ret, GError **error)
+{
+    Device *d = vmgenid_find();
+    if (!d) {
+        return error_fail(error, "VM Generation ID device not found");
+    }
+    ret->guid = vmgenid_text(d);
     return true;
 }
 

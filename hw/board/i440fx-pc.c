@@ -29,7 +29,8 @@ static Device *pci_function(const char *type, unsigned slot, unsigned fn, bool m
 static bool make_display(GError **error)
 {
     const char *vga = machine.vga ? machine.vga : machine.no_defaults ? "none" : "std";
-    return !strcmp(vga, "none") || pci_function("VGA", 2, 0, false, error);
+    const char *type = !strcmp(vga, "cirrus") ? "cirrus-vga" : "VGA";
+    return !strcmp(vga, "none") || pci_function(type, 2, 0, false, error);
 }
 
 /* ---- Power management ---- */

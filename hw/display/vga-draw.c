@@ -39,12 +39,14 @@ static void look_take(const Vga *s, VgaLook *look)
         0; /* cells know whether the cursor is there */
     vga_dac_colors(s, look->dac);
     vga_atc_colors(s, look->dac, look->color);
-    if (vbe_enabled(s)) {
-        look->vbe = vbe_mode(s);
+    if (vga_is_linear(s)) {
+        look->vbe = s->packed.width ? s->packed : vbe_mode(s);
         look->big_endian = s->big_endian;
+        look->cursor = s->cursor;
     }
+    /* The Cirrus BIOS of SeaBIOS leaves the screen off in its packed modes, and means them to be seen. */
     look->blank =
-        !s->atc_screen_on || (!vbe_enabled(s) && (s->seq[SEQ_CLOCKING] & SEQ1_SCREEN_OFF));
+        !s->atc_screen_on || (!vga_is_linear(s) && (s->seq[SEQ_CLOCKING] & SEQ1_SCREEN_OFF));
 }
 
 /* Dots by which the picture starts late. */
@@ -379,7 +381,7 @@ static void draw_update(void *dev)
         if (d->whole) {
             blank_draw(s);
         }
-    } else if (vbe_enabled(s)) {
+    } else if (vga_is_linear(s)) {
         const VbeMode *m = &look.vbe;
         bool changed = pages_take(s, d, m->start, (uint64_t)m->pitch * m->height);
         vga_vbe_draw(s, d, changed);
@@ -413,7 +415,7 @@ static bool draw_text(void *dev, TextCell *cells, unsigned room, unsigned *colum
 {
     const Vga *s = dev;
     VgaGeometry g = vga_geometry(s);
-    if (vbe_enabled(s) || g.graphics) {
+    if (vga_is_linear(s) || g.graphics) {
         return false;
     }
     unsigned height = ((s->crtc[CR_MAX_SCAN] & 0x1f) + 1) * (s->crtc[CR_MAX_SCAN] & 0x80 ? 2 : 1);

@@ -4,12 +4,13 @@
 
 #include "hw/display/vga.h"
 
-enum { FONT_BYTES = 256 * 32, VGA_MAX_LINES = 2048 };
+enum { FONT_BYTES = 256 * 32, VGA_MAX_LINES = 2048, VGA_CURSOR_BYTES = 64 * 64 / 4 };
 
 typedef struct VgaLook {                /* all that decides on the picture besides memory; bytes are compared */
     uint8_t seq[SEQ_REGS], gc[GC_REGS], crtc[CRTC_REGS], atc[ATC_REGS];
     uint32_t dac[256], color[16];
     VbeMode vbe;                        /* zero: off */
+    VgaCursor cursor;
     bool big_endian, blank;
 } VgaLook;
 
@@ -23,6 +24,7 @@ struct VgaDraw {
     bool *pages;                        /* dirty ones of this update */
     uint64_t n_pages;
     uint8_t *bytes;                     /* a line of a linear mode */
+    uint8_t cursor[VGA_CURSOR_BYTES];   /* its image as of this update */
     uint32_t word[0x10000];             /* graphics: the planes as of this update */
 };
 

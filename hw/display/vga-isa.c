@@ -12,21 +12,18 @@ typedef struct VgaIsa {
     Vga vga;
 } VgaIsa;
 
-static bool bios_offer(GError **error)
+bool vga_bios_offer(const char *device, const char *name, GError **error)
 {
-    static const char name[] = "vgabios-isavga.bin";
     FwCfg *fw = fw_cfg_find();
     if (!fw) {
         return true;
     }
-    g_autofree char *path = fw_find_file(name), *data = NULL;
+    g_autofree char *path = fw_find_file(name), *data = NULL, *file = g_strdup_printf("vgaroms/%s", name);
     gsize len;
     if (!path) {
-        return error_fail(error, "isa-vga: there is no '%s' in the firmware folders (-L help)",
-                          name);
+        return error_fail(error, "%s: there is no '%s' in the firmware folders (-L help)", device, name);
     }
-    return g_file_get_contents(path, &data, &len, error) &&
-           fw_cfg_add_file(fw, "vgaroms/vgabios-isavga.bin", data, len, error);
+    return g_file_get_contents(path, &data, &len, error) && fw_cfg_add_file(fw, file, data, len, error);
 }
 
 static bool vga_isa_realize(void *dev, GError **error)
@@ -36,7 +33,7 @@ static bool vga_isa_realize(void *dev, GError **error)
     if (!isa) {
         return true;
     }
-    if (!bios_offer(error)) {
+    if (!vga_bios_offer("isa-vga", "vgabios-isavga.bin", error)) {
         return false;
     }
     vga_map(&s->vga, isa->memory, isa->io);

@@ -50,7 +50,8 @@ static uint32_t word_at(const Vga *s, uint32_t n)
     if (vbe_enabled(s)) {
         return (uint32_t)(((uint64_t)s->bank * PLANE_SIZE + n) * 4 & (s->vram_size - 4));
     }
-    return n % PLANE_SIZE * 4;
+    n += s->plane_bank[n >> 15 & 1];
+    return s->wide_planes ? n * 4 & (s->vram_size - 4) : n % PLANE_SIZE * 4;
 }
 
 /* The word and the planes that a linear address means. */

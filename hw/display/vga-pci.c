@@ -27,12 +27,19 @@ typedef struct VgaPci {
     uint8_t edid_data[EDID_SIZE]; /* made by realize */
 } VgaPci;
 
+extern const DeviceClass vga_pci_class, bochs_display_class;
+
+static bool only_dispi(const VgaPci *s)
+{
+    return s->pci.dev.class == &bochs_display_class;
+}
+
 static uint64_t mmio_read8(VgaPci *s, uint64_t at)
 {
     if (at < MMIO_EDID_END) {
         return s->edid && at < EDID_SIZE ? s->edid_data[at] : 0;
     }
-    if (at >= MMIO_PORTS && at < MMIO_PORTS_END) {
+    if (at >= MMIO_PORTS && at < MMIO_PORTS_END && !only_dispi(s)) {
         return device_read(&s->pci.dev, VGA_PORTS,
                            (unsigned)at - MMIO_PORTS + 0x3c0 - VGA_PORT_BASE, 1);
     }
@@ -67,7 +74,7 @@ static void mmio_write(void *opaque, uint64_t at, unsigned size, uint64_t value)
         if (value == BIG_ENDIAN_CODE || value == LITTLE_ENDIAN_CODE) {
             s->vga.big_endian = value == BIG_ENDIAN_CODE;
         }
-    } else if (at >= MMIO_PORTS && at + size <= MMIO_PORTS_END) {
+    } else if (at >= MMIO_PORTS && at + size <= MMIO_PORTS_END && !only_dispi(s)) {
         device_write(&s->pci.dev, VGA_PORTS, (unsigned)at - MMIO_PORTS + 0x3c0 - VGA_PORT_BASE,
                      size, value);
     }
@@ -89,22 +96,25 @@ static bool vga_pci_realize(void *dev, GError **error)
         pci_bar(&s->pci, 2, PCI_BAR_MEM,
                 device_region_io(&s->pci.dev, "vga.mmio", MMIO_SIZE, &mmio_ops));
     }
-    if (s->pci.bus) {
+    if (s->pci.bus && s->pci.dev.class == &vga_pci_class) {
         vga_map(&s->vga, pci_bus_mem(s->pci.bus), pci_bus_io(s->pci.bus));
     }
     return true;
 }
 
+#define MONITOR_ROWS                                                                               \
+    PROP(VgaPci, edid, "on", "A monitor that describes itself in BAR 2"),                          \
+        PROP(VgaPci, xres, "0", "Preferred width in pixels; 0: 1280"),                             \
+        PROP(VgaPci, yres, "0", "Preferred height in pixels; 0: 800"),                             \
+        PROP(VgaPci, xmax, "0", "Largest width to offer; 0: any"),                                 \
+        PROP(VgaPci, ymax, "0", "Largest height to offer; 0: any"),                                \
+        PROP(VgaPci, refresh_rate, "0", "Preferred refresh rate in thousandths of Hz; 0: 75000")
+
 static const Row rows[] = {
     PART(VgaPci, vga, vga_core_class),
     PROP(VgaPci, mmio, "on", "BAR 2 with the registers"),
     PROP_AS(VgaPci, extended_regs, "qemu-extended-regs", "on", "Byte order register in BAR 2"),
-    PROP(VgaPci, edid, "on", "A monitor that describes itself in BAR 2"),
-    PROP(VgaPci, xres, "0", "Preferred width in pixels; 0: 1280"),
-    PROP(VgaPci, yres, "0", "Preferred height in pixels; 0: 800"),
-    PROP(VgaPci, xmax, "0", "Largest width to offer; 0: any"),
-    PROP(VgaPci, ymax, "0", "Largest height to offer; 0: any"),
-    PROP(VgaPci, refresh_rate, "0", "Preferred refresh rate in thousandths of Hz; 0: 75000"),
+    MONITOR_ROWS,
     PROP_AS(VgaPci, global_vmstate, "global-vmstate", "off",
             "Accepted; snapshots name the memory alike either way"),
     END,
@@ -125,4 +135,74 @@ const DeviceClass vga_pci_class = {
                              .class_code = 0x030000,
                              .romfile = "vgabios-stdvga.bin"},
     .realize = vga_pci_realize,
+};
+
+/* ---- The same without what a VGA has at fixed addresses: a second screen ---- */
+
+static bool secondary_realize(void *dev, GError **error)
+{
+    VgaPci *s = dev;
+    s->mmio = true;
+    return vga_pci_realize(dev, error);
+}
+
+static const Row secondary_rows[] = {
+    PART(VgaPci, vga, vga_core_class),
+    PROP_AS(VgaPci, extended_regs, "qemu-extended-regs", "on", "Byte order register in BAR 2"),
+    MONITOR_ROWS,
+    END,
+};
+
+const DeviceClass secondary_vga_class = {
+    .name = "secondary-vga",
+    .doc = "Standard VGA without legacy ports and memory",
+    .base = &pci_device_class,
+    .bus = "PCI",
+    .category = "display",
+    .open = 1 << VGA_PORTS,
+    .size = sizeof(VgaPci),
+    .rows = secondary_rows,
+    .info = &(const PciInfo){.vendor = 0x1234, .device = 0x1111, .revision = 2, .class_code = 0x038000},
+    .realize = secondary_realize,
+};
+
+/* ---- And without a VGA: the registers of the Bochs display interface alone ---- */
+
+static bool bochs_realize(void *dev, GError **error)
+{
+    VgaPci *s = dev;
+    s->mmio = s->extended_regs = true;
+    return vga_pci_realize(dev, error);
+}
+
+/* There is no attribute controller that would switch the screen on. */
+static void bochs_update(void *dev)
+{
+    Vga *v = &((VgaPci *)dev)->vga;
+    v->atc_screen_on = vbe_enabled(v);
+}
+
+static const Row bochs_rows[] = {
+    PART(VgaPci, vga, vga_chip_class),
+    PROP_AS(VgaPci, vga.vgamem, "vgamem", "16M", "Display memory", .type = TYPE_SIZE),
+    MONITOR_ROWS,
+    END,
+};
+
+const DeviceClass bochs_display_class = {
+    .name = "bochs-display",
+    .doc = "Display with the registers of the Bochs display interface alone",
+    .base = &pci_device_class,
+    .bus = "PCI",
+    .category = "display",
+    .open = 1 << VGA_PORTS,
+    .size = sizeof(VgaPci),
+    .rows = bochs_rows,
+    .info = &(const PciInfo){.vendor = 0x1234,
+                             .device = 0x1111,
+                             .revision = 2,
+                             .class_code = 0x038000,
+                             .romfile = "vgabios-bochs-display.bin"},
+    .realize = bochs_realize,
+    .update = bochs_update,
 };

@@ -52,11 +52,48 @@ static uint32_t line_bytes(const VbeMode *m)
     return m->bpp == 4 ? (m->width + m->pan + 7) / 8 * 4 : m->width * ((m->bpp + 7) / 8);
 }
 
+/* ---- The cursor in hardware: two bits a dot, in two planes ---- */
+
+/* 32 dots a line: a plane behind the other; 64: the two planes' parts of each line behind one another. */
+static unsigned cursor_dot(const VgaDraw *d, unsigned size, unsigned x, unsigned y)
+{
+    unsigned at = size == 64 ? y * 16 + x / 8 : y * 4 + x / 8, second = size == 64 ? 8 : 128, bit = 7 - x % 8;
+    return (d->cursor[at] >> bit & 1) | (d->cursor[at + second] >> bit & 1) << 1;
+}
+
+static void cursor_draw(const VgaDraw *d, unsigned y, uint32_t *out)
+{
+    const VgaCursor *c = &d->look.cursor;
+    for (unsigned x = 0; x < c->size && c->x + x < d->look.vbe.width; x++) {
+        uint32_t *dot = &out[c->x + x];
+        switch (cursor_dot(d, c->size, x, y - c->y)) {
+        case 1: *dot ^= 0xffffff; break;
+        case 2: *dot = c->color[0]; break;
+        case 3: *dot = c->color[1]; break;
+        }
+    }
+}
+
+/* The image is looked at each time: it is small. */
+static void cursor_take(const Vga *s, VgaDraw *d)
+{
+    uint8_t image[VGA_CURSOR_BYTES] = {0};
+    unsigned bytes = d->look.cursor.size * d->look.cursor.size / 4u;
+    if (d->look.cursor.at + bytes <= s->vram_size) {
+        ram_read(s->vram, d->look.cursor.at, image, bytes);
+    }
+    if (memcmp(image, d->cursor, sizeof image)) {
+        memcpy(d->cursor, image, sizeof image);
+        d->whole = true;
+    }
+}
+
 void vga_vbe_draw(Vga *s, VgaDraw *d, bool changed)
 {
     const VbeMode *m = &d->look.vbe;
     int width = (int)m->width;
     console_resize(s->console, width, (int)m->height);
+    cursor_take(s, d);
     if (!changed && !d->whole) {
         return;
     }
@@ -79,6 +116,9 @@ void vga_vbe_draw(Vga *s, VgaDraw *d, bool changed)
             memset(d->bytes + there, 0, bytes - there);
             ram_read(s->vram, at, d->bytes, there);
             line_convert(&d->look, d->bytes, surface_line(surface, (int)y));
+            if (y - d->look.cursor.y < d->look.cursor.size) {
+                cursor_draw(d, y, surface_line(surface, (int)y));
+            }
         }
     }
     if (drawn) {

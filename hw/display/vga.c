@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { MISC_COLOR = 0x01 };
+enum { MISC_COLOR = 0x01, MASK_READS = 4 };
 
 static void atc_address_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_t value)
 {
@@ -47,15 +47,31 @@ static void dac_read_address(void *dev, unsigned arg, unsigned i, uint64_t old, 
 {
     Vga *s = dev;
     s->dac_read = (uint8_t)value;
-    s->dac_part = 0;
+    s->dac_part = s->mask_reads = 0;
     s->dac_reading = true;
 }
 
 static void dac_write_address(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_t value)
 {
     Vga *s = dev;
-    s->dac_part = 0;
+    s->dac_part = s->mask_reads = 0;
     s->dac_reading = false;
+}
+
+static void dac_mask_read(void *dev, unsigned arg, unsigned i)
+{
+    Vga *s = dev;
+    s->mask_reads = (uint8_t)MIN(s->mask_reads + 1, MASK_READS);
+}
+
+static void dac_touched(void *dev, unsigned arg, unsigned i)
+{
+    ((Vga *)dev)->mask_reads = 0;
+}
+
+static void dac_mask_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_t value)
+{
+    ((Vga *)dev)->mask_reads = 0;
 }
 
 static uint64_t dac_state(const void *dev, unsigned arg, unsigned i)
@@ -72,6 +88,7 @@ static uint64_t dac_data(const void *dev, unsigned arg, unsigned i)
 static void dac_data_read(void *dev, unsigned arg, unsigned i)
 {
     Vga *s = dev;
+    s->mask_reads = 0;
     if (++s->dac_part == 3) {
         s->dac_part = 0;
         s->dac_read++;
@@ -81,6 +98,7 @@ static void dac_data_read(void *dev, unsigned arg, unsigned i)
 static void dac_data_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_t value)
 {
     Vga *s = dev;
+    s->mask_reads = 0;
     if (s->dac_part < 2) {
         s->dac_hold[s->dac_part++] = (uint8_t)(value & dac_bits(s));
         return;
@@ -129,13 +147,18 @@ static const struct {
     uint16_t first, count;
 } decoded[VGA_PORT_RANGES] = {{0x3b4, 2}, {0x3ba, 1}, {0x3c0, 16}, {0x3d4, 2}, {0x3da, 1}};
 
+void vga_map_ports(Vga *s, Region *io)
+{
+    for (unsigned i = 0; i < VGA_PORT_RANGES; i++) {
+        region_map(io, s->ports[i], decoded[i].first, 0);
+    }
+}
+
 void vga_map(Vga *s, Region *memory, Region *io)
 {
     region_map(memory, s->window, 0xa0000, 1);
     region_map(memory, s->direct, 0xa0000, 2);
-    for (unsigned i = 0; i < VGA_PORT_RANGES; i++) {
-        region_map(io, s->ports[i], decoded[i].first, 0);
-    }
+    vga_map_ports(s, io);
     region_map(io, s->ports_dispi, DISPI_PORT, 0);
 }
 
@@ -144,6 +167,13 @@ static bool vga_realize(void *dev, GError **error)
     static unsigned number;
     Vga *s = dev;
     uint32_t mb = s->vgamem_mb;
+    if (s->vgamem) {
+        mb = s->vgamem > 256u << 20 ? UINT32_MAX : (uint32_t)(s->vgamem >> 20);
+        if (s->vgamem & ((1 << 20) - 1) || mb > 256 || (mb & (mb - 1))) {
+            return error_fail(error, "Property '%s.vgamem' takes a power of two from 1M to 256M",
+                              device_whole(&s->dev)->class->name);
+        }
+    }
     if (mb < 1 || mb > 256 || (mb & (mb - 1))) {
         return error_fail(error,
                           "Property '%s.vgamem_mb' takes a power of two from 1 to 256, not %u",
@@ -167,6 +197,8 @@ static bool vga_realize(void *dev, GError **error)
             region_alias("vga-ports", all, decoded[i].first - VGA_PORT_BASE, decoded[i].count);
     }
     s->ports_dispi = device_region_io(&s->dev, "vbe", 3, &vbe_port_ops);
+    s->seq_index_mask = 0x07;
+    s->gc_index_mask = 0x0f;
     s->draw = vga_draw_new();
     s->console = console_new(device_whole(&s->dev)->class->name, &vga_console, s);
     return true;
@@ -207,7 +239,6 @@ static void vga_unrealize(void *dev)
 
 // clang-format off
 static const Row rows[] = {
-    PROP(Vga, vgamem_mb, "16", "Display memory in MiB"),
     /* general */
     REG(Vga, misc, PORT(0x3c2), .wo = true, .rw = 0xef, .bits = "IOAS RAM CS0 CS1 - PAGE HSP VSP", .doc = "Miscellaneous output"),
     CALC(misc_read, 1, PORT(0x3cc), .ro = true, FROM(Vga, misc)),
@@ -218,9 +249,9 @@ static const Row rows[] = {
     CALC(feature_mono, 1, PORT(0x3ba), .wo = true, MONO, .on_write = feature_mono),
     CALC(feature_read, 1, PORT(0x3ca), .ro = true, FROM(Vga, feature)),
     /* index and data */
-    REG(Vga, seq_index, PORT(0x3c4), .rw = 0x07),
+    REG(Vga, seq_index, PORT(0x3c4), MASK(Vga, seq_index_mask)),
     WINDOW(Vga, seq_data, 1, PORT(0x3c5), VGA_SEQ, seq_index),
-    REG(Vga, gc_index, PORT(0x3ce), .rw = 0x0f),
+    REG(Vga, gc_index, PORT(0x3ce), MASK(Vga, gc_index_mask)),
     WINDOW(Vga, gc_data, 1, PORT(0x3cf), VGA_GC, gc_index),
     REG(Vga, crtc_index, PORT(0x3d4), COLOR, .rw = 0x3f),
     WINDOW(Vga, crtc_data, 1, PORT(0x3d5), VGA_CRTC, crtc_index, COLOR),
@@ -285,14 +316,15 @@ static const Row rows[] = {
     ATC(ATC_PANNING, "panning", 0x0f),
     ATC(ATC_COLOR_SELECT, "color_select", 0x0f),
     /* DAC */
-    REG(Vga, dac_mask, PORT(0x3c6), .rw = 0xff, .reset = 0xff),
+    REG(Vga, dac_mask, PORT(0x3c6), .rw = 0xff, .reset = 0xff, .on_read = dac_mask_read, .on_write = dac_mask_write),
     CALC(dac_read_address, 1, PORT(0x3c7), .wo = true, .on_write = dac_read_address),
     CALC(dac_state, 1, PORT(0x3c7), .ro = true, .get = dac_state),
-    REG(Vga, dac_write, PORT(0x3c8), .rw = 0xff, .on_write = dac_write_address),
+    REG(Vga, dac_write, PORT(0x3c8), .rw = 0xff, .on_read = dac_touched, .on_write = dac_write_address),
     CALC(dac_data, 1, PORT(0x3c9), .get = dac_data, .on_read = dac_data_read, .on_write = dac_data_write),
     STATE(Vga, dac_read),
     STATE(Vga, dac_part, .max = 2),
     STATE(Vga, dac_reading),
+    STATE(Vga, mask_reads, .max = MASK_READS),
     STATES(Vga, palette),
     STATES(Vga, dac_hold),
     STATE(Vga, latch),
@@ -319,14 +351,22 @@ static const Row rows[] = {
     STATE(Vga, x_offset, .max = DISPI_MAX_X),
     STATE(Vga, y_offset),
     STATE(Vga, big_endian),
+    /* from the whole */
+    DERIVED(Vga, packed),
+    DERIVED(Vga, cursor),
+    DERIVED(Vga, plane_bank),
+    DERIVED(Vga, wide_planes),
+    DERIVED(Vga, seq_index_mask),
+    DERIVED(Vga, gc_index_mask),
     END,
 };
 // clang-format on
 
-const DeviceClass vga_core_class = {
-    .name = "vga-core",
-    .doc = "VGA with the Bochs display interface, without a bus",
+const DeviceClass vga_chip_class = {
+    .name = "vga-chip",
+    .doc = "VGA, without a bus and a size of memory",
     .category = "display",
+    .abstract = true,
     .internal = true,
     .open = 1 << VGA_PORTS,
     .size = sizeof(Vga),
@@ -334,4 +374,20 @@ const DeviceClass vga_core_class = {
     .realize = vga_realize,
     .unrealize = vga_unrealize,
     .update = vga_update,
+};
+
+static const Row core_rows[] = {
+    PROP(Vga, vgamem_mb, "16", "Display memory in MiB"),
+    END,
+};
+
+const DeviceClass vga_core_class = {
+    .name = "vga-core",
+    .doc = "VGA with the Bochs display interface, without a bus",
+    .base = &vga_chip_class,
+    .category = "display",
+    .internal = true,
+    .open = 1 << VGA_PORTS,
+    .size = sizeof(Vga),
+    .rows = core_rows,
 };

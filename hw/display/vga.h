@@ -31,10 +31,25 @@ enum { DISPI_ID_0 = 0xb0c0, DISPI_ID_5 = 0xb0c5, DISPI_MAX_X = 16000, DISPI_MAX_
 
 typedef struct VgaDraw VgaDraw;         /* what was drawn last; vga-draw.c */
 
+typedef struct VbeMode {
+    unsigned width, height, bpp;        /* bpp: 4, 8, 15, 16, 24, 32                                         */
+    uint32_t pitch;                     /* bytes from line to line (4 bpp: dots of one plane's byte, * 4)     */
+    uint32_t start;                     /* byte of the first pixel's word                                    */
+    unsigned pan;                       /* 4 bpp: dots to skip there                                         */
+} VbeMode;
+
+typedef struct VgaCursor {              /* of cards that have one in hardware */
+    uint32_t size;                      /* 32 or 64 dots on each side; 0: off                                */
+    uint32_t x, y;                      /* of its upper left dot                                             */
+    uint32_t at;                        /* of the image, in display memory                                   */
+    uint32_t color[2];                  /* x8r8g8b8                                                          */
+} VgaCursor;
+
 typedef struct Vga {
     Device dev;
     /* properties */
     uint32_t vgamem_mb;                 /* 1 .. 256, a power of two                                          */
+    uint64_t vgamem;                    /* the same in bytes, for a whole that names it so; 0: vgamem_mb     */
     /* registers */
     uint8_t misc, feature;
     uint8_t seq_index, seq[SEQ_REGS];
@@ -50,6 +65,13 @@ typedef struct Vga {
     uint32_t latch;                     /* a byte of each plane                                              */
     uint16_t dispi_index, dispi_id, xres, yres, bpp, enable, bank, virt_width, x_offset, y_offset;
     bool big_endian;                    /* byte order of dispi's pixels                                      */
+    uint8_t mask_reads;                 /* of the DAC's mask without another access to the DAC between, up to 4 */
+    /* set by the whole from its update(), for a card that does more than this chip */
+    VbeMode packed;                     /* a mode of its own; width 0: none                                  */
+    VgaCursor cursor;
+    uint32_t plane_bank[2];             /* added to a plane's offset, by bit 15 of the address               */
+    bool wide_planes;                   /* and planes are as large as the memory allows, not 64 KiB          */
+    uint8_t seq_index_mask, gc_index_mask;      /* bits that the indices have; from the whole's realize      */
     /* made by realize */
     RamBlock *vram;
     uint32_t vram_size;
@@ -62,9 +84,14 @@ typedef struct Vga {
 } Vga;
 
 extern const DeviceClass vga_core_class;
+extern const DeviceClass vga_chip_class;        /* the same without the property: the whole gives vgamem_mb */
 
 /* Show the legacy memory window and ports in these containers.  From the attachment's realize. */
 void vga_map(Vga *s, Region *memory, Region *io);
+void vga_map_ports(Vga *s, Region *io); /* 3b4-3df alone */
+
+/* vga-isa.c: give the firmware this BIOS as a file, for a display without an expansion ROM; `device` is for the message. */
+bool vga_bios_offer(const char *device, const char *name, GError **error);
 
 /* ---- vga-mem.c: the graphics controller's path to memory; `at` counts from a0000 ---- */
 uint8_t vga_mem_read(Vga *s, uint32_t at);
@@ -74,18 +101,14 @@ extern const IoOps vga_mem_ops;         /* opaque: Vga */
 bool vga_mem_direct(const Vga *s, uint64_t *offset);
 
 /* ---- vga-vbe.c: the Bochs display interface ---- */
-typedef struct VbeMode {
-    unsigned width, height, bpp;        /* bpp: 4, 8, 15, 16, 24, 32                                         */
-    uint32_t pitch;                     /* bytes from line to line (4 bpp: dots of one plane's byte, * 4)     */
-    uint32_t start;                     /* byte of the first pixel's word                                    */
-    unsigned pan;                       /* 4 bpp: dots to skip there                                         */
-} VbeMode;
 static inline bool vbe_enabled(const Vga *s) { return s->enable & DISPI_ENABLED; }
 /* What the registers mean: always within the limits of the memory. */
 VbeMode vbe_mode(const Vga *s);
 void vbe_write(void *dev, unsigned reg, unsigned i, uint64_t old, uint64_t value);
 uint64_t vbe_read(const void *dev, unsigned reg, unsigned i);
 extern const IoOps vbe_port_ops;        /* 1ce-1d0; opaque: Vga */
+/* The display is a plain array of pixels, by dispi or by the whole's own registers. */
+static inline bool vga_is_linear(const Vga *s) { return s->packed.width || vbe_enabled(s); }
 
 /* ---- vga-draw.c ---- */
 extern const ConsoleSource vga_console;

@@ -12,6 +12,7 @@
 
 #include "hw/firmware/tables.h"
 #include "hw/machine.h"
+#include "hw/misc/vmgenid.h"
 #include "hw/pci/piix4-pm.h"
 
 #define RSDP_FILE   "etc/acpi/rsdp"
@@ -24,6 +25,7 @@ enum {
     ALLOCATE = 1,
     ADD_POINTER = 2,
     ADD_CHECKSUM = 3,
+    WRITE_POINTER = 4,
     HIGH_MEMORY = 1,
     F_SEGMENT = 2,
     FILE_NAME = 56
@@ -45,6 +47,11 @@ typedef struct Command {
             char file[FILE_NAME];
             uint32_t offset, start, length;
         } __attribute__((packed)) checksum;
+        struct { /* the firmware writes the address of to[to_offset] into a file of ours */
+            char in[FILE_NAME], to[FILE_NAME];
+            uint32_t offset, to_offset;
+            uint8_t size;
+        } __attribute__((packed)) write;
         uint8_t room[124];
     };
 } __attribute__((packed)) Command;
@@ -56,14 +63,20 @@ typedef struct Tables {
     GArray *pointers, *checksums; /* of Command; sums are taken over patched pointers */
 } Tables;
 
-static void add_pointer(Tables *t, const char *in, GByteArray *bytes, uint32_t at, uint8_t size,
-                        uint64_t to)
+static void add_pointer_to(Tables *t, const char *file, const char *in, GByteArray *bytes, uint32_t at,
+                           uint8_t size, uint64_t to)
 {
     Command c = {.what = ADD_POINTER, .pointer = {.offset = at, .size = size}};
     g_strlcpy(c.pointer.in, in, FILE_NAME);
-    g_strlcpy(c.pointer.to, TABLES_FILE, FILE_NAME);
+    g_strlcpy(c.pointer.to, file, FILE_NAME);
     memcpy(bytes->data + at, &to, size);
     g_array_append_val(t->pointers, c);
+}
+
+static void add_pointer(Tables *t, const char *in, GByteArray *bytes, uint32_t at, uint8_t size,
+                        uint64_t to)
+{
+    add_pointer_to(t, TABLES_FILE, in, bytes, at, size, to);
 }
 
 static void add_checksum(Tables *t, const char *file, size_t offset, size_t start, size_t length)
@@ -84,6 +97,10 @@ static GBytes *script(const Tables *t)
     };
     GByteArray *out = g_byte_array_new();
     g_byte_array_append(out, (const uint8_t *)allocate, sizeof(allocate));
+    if (vmgenid_find()) {
+        Command page = {.what = ALLOCATE, .allocate = {VMGENID_GUID_FILE, VMGENID_PAGE, HIGH_MEMORY}};
+        g_byte_array_append(out, (const uint8_t *)&page, sizeof(page));
+    }
     g_byte_array_append(out, (const uint8_t *)t->pointers->data,
                         t->pointers->len * sizeof(Command));
     g_byte_array_append(out, (const uint8_t *)t->checksums->data,
@@ -350,6 +367,20 @@ static uint32_t add_waet(Tables *t)
     return add_table(t, &waet, sizeof(waet));
 }
 
+static uint32_t add_vmgenid(Tables *t)
+{
+    AcpiHeader h = acpi_header("SSDT", 1);
+    uint32_t address_at;
+    g_autoptr(GByteArray) aml = acpi_vmgenid(&address_at), table = g_byte_array_new();
+    put(table, &h, sizeof(h));
+    put(table, aml->data, aml->len);
+    uint32_t at = add_bytes(t, table);
+    add_pointer_to(t, VMGENID_GUID_FILE, TABLES_FILE, t->blob, at + (uint32_t)sizeof(h) + address_at, 4, 0);
+    Command c = {.what = WRITE_POINTER, .write = {VMGENID_ADDR_FILE, VMGENID_GUID_FILE, 0, 0, 8}};
+    g_array_append_val(t->pointers, c);
+    return at;
+}
+
 /* RSDT and XSDT (§5.2.7, §5.2.8) list the same tables by 4 and 8 bytes. */
 static uint32_t add_list(Tables *t, const char *signature, uint8_t width)
 {
@@ -408,6 +439,9 @@ static Tables *tables_make(void)
         add_root(t, add_hpet(t));
     }
     add_root(t, add_waet(t));
+    if (vmgenid_find()) {
+        add_root(t, add_vmgenid(t));
+    }
     GPtrArray *user = acpi_user_tables();
     for (guint i = 0; i < user->len; i++) {
         add_root(t, add_bytes(t, user->pdata[i]));

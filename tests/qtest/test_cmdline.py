@@ -160,6 +160,14 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual(code, 0)
                 self.assertIn(expected, "\n".join(printed))
 
+    def test_doctor(self):
+        result = subprocess.run([harness.OSTLER, "doctor"], stdout=subprocess.PIPE, text=True, timeout=30)
+        for name in ("soft", "kvm", "memory", "huge pages", "io_uring", "tap", "bios", "uefi"):
+            self.assertRegex(result.stdout, rf"(?m)^(ok|note|no) +{name} ")
+        self.assertEqual(result.returncode, 0 if "A guest can run here." in result.stdout else 1)
+        result = subprocess.run([harness.OSTLER, "doctor", "nonsense"], stderr=subprocess.PIPE, text=True, timeout=30)
+        self.assertEqual((result.returncode, "usage" in result.stderr), (2, True))
+
     def test_pidfile_goes_with_failed_start(self):
         code, _ = self.run_program(["-pidfile", "pid", "-device", "nope"])
         self.assertEqual(code, 1)

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Small chips under Linux's own drivers, with -accel soft: watchdogs, displays, the VM generation identifier."""
+import uuid
+
+import harness
+from soft_guests import SoftTest, colours, kernel, modules
+
+
+class ChipsTest(SoftTest):
+    def linux(self, script, names, *args, append=""):
+        files, load = modules(*names)
+        archive = self.initramfs(load + script, **files)
+        return self.start("-m", 256, "-kernel", kernel(), "-initrd", archive, "-append",
+                          "console=ttyS0 quiet panic=-1 " + append, *args)
+
+
+class Watchdogs(ChipsTest):
+    LET_IT_BARK = """
+cat /sys/class/watchdog/watchdog0/bootstatus | sed 's/^/bootstatus /'
+watchdog -T 2 -t 1 /dev/watchdog
+sleep 5
+echo still alive
+kill -9 $(pidof watchdog)
+sleep 60
+echo nothing happened
+"""
+
+    def bark(self, device, module, action):
+        m = self.linux(self.LET_IT_BARK, [module], "-device", device, "-action", f"watchdog={action}")
+        m.wait_for("still alive", 120, m.serial)
+        self.assertNotIn("WATCHDOG", [e["event"] for e in m.qmp.events])
+        self.assertEqual(m.qmp.wait_event("WATCHDOG", 60)["data"], {"action": action})
+        self.assertNotIn("nothing happened", m.serial())
+        return m
+
+    def test_i6300esb_resets(self):
+        m = self.bark("i6300esb", "i6300esb", "reset")
+        self.assertEqual(m.qmp.wait_event("RESET")["data"], {"guest": True, "reason": "guest-reset"})
+        m.qmp.command("watchdog-set-action", action="poweroff")
+        m.wait_for("bootstatus 32", 120, m.serial) # the next boot knows that it was the watchdog
+        self.assertEqual(m.qmp.wait_event("WATCHDOG", 60)["data"], {"action": "poweroff"})
+        self.assertEqual(m.process.wait(30), 0)
+
+    def test_ib700_pauses(self):
+        m = self.bark("ib700", "ib700wdt", "pause")
+        m.qmp.wait_event("STOP")
+        self.assertEqual(m.qmp.command("query-status")["status"], "watchdog")
+
+    def test_ib700_sends_nmis(self):
+        m = self.bark("ib700", "ib700wdt", "inject-nmi")
+        m.wait_for("NMI", 30, m.serial)
+
+
+class Displays(ChipsTest):
+    DRAW = """
+cat /sys/class/graphics/fb0/name | sed 's/^/frame buffer /'
+cat /sys/class/graphics/fb0/virtual_size | sed 's/^/size /'
+i=0
+while [ $i -lt 60 ]; do echo "$i the quick brown fox jumps over the lazy dog" >/dev/tty0; i=$((i + 1)); done
+dd if=/dev/zero bs=1024 count=100 2>/dev/null | tr '\\000' '\\377' >/dev/fb0
+echo drawn
+sleep 1000
+"""
+
+    def draws(self, device, module, name):
+        m = self.linux(self.DRAW, [module], "-vga", "none", "-device", device)
+        m.wait_for("drawn", 200, m.serial)
+        self.assertRegex(m.serial(), rf"frame buffer {name}")
+        width, height = (int(n) for n in m.wait_for(r"size (\d+),(\d+)", 1, m.serial).groups())
+        shown, lines, rows = m.picture(device)
+        self.assertEqual((shown, lines), (width, height))
+        self.assertEqual(colours(rows[:8]), {b"\xff\xff\xff"})
+        text = colours(rows[height // 2:])
+        self.assertIn(b"\0\0\0", text)
+        self.assertGreater(len(text), 1)
+
+    def test_cirrus(self):
+        self.draws("cirrus-vga", "cirrus", "cirrus")
+
+    def test_bochs(self):
+        self.draws("bochs-display", "bochs", "bochs")
+
+
+class Generation(ChipsTest):
+    def test_linux_finds_it(self):
+        guid = "324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87"
+        m = self.linux("ls /sys/bus/acpi/drivers/vmgenid; dd if=/sys/firmware/acpi/tables/SSDT bs=1 skip=42 count=4 "
+                       "2>/dev/null | od -An -tx4 | sed 's/^ */page at /'; sleep 1000\n", [],
+                       "-device", f"vmgenid,guid={guid}")
+        page = int(m.wait_for("page at ([0-9a-f]+)", 120, m.serial).group(1), 16)
+        self.assertIn("QEMUVGID:00", m.serial())
+        self.assertEqual(uuid.UUID(bytes_le=m.memory(page + 40, 16)), uuid.UUID(guid))
+        self.assertEqual(m.qmp.command("query-vm-generation-id"), {"guid": guid})
+
+
+if __name__ == "__main__":
+    harness.main()
