@@ -2,56 +2,10 @@
  * says (Serial ATA AHCI 1.3.1 §4, §5, §6; Serial ATA 3.1 §10.5 for the FISes).
  *
  * Commands of the ATA and ATAPI core are carried out one at a time through the device's task file;
- * queued ones (FPDMA) go from here to the drive, as many as there are. */
-#include <errno.h>
+ * queued ones are in ahci-queue.c. */
 #include <string.h>
 
-#include "hw/storage/ahci.h"
-#include "hw/storage/scatter.h"
-
-enum { FIS_H2D = 0x27, FIS_D2H = 0x34, FIS_DMA_SETUP = 0x41, FIS_PIO_SETUP = 0x5f, FIS_SDB = 0xa1 };
-enum { AT_DMA_SETUP = 0x00, AT_PIO_SETUP = 0x20, AT_D2H = 0x40, AT_SDB = 0x58 }; /* §4.2.1 */
-enum { FIS_IRQ = 0x40, FIS_TO_HOST = 0x20, FIS_COMMAND = 0x80 };
-enum { HEADER_SIZE = 32, ACMD_AT = 64, ACMD_SIZE = 16, PRDT_AT = 128, PRD_SIZE = 16 };
-enum { HEADER_CFL = 0x1f, HEADER_ATAPI = 0x20 };
-enum { PACKET = 0xa0, READ_FPDMA = 0x60, WRITE_FPDMA = 0x61 };
-enum {
-    CHUNK = 1 << 20, /* moved in one request at most                                      */
-    PIECES = 1024,   /* so many regions, and the chunk ends at the next sector            */
-};
-enum { LINK_UP = 0x123, LINK_DET = 15, LINK_PRESENT = 3 }; /* 3 Gbps, active */
-
-typedef struct AhciJob { /* a command that the device has taken */
-    AhciLink *link;
-    unsigned slot;
-    uint64_t header;
-    /* what is left of the region table (§4.2.3.3) */
-    uint64_t prd;
-    uint32_t prds, room;
-    uint64_t addr;
-    bool announce; /* the current region has its interrupt bit set */
-    bool fault;    /* the table is no memory */
-    uint32_t moved;
-    /* task file commands */
-    bool has_packet, quiet; /* quiet: the last data were the end, no other FIS follows */
-    uint8_t packet[ACMD_SIZE];
-    /* queued ones */
-    bool write, through, forgotten; /* forgotten: the drive's answer frees it, no more */
-    uint64_t at;
-    uint32_t left, chunk;
-    Scatter *memory;
-    DriveRequest *handle;
-} AhciJob;
-
-struct AhciLink {
-    Ahci *hba;
-    AhciPort *port;
-    IdeBus *bus;
-    AhciJob *job;
-    AhciJob *queued[AHCI_SLOTS];
-    unsigned in_flight; /* requests at the drive that have pieces of guest memory */
-    bool running, again;
-};
+#include "hw/storage/ahci-internal.h"
 
 typedef struct Chunk { /* of a task file command's data, at the drive */
     AhciLink *link;
@@ -60,38 +14,17 @@ typedef struct Chunk { /* of a task file command's data, at the drive */
     uint32_t bytes;
 } Chunk;
 
-static AtaDevice *device_of(const AhciLink *l)
-{
-    return l->bus->unit[0];
-}
-
-static Dma *dma_of(const AhciLink *l)
-{
-    return l->hba->pci.dev.dma;
-}
-
-static void raise_is(AhciLink *l, unsigned bit)
+void ahci_raise(AhciLink *l, unsigned bit)
 {
     l->port->is |= AHCI_IS(bit);
 }
 
 /* ---- Ends that stop the port (§6.2.2): software clears ST and starts anew ---- */
 
-static void halt(AhciLink *l, unsigned why)
+void ahci_halt(AhciLink *l, unsigned why)
 {
-    raise_is(l, why);
+    ahci_raise(l, why);
     l->port->halted = true;
-}
-
-static void drop_queued(AhciLink *l)
-{
-    for (unsigned tag = 0; tag < AHCI_SLOTS; tag++) {
-        AhciJob *j = g_steal_pointer(&l->queued[tag]);
-        if (j) { /* its answer frees it */
-            j->forgotten = true;
-            drive_cancel(j->handle);
-        }
-    }
 }
 
 static void drop_job(AhciLink *l)
@@ -106,22 +39,22 @@ static void drop_job(AhciLink *l)
     g_free(j);
 }
 
-static void host_fault(AhciLink *l)
+void ahci_host_fault(AhciLink *l)
 {
     guest_error(&l->hba->pci.dev, "a command list, table, region or FIS area is no memory");
-    drop_queued(l);
+    ahci_drop_queue(l);
     drop_job(l);
-    halt(l, AHCI_HBFS);
+    ahci_halt(l, AHCI_HBFS);
 }
 
 /* ---- FISes from the device ---- */
 
-static void post_fis(AhciLink *l, unsigned at, const uint8_t *fis, unsigned len)
+void ahci_post(AhciLink *l, unsigned at, const uint8_t *fis, unsigned len)
 {
     AhciPort *p = l->port;
     uint64_t area = p->fb | (uint64_t)p->fbu << 32;
     if ((p->cmd & AHCI_CMD_FRE) && !dma_write(dma_of(l), area + at, fis, len)) {
-        host_fault(l);
+        ahci_host_fault(l);
     }
 }
 
@@ -140,7 +73,7 @@ static void fill_task_file(uint8_t *fis, const AtaDevice *s)
     fis[13] = s->hob_count;
 }
 
-static void set_tfd(AhciLink *l, uint8_t status, uint8_t error)
+void ahci_set_tfd(AhciLink *l, uint8_t status, uint8_t error)
 {
     l->port->tfd = status | (uint32_t)error << 8;
 }
@@ -150,15 +83,15 @@ static void send_d2h(AhciLink *l, bool irq)
     uint8_t fis[20] = {FIS_D2H, irq ? FIS_IRQ : 0};
     AtaDevice *s = device_of(l);
     fill_task_file(fis, s);
-    set_tfd(l, s->status, s->error);
-    post_fis(l, AT_D2H, fis, sizeof fis);
+    ahci_set_tfd(l, s->status, s->error);
+    ahci_post(l, AT_D2H, fis, sizeof fis);
     if (irq) {
-        raise_is(l, AHCI_DHRS);
+        ahci_raise(l, AHCI_DHRS);
     }
 }
 
 /* The task file as a queued command leaves it. */
-static void send_d2h_queued(AhciLink *l, uint8_t status, uint8_t error)
+void ahci_send_queued(AhciLink *l, uint8_t status, uint8_t error)
 {
     AtaDevice *s = device_of(l);
     s->status = status;
@@ -173,7 +106,7 @@ static bool next_region(AhciJob *j)
     uint32_t prd[4];
     if (j->announce) {
         j->announce = false;
-        raise_is(j->link, AHCI_DPS);
+        ahci_raise(j->link, AHCI_DPS);
     }
     if (!j->prds) {
         return false;
@@ -192,7 +125,7 @@ static bool next_region(AhciJob *j)
 }
 
 /* Regions for up to `want` bytes; returns how many bytes they hold. */
-static uint32_t gather(AhciJob *j, uint32_t want, Scatter *memory)
+uint32_t ahci_gather(AhciJob *j, uint32_t want, Scatter *memory)
 {
     uint32_t got = 0;
     while (got < want && (scatter_count(memory) < PIECES || got % ATA_SECTOR)) {
@@ -207,7 +140,7 @@ static uint32_t gather(AhciJob *j, uint32_t want, Scatter *memory)
     }
     if (!j->room && j->announce) {
         j->announce = false;
-        raise_is(j->link, AHCI_DPS);
+        ahci_raise(j->link, AHCI_DPS);
     }
     return got;
 }
@@ -221,7 +154,7 @@ static uint32_t move_buffer(AhciJob *j, uint8_t *buf, uint32_t len, bool in, boo
     do {
         memory->bytes = 0;
         g_array_set_size(memory->pieces, 0);
-        got = gather(j, len - done, memory);
+        got = ahci_gather(j, len - done, memory);
         *ok = scatter_copy(memory, buf + done, got) && !j->fault;
         done += got;
     } while (*ok && got && done < len);
@@ -236,7 +169,7 @@ static void write_byte_count(AhciLink *l, const AhciJob *j)
 {
     enum { PRDBC_AT = 4 };
     if (!dma_write(dma_of(l), j->header + PRDBC_AT, &j->moved, sizeof j->moved)) {
-        host_fault(l);
+        ahci_host_fault(l);
     }
 }
 
@@ -249,11 +182,11 @@ static bool complete(AhciLink *l, AtaDevice *s)
     if (irq || !j->quiet) {
         send_d2h(l, irq);
     } else {
-        set_tfd(l, s->status, s->error);
+        ahci_set_tfd(l, s->status, s->error);
     }
     write_byte_count(l, j);
     if (s->status & ATA_ERR) {
-        halt(l, AHCI_TFES);
+        ahci_halt(l, AHCI_TFES);
     } else if (!l->port->halted) {
         l->port->ci &= ~(UINT32_C(1) << j->slot);
     }
@@ -266,7 +199,7 @@ static bool complete(AhciLink *l, AtaDevice *s)
  * to have is missing, and the command fails. */
 static void overflow(AhciLink *l, AtaDevice *s, bool in)
 {
-    raise_is(l, AHCI_OFS);
+    ahci_raise(l, AHCI_OFS);
     ata_stop(s);
     if (in) {
         s->status = ATA_DRDY | ATA_DSC;
@@ -289,11 +222,11 @@ static void begin_pio_fis(uint8_t *fis, AtaDevice *s, bool in, uint32_t len)
 static void end_pio_fis(AhciLink *l, uint8_t *fis, const AtaDevice *s)
 {
     fis[15] = s->status;
-    set_tfd(l, s->status, s->error);
+    ahci_set_tfd(l, s->status, s->error);
     if (fis[1] & FIS_IRQ) {
-        raise_is(l, AHCI_PSS);
+        ahci_raise(l, AHCI_PSS);
     }
-    post_fis(l, AT_PIO_SETUP, fis, 20);
+    ahci_post(l, AT_PIO_SETUP, fis, 20);
 }
 
 static bool pio_in(AhciLink *l, AtaDevice *s)
@@ -306,12 +239,12 @@ static bool pio_in(AhciLink *l, AtaDevice *s)
     begin_pio_fis(fis, s, true, len);
     ata_data_read(s, buf, len);
     if (move_buffer(j, buf, len, true, &ok) < len && ok) {
-        raise_is(l, AHCI_OFS);
+        ahci_raise(l, AHCI_OFS);
     }
     j->quiet = true;
     end_pio_fis(l, fis, s);
     if (!ok) {
-        host_fault(l);
+        ahci_host_fault(l);
     }
     return true;
 }
@@ -331,7 +264,7 @@ static bool pio_out(AhciLink *l, AtaDevice *s)
         bool ok;
         uint32_t got = move_buffer(j, buf, len, false, &ok);
         if (!ok) {
-            host_fault(l);
+            ahci_host_fault(l);
             return true;
         }
         if (got < len) {
@@ -352,7 +285,7 @@ static void chunk_done(void *arg, bool ok)
     l->in_flight--;
     l->hba->pci.dev.accessing++;
     if (!scatter_end(c->memory, ok) && current) {
-        host_fault(l);
+        ahci_host_fault(l);
     } else if (current && ok) {
         c->job->moved += c->bytes;
     }
@@ -366,10 +299,10 @@ static void dma_disk(AhciLink *l, AtaDevice *s, AtaDma *want)
 {
     AhciJob *j = l->job;
     Scatter *memory = scatter_new(dma_of(l), want->in);
-    want->bytes = gather(j, MIN(want->bytes, CHUNK), memory) & ~(ATA_SECTOR - 1u);
+    want->bytes = ahci_gather(j, MIN(want->bytes, CHUNK), memory) & ~(ATA_SECTOR - 1u);
     if (j->fault || (want->bytes && !scatter_begin(memory, want->bytes))) {
         scatter_end(memory, false);
-        host_fault(l);
+        ahci_host_fault(l);
         return;
     }
     if (!want->bytes) {
@@ -397,7 +330,7 @@ static bool dma_step(AhciLink *l, AtaDevice *s)
     } else {
         uint32_t got = move_buffer(l->job, want.buffer, want.bytes, want.in, &ok);
         if (!ok) {
-            host_fault(l);
+            ahci_host_fault(l);
         } else if (got < want.bytes) {
             overflow(l, s, want.in);
         } else {
@@ -424,119 +357,9 @@ static bool job_step(AhciLink *l)
     }
 }
 
-/* ---- Queued commands (Serial ATA 3.1 §13.6) ---- */
-
-/* The device reports an error: no queued command survives it. */
-static void queue_failed(AhciLink *l, unsigned tag, uint8_t error, uint64_t lba, uint16_t count)
-{
-    AtaDevice *s = device_of(l);
-    s->queue_error = (AtaQueueError){.tag = (uint8_t)tag,
-                                     .status = ATA_DRDY | ATA_DSC | ATA_ERR,
-                                     .error = error,
-                                     .count = count,
-                                     .lba = lba};
-    drop_queued(l);
-}
-
-static void send_set_bits(AhciLink *l, uint8_t status, uint8_t error, uint32_t finished)
-{
-    uint8_t fis[8] = {FIS_SDB, FIS_IRQ, status & 0x77, error};
-    memcpy(fis + 4, &finished, sizeof finished);
-    l->port->sact &= ~finished;
-    set_tfd(l, (uint8_t)((l->port->tfd & 0x88) | (status & 0x77)), error);
-    post_fis(l, AT_SDB, fis, sizeof fis);
-    raise_is(l, AHCI_SDBS);
-}
-
-static void queue_error(AhciLink *l, AhciJob *j, uint8_t error)
-{
-    uint8_t status = ATA_DRDY | ATA_DSC | ATA_ERR;
-    queue_failed(l, j->slot, error, j->at / ATA_SECTOR, (uint16_t)(j->left / ATA_SECTOR));
-    send_set_bits(l, status, error, 0);
-    halt(l, AHCI_TFES);
-    g_free(j);
-}
-
-static void queued_done(void *arg, int result);
-
-/* The next piece of a command that is in no list now; afterwards it is in the queue, or gone. */
-static void queued_next(AhciLink *l, AhciJob *j)
-{
-    AtaDevice *s = device_of(l);
-    Scatter *memory = scatter_new(dma_of(l), !j->write);
-    uint32_t got = gather(j, MIN(j->left, CHUNK), memory) & ~(ATA_SECTOR - 1u);
-    if (j->fault || (got && !scatter_begin(memory, got))) {
-        scatter_end(memory, false);
-        host_fault(l);
-        g_free(j);
-        return;
-    }
-    if (!got) {
-        scatter_end(memory, false);
-        raise_is(l, AHCI_OFS);
-        queue_error(l, j, ATA_ABRT);
-        return;
-    }
-    unsigned n;
-    const struct iovec *iov = scatter_iov(memory, &n);
-    j->memory = memory;
-    j->chunk = got;
-    l->queued[j->slot] = j;
-    l->in_flight++;
-    j->handle = j->write ? drive_writev(s->drive, (int64_t)j->at, iov, n, j->through, queued_done, j)
-                         : drive_readv(s->drive, (int64_t)j->at, iov, n, queued_done, j);
-}
-
-static void queued_result(AhciLink *l, AhciJob *j, int result, bool placed)
-{
-    l->queued[j->slot] = NULL;
-    if (result < 0) {
-        queue_error(l, j, j->write || result == -ENOMEDIUM ? ATA_ABRT : ATA_UNC);
-        return;
-    }
-    if (!placed) {
-        host_fault(l);
-        g_free(j);
-        return;
-    }
-    j->at += j->chunk;
-    j->left -= j->chunk;
-    if (j->left) {
-        queued_next(l, j);
-        return;
-    }
-    send_set_bits(l, ATA_DRDY | ATA_DSC, 0, UINT32_C(1) << j->slot);
-    g_free(j);
-}
-
-static void queued_done(void *arg, int result)
-{
-    AhciJob *j = arg;
-    AhciLink *l = j->link;
-    Device *hba = &l->hba->pci.dev;
-    bool wanted = !j->forgotten && device_of(l);
-    l->in_flight--;
-    hba->accessing++;
-    bool placed = scatter_end(g_steal_pointer(&j->memory), result == 0 && wanted);
-    if (wanted) {
-        queued_result(l, j, result, placed);
-    } else {
-        g_free(j);
-    }
-    hba->accessing--;
-    ahci_link_run(l);
-    device_settle(hba);
-}
-
 /* ---- Issuing (§5.3.2) ---- */
 
-typedef struct Fetched {
-    uint32_t header[4];
-    uint64_t at, table;
-    uint8_t fis[64], packet[ACMD_SIZE];
-} Fetched;
-
-static bool fetch_command(AhciLink *l, unsigned slot, Fetched *f)
+bool ahci_fetch(AhciLink *l, unsigned slot, AhciFetched *f)
 {
     const AhciPort *p = l->port;
     f->at = (p->clb | (uint64_t)p->clbu << 32) + slot * HEADER_SIZE;
@@ -548,7 +371,7 @@ static bool fetch_command(AhciLink *l, unsigned slot, Fetched *f)
            dma_read(dma_of(l), f->table + ACMD_AT, f->packet, sizeof f->packet);
 }
 
-static AhciJob *job_new(AhciLink *l, unsigned slot, const Fetched *f)
+AhciJob *ahci_job_new(AhciLink *l, unsigned slot, const AhciFetched *f)
 {
     AhciJob *j = g_new0(AhciJob, 1);
     j->link = l;
@@ -559,7 +382,8 @@ static AhciJob *job_new(AhciLink *l, unsigned slot, const Fetched *f)
     return j;
 }
 
-/* A FIS with C clear changes the device control register (SRST); nothing but a signature answers. */
+/* A FIS with C clear changes the device control register (SRST); nothing but a signature answers.
+ */
 static void control_fis(AhciLink *l, AtaDevice *s, unsigned slot, const uint8_t *fis)
 {
     bool was = s->control & ATA_SRST, is = fis[15] & ATA_SRST;
@@ -567,44 +391,13 @@ static void control_fis(AhciLink *l, AtaDevice *s, unsigned slot, const uint8_t 
     if (was == is) {
         return;
     }
-    drop_queued(l);
+    ahci_drop_queue(l);
     device_write(&s->dev, ATA_CONTROL_SPACE, 0, 1, is ? ATA_SRST : 0);
     if (!is) {
         l->port->sig = (uint32_t)s->lba_high << 24 | (uint32_t)s->lba_mid << 16 |
                        (uint32_t)s->lba_low << 8 | s->count;
         send_d2h(l, false);
     }
-}
-
-/* The slot that a tag names holds the regions, whatever slot the command came in. */
-static void issue_queued(AhciLink *l, AtaDevice *s, unsigned slot, const uint8_t *fis)
-{
-    unsigned tag = fis[12] >> 3;
-    uint32_t n = (uint32_t)fis[11] << 8 | fis[3];
-    uint64_t lba = fis[4] | (uint64_t)fis[5] << 8 | (uint64_t)fis[6] << 16 | (uint64_t)fis[8] << 24 |
-                   (uint64_t)fis[9] << 32 | (uint64_t)fis[10] << 40;
-    bool through = fis[7] & 0x80; /* FUA */
-    Fetched f;
-    n = n ? n : 65536;
-    if (l->queued[tag] || !s->drive || !ATA_INFO(s)->queued(s, lba, n, &through)) {
-        uint8_t error = l->queued[tag] ? ATA_ABRT : ATA_IDNF;
-        queue_failed(l, tag, error, lba, (uint16_t)n);
-        send_d2h_queued(l, ATA_DRDY | ATA_DSC | ATA_ERR, error);
-        halt(l, AHCI_TFES);
-        return;
-    }
-    if (!fetch_command(l, tag, &f)) {
-        host_fault(l);
-        return;
-    }
-    AhciJob *j = job_new(l, tag, &f);
-    j->write = fis[2] == WRITE_FPDMA;
-    j->through = through;
-    j->at = lba * ATA_SECTOR;
-    j->left = n * ATA_SECTOR;
-    l->port->ci &= ~(UINT32_C(1) << slot);
-    send_d2h_queued(l, ATA_DRDY | ATA_DSC, 0);
-    queued_next(l, j);
 }
 
 static void load_task_file(AtaDevice *s, const uint8_t *fis)
@@ -622,49 +415,39 @@ static void load_task_file(AtaDevice *s, const uint8_t *fis)
     s->hob_count = fis[13];
 }
 
-static bool queue_is_empty(const AhciLink *l)
+static void issue_task_file(AhciLink *l, AtaDevice *s, unsigned slot, const AhciFetched *f)
 {
-    for (unsigned tag = 0; tag < AHCI_SLOTS; tag++) {
-        if (l->queued[tag]) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void issue_task_file(AhciLink *l, AtaDevice *s, unsigned slot, const Fetched *f)
-{
-    if (!queue_is_empty(l)) { /* Serial ATA 3.1 §13.6.4: all of them fail */
-        queue_failed(l, 0x80, ATA_ABRT, 0, 0);
-        send_d2h_queued(l, ATA_DRDY | ATA_DSC | ATA_ERR, ATA_ABRT);
-        halt(l, AHCI_TFES);
+    if (!ahci_queue_empty(l)) { /* Serial ATA 3.1 §13.6.4: all of them fail */
+        ahci_queue_failed(l, 0x80, ATA_ABRT, 0, 0);
+        ahci_send_queued(l, ATA_DRDY | ATA_DSC | ATA_ERR, ATA_ABRT);
+        ahci_halt(l, AHCI_TFES);
         return;
     }
-    AhciJob *j = job_new(l, slot, f);
+    AhciJob *j = ahci_job_new(l, slot, f);
     j->has_packet = (f->header[0] & HEADER_ATAPI) && f->fis[2] == PACKET;
     memcpy(j->packet, f->packet, sizeof j->packet);
     l->job = j;
-    set_tfd(l, ATA_BSY, 0);
+    ahci_set_tfd(l, ATA_BSY, 0);
     load_task_file(s, f->fis);
     device_write(&s->dev, 0, 7, 1, f->fis[2]);
 }
 
 static void issue(AhciLink *l, AtaDevice *s, unsigned slot)
 {
-    Fetched f;
+    AhciFetched f;
     l->port->ccs = (uint8_t)slot;
-    if (!fetch_command(l, slot, &f)) {
-        host_fault(l);
+    if (!ahci_fetch(l, slot, &f)) {
+        ahci_host_fault(l);
         return;
     }
     unsigned words = f.header[0] & HEADER_CFL;
     if (words < 2 || words > 16 || f.fis[0] != FIS_H2D) { /* the device does not take it */
         guest_error(&l->hba->pci.dev, "port %u, slot %u: no command FIS", l->bus->number, slot);
-        halt(l, AHCI_IFS);
+        ahci_halt(l, AHCI_IFS);
     } else if (!(f.fis[1] & FIS_COMMAND)) {
         control_fis(l, s, slot, f.fis);
     } else if ((f.fis[2] == READ_FPDMA || f.fis[2] == WRITE_FPDMA) && ATA_INFO(s)->queued) {
-        issue_queued(l, s, slot, f.fis);
+        ahci_issue_queued(l, s, slot, f.fis);
     } else {
         issue_task_file(l, s, slot, &f);
     }
@@ -721,7 +504,7 @@ void ahci_link_run(AhciLink *l)
 
 void ahci_link_stop(AhciLink *l)
 {
-    drop_queued(l);
+    ahci_drop_queue(l);
     drop_job(l);
     l->port->ci = l->port->sact = 0;
     l->port->ccs = AHCI_SLOTS - 1;
@@ -802,6 +585,13 @@ void ahci_link_free(AhciLink *l)
 IdeBus *ahci_link_bus(AhciLink *l)
 {
     return l->bus;
+}
+
+void ahci_link_drain(AhciLink *l)
+{
+    if (l->in_flight && device_of(l)) {
+        drive_drain(device_of(l)->drive);
+    }
 }
 
 bool ahci_link_busy(const AhciLink *l)

@@ -5,8 +5,9 @@
 enum { SPACE_ABAR, SPACE_IDP };
 enum { ABAR_SIZE = 4096, IDP_SIZE = 32, PORTS_AT = 0x100, PORT_STEP = 0x80 };
 enum { GHC_HR = 1, GHC_IE = 2 };
-#define GHC_AE  UINT32_C(0x80000000)
-/* 6 ports, 32 slots, several DRQ blocks for each PIO command, AHCI only, 3 Gbps, CLO, NCQ, 64-bit addresses */
+#define GHC_AE UINT32_C(0x80000000)
+/* 6 ports, 32 slots, several DRQ blocks for each PIO command, AHCI only, 3 Gbps, CLO, NCQ, 64-bit
+ * addresses */
 #define CAP     (5 | 31 << 8 | 1 << 15 | 1 << 18 | 2 << 20 | 1 << 24 | 1 << 30 | UINT32_C(1) << 31)
 #define IS_W1C  UINT32_C(0xfd8000af)
 #define IE_BITS UINT32_C(0xfdc000ff)
@@ -180,6 +181,7 @@ static void ahci_reset(void *dev, bool power_on)
     Ahci *s = dev;
     for (unsigned n = 0; n < AHCI_PORTS; n++) {
         port_reset(s, n);
+        ahci_link_drain(s->link[n]); /* nothing may reach guest memory after a machine's reset */
         s->port[n].clb = s->port[n].clbu = s->port[n].fb = s->port[n].fbu = 0;
         ahci_link_up(s->link[n]);
     }

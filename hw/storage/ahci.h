@@ -49,9 +49,10 @@ IdeBus *ahci_bus(Device *ahci, unsigned n);
 
 /* ---- The engine of a port ---- */
 AhciLink *ahci_link_new(Ahci *hba, unsigned n, const char *bus_name);
-void ahci_link_free(AhciLink *l);       /* waits for what is under way */
+void ahci_link_free(AhciLink *l);       /* its device is gone, and with it what was under way */
 IdeBus *ahci_link_bus(AhciLink *l);
 bool ahci_link_busy(const AhciLink *l);
+void ahci_link_drain(AhciLink *l);      /* waits until it is not, behind ahci_link_stop */
 /* Go on with what can be done: commands issued by software, data, ends of commands. */
 void ahci_link_run(AhciLink *l);
 /* ST was cleared: commands are forgotten, and so is what the device still does. */

@@ -39,6 +39,7 @@ void atapi_identify(IdeCd *s)
     ata_identify_modes(a, id);
     if (a->bus && a->bus->serial) {
         put16(id, 76, 1 << 1 | 1 << 2);
+        put16(id, 80, 0x00f0); /* Serial ATA begins with ATA/ATAPI-7 */
         put16(id, 222, 0x101f);
     }
     ata_send(a, ATA_SECTOR, 0, false);

@@ -205,7 +205,8 @@ static void trim_next(AtaDevice *a)
 static void trim(IdeHd *s)
 {
     AtaDevice *a = &s->ata;
-    uint32_t blocks = a->count; /* so few that the high byte may be left over from another command */
+    uint32_t blocks =
+        a->count; /* so few that the high byte may be left over from another command */
     if (a->feature != 1 || !blocks || blocks > TRIM_BLOCKS || !s->discard_granularity) {
         ata_abort(a);
         return;
@@ -272,7 +273,8 @@ static void identify_features(const IdeHd *s, uint8_t *id)
     put16(id, 217, s->rotation_rate);
 }
 
-/* Serial ATA 3.1 §13.2.1: both speeds, NCQ with 32 commands, logs; there is no cable to speak of. */
+/* Serial ATA 3.1 §13.2.1: both speeds, NCQ with 32 commands, logs; there is no cable to speak of.
+ */
 static void identify_serial(uint8_t *id)
 {
     enum { SPEEDS = 1 << 1 | 1 << 2, NCQ = 1 << 8, LOGS = 1 << 5, SERIAL_TRANSPORT = 0x101f };
@@ -325,7 +327,7 @@ static void identify(IdeHd *s)
     if (is_serial(s)) {
         identify_serial(id);
     }
-    id[510] = 0xa5;        /* §8.15.61: the sum of all bytes is 0 */
+    id[510] = 0xa5; /* §8.15.61: the sum of all bytes is 0 */
     sum_up(id);
     ata_send(a, ATA_SECTOR, 0, false);
 }
@@ -349,7 +351,8 @@ static void read_log(IdeHd *s, bool dma)
 {
     enum { DIRECTORY = 0x00, QUEUE_ERROR = 0x10 };
     AtaDevice *a = &s->ata;
-    unsigned log = a->lba_low, first = (unsigned)(a->hob_mid << 8 | a->lba_mid), n = wanted_sectors(s);
+    unsigned log = a->lba_low, first = (unsigned)(a->hob_mid << 8 | a->lba_mid),
+             n = wanted_sectors(s);
     if (!is_serial(s) || first || n != 1 || (log != DIRECTORY && log != QUEUE_ERROR)) {
         ata_abort(a);
         return;
@@ -550,7 +553,8 @@ static void hd_command(AtaDevice *a, uint8_t code)
 {
     IdeHd *s = (IdeHd *)a;
     s->wide = code == 0x24 || code == 0x25 || code == 0x27 || code == 0x29 || code == 0x34 ||
-              code == 0x2f || code == 0x35 || code == 0x47 || code == 0x39 || code == 0x3d || code == 0x42 || code == 0xce;
+              code == 0x2f || code == 0x35 || code == 0x47 || code == 0x39 || code == 0x3d ||
+              code == 0x42 || code == 0xce;
     switch (code) {
     case DSM: trim(s); break;
     case 0x20:
