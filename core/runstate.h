@@ -81,6 +81,7 @@ typedef struct RunEvents {
     void (*wakeup)(void);
     void (*guest_panicked)(const char *action);
     void (*guest_crashloaded)(void);    /* GUEST_CRASHLOADED; its action is always "run" */
+    void (*watchdog)(int action);       /* WATCHDOG, with what follows: run_actions.watchdog */
 } RunEvents;
 extern RunEvents run_events;
 

@@ -101,6 +101,7 @@ static void print_classes(void)
                                               {"sound", "Sound devices"},
                                               {"misc", "Misc devices"},
                                               {"cpu", "CPU devices"},
+                                              {"watchdog", "Watchdog devices"},
                                               {NULL, "Uncategorized devices"}};
     for (unsigned s = 0; s < G_N_ELEMENTS(sections); s++) {
         bool first = true;

@@ -29,6 +29,16 @@ static void run_panicked(const char *action)
     event_guest_panicked(value < 0 ? Q_GUEST_PANIC_ACTION_RUN : (QGuestPanicAction)value);
 }
 
+static void run_crashloaded(void)
+{
+    event_guest_crashloaded(Q_GUEST_PANIC_ACTION_RUN);
+}
+
+static void run_watchdog(int action)
+{
+    event_watchdog((QWatchdogAction)action);
+}
+
 void qapi_run_events_init(void)
 {
     run_events = (RunEvents){
@@ -40,6 +50,8 @@ void qapi_run_events_init(void)
         .suspend = event_suspend,
         .wakeup = event_wakeup,
         .guest_panicked = run_panicked,
+        .guest_crashloaded = run_crashloaded,
+        .watchdog = run_watchdog,
     };
 }
 

@@ -77,3 +77,21 @@ def floppy(path):
 
 def colours(rows):
     return {row[i:i + 3] for row in rows for i in range(0, len(row), 3)}
+
+
+def modules(*names):
+    """What an initramfs needs for these modules of the newest kernel: the files for initramfs(), and the lines that load
+    them with all they depend on."""
+    folder = "/lib/modules/" + os.path.basename(kernel()).split("-", 1)[1]
+    needs = {}
+    with open(need_file(folder + "/modules.dep"), encoding="ascii") as f:
+        for line in f:
+            path, after = line.split(":")
+            needs[os.path.basename(path).split(".")[0]] = [path, *after.split()]
+    paths = []
+    for name in names:
+        if name not in needs:
+            raise unittest.SkipTest(f"missing: kernel module {name}")
+        paths += [p for p in reversed(needs[name]) if p not in paths]
+    files = {os.path.basename(p): os.path.join(folder, p) for p in paths}
+    return files, "".join(f"insmod /{os.path.basename(p)} || echo cannot load {p}\n" for p in paths)
