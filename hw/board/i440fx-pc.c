@@ -54,7 +54,7 @@ static void s3_pin(void *unused, unsigned line, bool level)
  * it slept, and says so in WAK_STS. */
 static void machine_wakes(void *unused)
 {
-    if (device_pin(pc.pm, "s3", 0)->level) {
+    if (device_pin(pc.pm, "pm.s3", 0)->level) {
         machine_reset_now(CAUSE_NONE);
     }
 }
@@ -90,7 +90,7 @@ static bool make_power_management(GError **error)
     pc.pm = &pm->dev;
     irq_connect(device_pin(pc.pm, "sci", 0), pc_gsi, NULL, PC_SCI);
     irq_connect(device_pin(pc.pm, "smi", 0), smi_pin, NULL, 0);
-    irq_connect(device_pin(pc.pm, "s3", 0), s3_pin, NULL, 0);
+    irq_connect(device_pin(pc.pm, "pm.s3", 0), s3_pin, NULL, 0);
     return true;
 }
 
