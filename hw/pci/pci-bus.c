@@ -304,7 +304,7 @@ void pci_foreach(PciBus *root, void (*fn)(void *arg, PciDevice *pd), void *arg)
 
 static bool reachable(const PciDevice *pd, unsigned at)
 {
-    return pd && pd->dev.realized &&
+    return pd && pd->dev.realized && !pd->dev.accessing && /* its own DMA does not come back in */
            at < (PCI_INFO(pd->dev.class)->express ? PCIE_CONFIG_SIZE : PCI_CONFIG_SIZE);
 }
 
