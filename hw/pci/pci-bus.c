@@ -169,6 +169,12 @@ static bool pci_plug(Bus *parent, Device *dev, GError **error)
                               dev->class->name, SLOTS, parent->name);
         }
     }
+    if (bus->bridge && PCI_INFO(bus->bridge->dev.class)->express && PCI_SLOT(pd->devfn)) {
+        return error_fail(
+            error,
+            "PCI: slot %u is not valid for %s, behind a PCI Express port there is slot 0 alone",
+            PCI_SLOT(pd->devfn), dev->class->name);
+    }
     if (!check_slot(bus, pd, error)) {
         return false;
     }
