@@ -4,8 +4,6 @@
 
 #include "hw/pci/pci.h"
 
-/* The bridge whose secondary side it is; NULL for a root bus. */
-const PciDevice *pci_bus_bridge(const PciBus *bus);
 /* Leave the function by a message: as a bus master's write. */
 void pci_bus_message(PciDevice *pd, uint64_t address, uint32_t data);
 char *pci_node_name(const PciDevice *pd);       /* OpenFirmware's name for its class; caller frees */

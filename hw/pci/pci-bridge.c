@@ -1,8 +1,10 @@
 /* PCI-PCI bridges: "pci-bridge", and root ports of PCI Express, which software sees as one
  * (PCI-to-PCI Bridge 1.2 §3; PCI Express Base 2.0 §7.8).
  *
- * What lies behind appears in front through three windows.  A root port's slot cannot be
- * hot-plugged, so that the port has no events to tell of. */
+ * What lies behind appears in front through three windows.  Bus masters behind are not held back
+ * while the bridge's own master bit is clear: SeaBIOS sets that of a disk adapter alone, and waits
+ * for the disk.  A root port's slot cannot be hot-plugged, so that the port has no events to tell
+ * of. */
 #include "hw/pci/internal.h"
 
 enum { WINDOW_IO, WINDOW_MEM, WINDOW_PREFETCH, WINDOWS };
@@ -18,7 +20,6 @@ typedef struct PciBridge {
     uint16_t secondary_status, mem_base, mem_limit, prefetch_base, prefetch_limit, control;
     uint32_t prefetch_base_high, prefetch_limit_high;
     uint16_t io_base_high, io_limit_high, device_control, link_control, root_control;
-    bool forwards; /* cycles of the masters behind it */
     PciBus *bus;
     Region *mem, *io; /* what the devices behind are mapped into */
     Region *window[WINDOWS];
@@ -52,7 +53,6 @@ static const Row bridge_rows[] = {
     REG(PciBridge, link_control, PORT_CAP_AT + 16, PORT, .rw = 0x00c0, .doc = "Link control"),
     CALC(link_status, 2, PORT_CAP_AT + 18, PORT, .ro = true, .is = 0x2011, .doc = "Link status: up"),
     REG(PciBridge, root_control, PORT_CAP_AT + 28, PORT, .rw = 0x000f, .doc = "Root control"),
-    DERIVED(PciBridge, forwards),
     DERIVED(PciBridge, window),
     DERIVED(PciBridge, window_at),
     DERIVED(PciBridge, window_size),
@@ -125,18 +125,9 @@ static void bridge_unrealize(void *dev)
     region_free(g_steal_pointer(&s->io));
 }
 
-static void settle(void *unused, PciDevice *pd)
-{
-    device_settle(&pd->dev);
-}
-
 static void bridge_update(void *dev)
 {
     PciBridge *s = dev;
-    if (s->forwards != s->pci.bus_master && s->bus) {
-        s->forwards = s->pci.bus_master;
-        pci_foreach(s->bus, settle, NULL);
-    }
     s->prefetch_base = (s->prefetch_base & 0xfff0) | 1;
     s->prefetch_limit = (s->prefetch_limit & 0xfff0) | 1;
     for (unsigned n = 0; s->pci.bus && n < WINDOWS; n++) {

@@ -44,10 +44,6 @@ Region *pci_bus_io(PciBus *bus)
 {
     return bus->host.io;
 }
-const PciDevice *pci_bus_bridge(const PciBus *bus)
-{
-    return bus->bridge;
-}
 unsigned pci_bus_number(const PciBus *bus)
 {
     return bus->secondary ? *bus->secondary : 0;

@@ -291,8 +291,7 @@ static void pci_device_update(void *dev)
         pd->bar[n] = (pd->bar[n] & pd->bar_mask[n]) | pd->bar_flags[n];
     }
     pd->rom_bar &= pd->rom_mask;
-    const PciDevice *bridge = pd->bus ? pci_bus_bridge(pd->bus) : NULL;
-    pd->bus_master = (pd->command & PCI_COMMAND_MASTER) && (!bridge || bridge->bus_master);
+    pd->bus_master = pd->command & PCI_COMMAND_MASTER;
     if (pd->bus) {
         update_windows(pd);
     }
