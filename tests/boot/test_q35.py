@@ -93,9 +93,10 @@ class Disks(Q35Test):
         self.assertRegex(self.work(m, path, content), r"1[01]: .*XT-PIC +ahci")
 
     def test_behind_a_root_port_and_a_bridge(self):
-        """Without messages, so that interrupts find their way as well; the CD's adapter is behind the conventional bridge."""
+        """Without messages, so that interrupts find their way as well."""
         path, content = self.disk()
-        m = self.linux(self.WAIT + DISK + "poweroff -f\n", self.DRIVERS, "-M", "q35,sata=off", "-nodefaults", "-device", "pcie-root-port,id=rp,addr=3", "-device",
+        m = self.linux(self.WAIT + DISK + "poweroff -f\n", self.DRIVERS, "-M", "q35,sata=off", "-nodefaults",
+                       "-device", "pcie-root-port,id=rp,addr=3", "-device",
                        "ahci,id=a,bus=rp", "-device", "pci-bridge,id=br,addr=5,chassis_nr=1", "-device",
                        "ahci,id=b,bus=br,addr=7", "-drive", f"if=none,id=d,format=raw,discard=unmap,file={path}",
                        "-device", "ide-hd,drive=d,bus=a.0", "-drive",
