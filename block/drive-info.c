@@ -9,7 +9,7 @@
 static GPtrArray *infos;
 
 /* max_units: how many a bus of this kind takes; 0: there is one bus, and index= is the unit. */
-static const struct {
+static struct {
     const char *name;
     unsigned max_units;
     bool hd_and_cd;
@@ -20,6 +20,11 @@ static const struct {
     [IF_SD] = {"sd", 0, false},         [IF_VIRTIO] = {"virtio", 0, false},
     [IF_XEN] = {"xen", 0, false},
 };
+
+void drive_set_max_units(DriveInterface interface, unsigned units)
+{
+    interfaces[interface].max_units = units;
+}
 
 DriveInfo *drive_info_find(DriveInterface interface, int bus, int unit)
 {

@@ -114,6 +114,8 @@ typedef struct DriveInfo {
     Drive *drive;
 } DriveInfo;
 DriveInfo *drive_info_find(DriveInterface interface, int bus, int unit);        /* NULL */
+/* How many units a bus has, for index= and for the next free place (IDE: 2 unless the board says otherwise). */
+void drive_set_max_units(DriveInterface interface, unsigned units);
 void drive_info_foreach(void (*fn)(void *arg, DriveInfo *info), void *arg);
 /* `-drive`, parsed to strings (file, format, if, index, bus, unit, media, snapshot, readonly, cache, aio, discard,
  * werror, rerror, id, serial, copy-on-read, detect-zeroes ...); adds to the list of DriveInfo.  `max_units` of an

@@ -21,6 +21,7 @@ typedef struct MachineClass {
     uint64_t default_ram;               /* bytes                                                             */
     unsigned max_cpus;
     bool is_default;                    /* taken when there is no -machine                                   */
+    unsigned ide_buses, ide_units;      /* buses "ide.0" ... for -drive if=ide, and devices on each          */
     bool no_cdrom, no_floppy, no_serial, no_parallel;   /* default devices that it does not get              */
     bool (*build)(GError **error);      /* from `machine` and `platform`                                     */
     bool (*finish)(GError **error);     /* when the user's devices are there too: tables for the firmware    */

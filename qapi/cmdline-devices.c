@@ -37,6 +37,9 @@ HANDLER(opt_chardev)
 
 static bool add_drive(KeyVal *kv, GError **error)
 {
+    if (machine.class->ide_units) {
+        drive_set_max_units(IF_IDE, machine.class->ide_units);
+    }
     g_autoptr(GHashTable) table = keyval_table(kv);
     return drive_add(table, IF_IDE, startup.snapshot, error) != NULL;
 }
@@ -331,7 +334,7 @@ bool cmdline_default_drives(GError **error)
         return true;
     }
     return (machine.class->no_cdrom || startup.cdrom_given ||
-            default_drive(IF_IDE, 1, "if=ide,index=2,media=cdrom", error)) &&
+            default_drive(IF_IDE, machine.class->ide_units == 1 ? 2 : 1, "if=ide,index=2,media=cdrom", error)) &&
            (machine.class->no_floppy || startup.floppy_given ||
             default_drive(IF_FLOPPY, 0, "if=floppy,index=0", error));
 }

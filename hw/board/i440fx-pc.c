@@ -1,77 +1,14 @@
 /* The board "pc": Intel 440FX host bridge and PIIX3, as a 1996 desktop was wired, with today's
  * firmware interface. */
-#include <string.h>
-
-#include "core/runstate.h"
 #include "hw/board/pc.h"
 #include "hw/pci/i440fx.h"
-#include "hw/pci/pci.h"
 #include "hw/pci/piix3.h"
 #include "hw/platform.h"
-#include "hw/timer/mc146818.h"
-
-static Device *pci_function(const char *type, unsigned slot, unsigned fn, bool multifunction,
-                            GError **error)
-{
-    const DeviceClass *class = device_class_find(type);
-    if (!class) {
-        error_fail(error, "machine '%s': this build has no device '%s'", machine.class->name, type);
-        return NULL;
-    }
-    PciDevice *d = pci_new(class, NULL, PCI_DEVFN(slot, fn), multifunction);
-    if (!device_realize(&d->dev, pci_bus_as_bus(i440fx_bus(pc.host)), error)) {
-        device_free(&d->dev);
-        return NULL;
-    }
-    return &d->dev;
-}
-
-static bool make_display(GError **error)
-{
-    const char *vga = machine.vga ? machine.vga : machine.no_defaults ? "none" : "std";
-    const char *type = !strcmp(vga, "cirrus") ? "cirrus-vga" : "VGA";
-    return !strcmp(vga, "none") || pci_function(type, 2, 0, false, error);
-}
-
-/* ---- Power management ---- */
-
-static void smi_pin(void *unused, unsigned line, bool level)
-{
-    if (level) {
-        cpu_raise(cpu_at(0), CPU_EVENT_SMI);
-    }
-}
-
-/* The firmware tells a resume from a boot by the shutdown status byte. */
-static void s3_pin(void *unused, unsigned line, bool level)
-{
-    enum { CMOS_SHUTDOWN_STATUS = 0x0f, RESUME = 0xfe };
-    if (level) {
-        mc146818_set(pc.rtc, CMOS_SHUTDOWN_STATUS, RESUME);
-    }
-}
-
-/* Out of S3 everything but memory comes from its reset state; the power management still knows that
- * it slept, and says so in WAK_STS. */
-static void machine_wakes(void *unused)
-{
-    if (device_pin(pc.pm, "s3", 0)->level) {
-        machine_reset_now(CAUSE_NONE);
-    }
-}
-
-static bool choose_smm(bool *smm, GError **error)
-{
-    *smm = machine.smm != OFA_OFF && platform.smm;
-    return machine.smm != OFA_ON || platform.smm ||
-           error_fail(error, "System Management Mode not supported by this hypervisor.");
-}
 
 static bool make_power_management(GError **error)
 {
-    static const RunListener listener = {.wakeup = machine_wakes};
     bool smm;
-    if (!choose_smm(&smm, error)) {
+    if (!pc_choose_smm(&smm, error)) {
         return false;
     }
     if (smm) {
@@ -80,36 +17,32 @@ static bool make_power_management(GError **error)
     if (machine.acpi == OFA_OFF) {
         return true;
     }
-    runstate_listen(
-        &listener); /* before the chip's own: it must not have forgotten that it slept */
-    PciDevice *pm = pci_new(device_class_find("PIIX4_PM"), NULL, PCI_DEVFN(1, 3), false);
-    if (!device_set(&pm->dev, "smm-enabled", smm ? "on" : "off", error) ||
-        !device_realize(&pm->dev, pci_bus_as_bus(i440fx_bus(pc.host)), error)) {
-        device_free(&pm->dev);
+    pc_listen_for_wakeup(); /* before the chip's own: it must not have forgotten that it slept */
+    Device *pm = pc_function("PIIX4_PM", 1, 3, false, "smm-enabled", smm ? "on" : "off", error);
+    if (!pm) {
         return false;
     }
-    pc.pm = &pm->dev;
-    irq_connect(device_pin(pc.pm, "sci", 0), pc_gsi, NULL, PC_SCI);
-    irq_connect(device_pin(pc.pm, "smi", 0), smi_pin, NULL, 0);
-    irq_connect(device_pin(pc.pm, "s3", 0), s3_pin, NULL, 0);
+    pc_wire_power(pm);
+    irq_connect(device_pin(pm, "sci", 0), pc_gsi, NULL, PC_SCI);
     return true;
 }
 
 static bool build(GError **error)
 {
-    if (!machine_make_model(error) || !machine_make_cpus() || !pc_make_ram(error) ||
+    if (!machine_make_model(error) || !machine_make_cpus() || !pc_make_ram(&pc_split_i440fx, error) ||
         !pc_load_bios(error)) {
         return false;
     }
     pc.host = i440fx_new(&pc.memory, error);
-    pc.piix3 = pc.host ? pci_function("PIIX3", 1, 0, true, error) : NULL;
-    if (!pc.piix3) {
+    pc.pci = pc.host ? i440fx_bus(pc.host) : NULL;
+    Device *piix3 = pc.pci ? pc_function("PIIX3", 1, 0, true, NULL, NULL, error) : NULL;
+    if (!piix3) {
         return false;
     }
-    pc.isa = piix3_isa(pc.piix3);
+    pc.isa = piix3_isa(piix3);
     return pc_make_interrupts(error) && pc_make_isa_chips(error) && pc_make_fw_cfg(error) &&
-           pc_make_hpet(error) && make_display(error) &&
-           pci_function("piix3-ide", 1, 1, false, error) && pc_make_ide_drives(error) &&
+           pc_make_hpet(error) && pc_make_display(2, error) &&
+           pc_function("piix3-ide", 1, 1, false, NULL, NULL, error) && pc_make_ide_drives(error) &&
            make_power_management(error);
 }
 
@@ -123,6 +56,8 @@ static const MachineClass pc_class = {
     .default_ram = 128 * MIB,
     .max_cpus = 255,
     .is_default = true,
+    .ide_buses = 2,
+    .ide_units = 2,
     .build = build,
     .finish = pc_describe,
 };
@@ -145,4 +80,4 @@ static const MachineClass none_class = {
     .build = build_nothing,
 };
 
-const MachineClass *const machine_classes[] = {&pc_class, &none_class, NULL};
+const MachineClass *const machine_classes[] = {&pc_class, &q35_class, &none_class, NULL};

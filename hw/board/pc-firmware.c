@@ -123,7 +123,7 @@ static void describe_memory_in_cmos(void)
 static void describe_drives_in_cmos(void)
 {
     enum { FLOPPIES = 0x10, EQUIPMENT = 0x14, FPU = 2, MOUSE = 4 };
-    uint8_t types = isa_fdc_cmos_types(pc.fdc), equipment = FPU | MOUSE;
+    uint8_t types = pc.fdc ? isa_fdc_cmos_types(pc.fdc) : 0, equipment = FPU | MOUSE;
     unsigned floppies = (types >> 4 != 0) + ((types & 15) != 0);
     if (floppies) {
         equipment |= (uint8_t)(1 | (floppies - 1) << 6);

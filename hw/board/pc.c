@@ -18,7 +18,7 @@ PcBoard pc;
 
 /* ---- Memory ---- */
 
-bool pc_make_ram(GError **error)
+bool pc_make_ram(const PcSplit *board, GError **error)
 {
     RamOptions options = {.kind = machine.mem_path ? RAM_FILE : RAM_ANON,
                           .path = machine.mem_path,
@@ -30,7 +30,7 @@ bool pc_make_ram(GError **error)
         return false;
     }
     pc.ram = region_ram("pc.ram", pc.ram_block, 0, machine.ram_size);
-    pc_memory_init(&pc.memory, pc.ram, machine.ram_size, machine.max_ram_below_4g);
+    pc_memory_init(&pc.memory, board, pc.ram, machine.ram_size, machine.max_ram_below_4g);
     machine.ram_below_4g = pc.memory.below_4g;
     machine.ram_above_4g = pc.memory.above_4g;
     return true;
@@ -355,8 +355,13 @@ static bool make_lines(GError **error)
     return true;
 }
 
+/* A board of which nobody expects floppy drives has the controller for those that there are. */
 static bool make_floppies(GError **error)
 {
+    if (machine.class->no_floppy && !drive_info_find(IF_FLOPPY, 0, 0) &&
+        !drive_info_find(IF_FLOPPY, 0, 1)) {
+        return true;
+    }
     pc.fdc = board_device("isa-fdc", NULL, pc.isa->bus, NULL, error);
     if (!pc.fdc) {
         return false;
@@ -399,43 +404,5 @@ bool pc_make_hpet(GError **error)
     irq_connect(device_pin(pc.hpet, "legacy", 0), pc_gsi, NULL, 0);
     irq_connect(device_pin(pc.hpet, "legacy", 1), pc_gsi, NULL, 8);
     irq_connect(device_pin(pc.hpet, "leg_rt", 0), legacy_replaced, NULL, 0);
-    return true;
-}
-
-/* ---- Disks on the two IDE channels ---- */
-
-static bool make_ide_drive(DriveInfo *info, GError **error)
-{
-    g_autofree char *bus_name = g_strdup_printf("ide.%d", info->bus),
-                    *unit = g_strdup_printf("%d", info->unit);
-    Bus *bus = bus_find(bus_name);
-    if (!bus || info->unit > 1) {
-        return error_fail(
-            error,
-            "machine type '%s' has no IDE bus %d, unit %d (expected: bus 0 or 1, unit 0 or 1)",
-            machine.class->name, info->bus, info->unit);
-    }
-    Device *d = device_new(device_class_find(info->cdrom ? "ide-cd" : "ide-hd"), NULL);
-    device_set_pointer(d, "drive", info->drive);
-    info->claimed = true;
-    if (!device_set(d, "unit", unit, error) ||
-        (info->serial && !device_set(d, "serial", info->serial, error)) ||
-        !device_realize(d, bus, error)) {
-        device_free(d);
-        return false;
-    }
-    return true;
-}
-
-bool pc_make_ide_drives(GError **error)
-{
-    for (int bus = 0; bus < 2; bus++) {
-        for (int unit = 0; unit < 2; unit++) {
-            DriveInfo *info = drive_info_find(IF_IDE, bus, unit);
-            if (info && !make_ide_drive(info, error)) {
-                return false;
-            }
-        }
-    }
     return true;
 }

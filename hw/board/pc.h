@@ -6,6 +6,7 @@
 #include "hw/isa/isa.h"
 #include "hw/machine.h"
 #include "hw/pci/pc-memory.h"
+#include "hw/pci/pci.h"
 
 /* Global system interrupts: 0..15 reach the 8259s and the I/O APIC, 16..23 the I/O APIC alone; or the kernel's chips. */
 enum { PC_GSIS = 24, PC_SCI = 9 };
@@ -14,7 +15,8 @@ typedef struct PcBoard {
     PcMemory memory;
     RamBlock *ram_block, *bios;
     Region *ram;
-    Device *host, *piix3, *pm, *fdc;    /* host bridge, ISA bridge, power management, floppy controller */
+    Device *host, *pm, *fdc;            /* host bridge, power management, floppy controller */
+    PciBus *pci;                        /* the root bus                                             */
     IsaBus *isa;
     Device *pic[2], *ioapic, *pit, *rtc, *dma[2], *i8042, *port92, *spk, *hpet;
     FwCfg *fw;
@@ -23,15 +25,23 @@ typedef struct PcBoard {
     uint8_t a20_sources;                /* who wants A20 on: bit 0 port 92h, bit 1 keyboard controller */
 } PcBoard;
 extern PcBoard pc;
+extern const MachineClass q35_class;      /* q35.c */
 
 /* pc.c */
-bool pc_make_ram(GError **error);
+bool pc_make_ram(const PcSplit *board, GError **error);
 bool pc_load_bios(GError **error);      /* or, in its place, the flash */
 void pc_gsi(void *unused, unsigned gsi, bool level);    /* an Irq sink */
 bool pc_make_interrupts(GError **error);/* 8259s, I/O APIC, local APICs, as far as the kernel does not have them */
 bool pc_make_isa_chips(GError **error); /* timer, clock, DMA, keyboard, ports 61h and 92h, serial, parallel, floppy */
 bool pc_make_hpet(GError **error);
-bool pc_make_ide_drives(GError **error);/* for -drive if=ide on buses ide.0 and ide.1 */
+/* pc-pci.c: a function of the board, with a property set (NULL: none) */
+Device *pc_function(const char *type, unsigned slot, unsigned fn, bool multifunction, const char *property,
+                    const char *value, GError **error);
+bool pc_make_display(unsigned slot, GError **error);    /* as -vga says */
+bool pc_make_ide_drives(GError **error);                /* for -drive if=ide on buses ide.0 ... */
+bool pc_choose_smm(bool *smm, GError **error);          /* whether CPUs have system management mode */
+void pc_listen_for_wakeup(void);        /* before the power management is made */
+void pc_wire_power(Device *pm);         /* its SMI and S3 pins; it becomes pc.pm */
 /* pc-flash.c: chips for the pflash drives, if there are any (*made) */
 bool pc_make_flash(bool *made, GError **error);
 /* pc-firmware.c: CMOS and fw_cfg, when every device is there */

@@ -2,14 +2,10 @@
  * bridge that this machine has, sleep states, processors. */
 #include <string.h>
 
-#include "hw/firmware/acpi.h"
-#include "hw/firmware/aml.h"
+#include "hw/firmware/acpi-board.h"
 #include "hw/machine.h"
-#include "hw/pci/pci.h"
-#include "hw/pci/piix4-pm.h"
 
-enum { PRESENT = 0xb, PRESENT_SHOWN = 0xf, DISABLED = 0x9 }; /* _STA, §6.3.7 */
-enum { LINKS = 4 };
+enum { PRESENT_SHOWN = 0xf }; /* _STA, §6.3.7 */
 
 static unsigned property(const Device *d, const char *name)
 {
@@ -17,7 +13,7 @@ static unsigned property(const Device *d, const char *name)
     return text ? (unsigned)g_ascii_strtoull(text, NULL, 0) : 0;
 }
 
-static void method_returning(Aml *a, const char *name, uint64_t value)
+void acpi_method_returning(Aml *a, const char *name, uint64_t value)
 {
     aml_method(a, name, 0, AML_NOT_SERIALIZED);
     aml_op(a, AML_RETURN);
@@ -53,15 +49,25 @@ static void high_window(Aml *a)
     }
 }
 
-static void root_windows(Aml *a)
+/* Memory below 4 GiB, but for the configuration window, which lies somewhere in it. */
+static void low_windows(Aml *a, const AcpiBoard *board)
 {
-    enum {
-        CONFIG = 0xcf8,
-        CONFIG_PORTS = 8,
-        VGA = 0xa0000,
-        VGA_LAST = 0xbffff,
-        HOLE_LAST = 0xfebfffff
-    };
+    enum { LAST = 0xfebfffff };
+    uint64_t first = MAX(machine.ram_below_4g, 1 << 20), at, size;
+    if (board->ecam && board->ecam(&at, &size) && at < LAST && at + size > first) {
+        if (at > first) {
+            aml_dword_memory(a, AML_NOT_CACHEABLE, (uint32_t)first, (uint32_t)at - 1);
+        }
+        first = at + size;
+    }
+    if (first < LAST) {
+        aml_dword_memory(a, AML_NOT_CACHEABLE, (uint32_t)first, LAST);
+    }
+}
+
+static void root_windows(Aml *a, const AcpiBoard *board)
+{
+    enum { CONFIG = 0xcf8, CONFIG_PORTS = 8, VGA = 0xa0000, VGA_LAST = 0xbffff };
     aml_name(a, "_CRS");
     aml_resources(a);
     aml_word_bus(a, 0, 0xff);
@@ -69,101 +75,9 @@ static void root_windows(Aml *a)
     aml_word_io(a, 0, CONFIG - 1);
     aml_word_io(a, CONFIG + CONFIG_PORTS, 0xffff);
     aml_dword_memory(a, AML_CACHEABLE, VGA, VGA_LAST);
-    aml_dword_memory(a, AML_NOT_CACHEABLE, (uint32_t)MAX(machine.ram_below_4g, 1 << 20), HOLE_LAST);
+    low_windows(a, board);
     high_window(a);
     aml_resources_end(a);
-}
-
-/* Pin p of slot s is wired to PIRQ s - 1 + p; the power management function of slot 1 has the SCI.
- */
-static void routing(Aml *a)
-{
-    enum { SLOTS = 32, PINS = 4, ANY_FUNCTION = 0xffff };
-    static const char *const link[LINKS] = {"LNKA", "LNKB", "LNKC", "LNKD"};
-    aml_name(a, "_PRT");
-    aml_package(a, SLOTS * PINS);
-    for (unsigned slot = 0; slot < SLOTS; slot++) {
-        for (unsigned pin = 0; pin < PINS; pin++) {
-            aml_package(a, 4);
-            aml_int(a, slot << 16 | ANY_FUNCTION);
-            aml_int(a, pin);
-            aml_path(a, slot == 1 && pin == 0 ? "LNKS" : link[(slot + LINKS - 1 + pin) % LINKS]);
-            aml_int(a, 0);
-            aml_end(a);
-        }
-    }
-    aml_end(a);
-}
-
-/* ---- Interrupt links (§6.2.13, PNP0C0F) over PIIX3's PIRQ routing registers ---- */
-
-static void interrupts(Aml *a, const uint32_t *lines, uint8_t n)
-{
-    aml_resources(a);
-    aml_interrupts(a, AML_LEVEL | AML_ACTIVE_HIGH | AML_SHARED, lines, n);
-    aml_resources_end(a);
-}
-
-static void interrupt_link(Aml *a, unsigned n)
-{
-    enum {
-        NOT_ROUTED = 0x80,
-        LINE_OFFSET = 5
-    }; /* in the register; of the number in the resource */
-    static const uint32_t possible[] = {5, 10, 11}, none = 0;
-    char name[] = "LNKA", reg[] = "PRQ0";
-    name[3] = (char)('A' + n);
-    reg[3] = (char)('0' + n);
-    aml_device(a, name);
-    aml_name_eisa_id(a, "_HID", "PNP0C0F");
-    aml_name_int(a, "_UID", n);
-    aml_name(a, "_PRS");
-    interrupts(a, possible, G_N_ELEMENTS(possible));
-
-    aml_method(a, "_STA", 0, AML_NOT_SERIALIZED);
-    aml_if(a), aml_op(a, AML_AND), aml_path(a, reg), aml_int(a, NOT_ROUTED), aml_no_target(a);
-    aml_op(a, AML_RETURN), aml_int(a, DISABLED);
-    aml_end(a);
-    aml_op(a, AML_RETURN), aml_int(a, PRESENT);
-    aml_end(a);
-
-    aml_method(a, "_DIS", 0, AML_NOT_SERIALIZED);
-    aml_op(a, AML_OR), aml_path(a, reg), aml_int(a, NOT_ROUTED), aml_path(a, reg);
-    aml_end(a);
-
-    aml_method(a, "_CRS", 0, AML_SERIALIZED);
-    aml_op(a, AML_STORE), interrupts(a, &none, 1), aml_local(a, 0);
-    aml_op(a, AML_CREATE_DWORD), aml_local(a, 0), aml_int(a, LINE_OFFSET), aml_path(a, "PRRI");
-    aml_if(a), aml_op(a, AML_LLESS), aml_path(a, reg), aml_int(a, NOT_ROUTED);
-    aml_op(a, AML_STORE), aml_path(a, reg), aml_path(a, "PRRI");
-    aml_end(a);
-    aml_op(a, AML_RETURN), aml_local(a, 0);
-    aml_end(a);
-
-    aml_method(a, "_SRS", 1, AML_SERIALIZED);
-    aml_op(a, AML_CREATE_DWORD), aml_arg(a, 0), aml_int(a, LINE_OFFSET), aml_path(a, "PRRI");
-    aml_op(a, AML_STORE), aml_path(a, "PRRI"), aml_path(a, reg);
-    aml_end(a);
-    aml_end(a);
-}
-
-/* The SCI's, which cannot be moved. */
-static void sci_link(Aml *a)
-{
-    static const uint32_t sci = 9;
-    aml_device(a, "LNKS");
-    aml_name_eisa_id(a, "_HID", "PNP0C0F");
-    aml_name_int(a, "_UID", LINKS);
-    aml_name(a, "_PRS");
-    interrupts(a, &sci, 1);
-    method_returning(a, "_STA", PRESENT);
-    aml_method(a, "_DIS", 0, AML_NOT_SERIALIZED);
-    aml_end(a);
-    aml_name(a, "_CRS");
-    interrupts(a, &sci, 1);
-    aml_method(a, "_SRS", 1, AML_NOT_SERIALIZED);
-    aml_end(a);
-    aml_end(a);
 }
 
 /* ---- Devices behind the ISA bridge, by class ---- */
@@ -188,7 +102,7 @@ static void clock_chip(Aml *a, const Device *d)
 static void keyboard_and_mouse(Aml *a, const Device *d)
 {
     begin_isa(a, "KBD", "PNP0303");
-    method_returning(a, "_STA", PRESENT_SHOWN);
+    acpi_method_returning(a, "_STA", PRESENT_SHOWN);
     aml_name(a, "_CRS");
     aml_resources(a);
     aml_io(a, 0x60, 0x60, 1, 1);
@@ -197,7 +111,7 @@ static void keyboard_and_mouse(Aml *a, const Device *d)
     aml_resources_end(a);
     aml_end(a);
     begin_isa(a, "MOU", "PNP0F13");
-    method_returning(a, "_STA", PRESENT_SHOWN);
+    acpi_method_returning(a, "_STA", PRESENT_SHOWN);
     aml_name(a, "_CRS");
     aml_resources(a);
     aml_irq(a, 12);
@@ -209,7 +123,7 @@ static void floppy_controller(Aml *a, const Device *d)
 {
     uint16_t port = (uint16_t)property(d, "iobase");
     begin_isa(a, "FDC0", "PNP0700");
-    method_returning(a, "_STA", PRESENT_SHOWN);
+    acpi_method_returning(a, "_STA", PRESENT_SHOWN);
     aml_name(a, "_CRS");
     aml_resources(a);
     aml_io(a, port + 2, port + 2, 0, 4); /* port + 6 is the ATA channel's */
@@ -227,7 +141,7 @@ static void port_device(Aml *a, const Device *d, const char *prefix, const char 
     g_autofree char *name = g_strdup_printf("%s%u", prefix, n & 7);
     begin_isa(a, name, hid);
     aml_name_int(a, "_UID", n);
-    method_returning(a, "_STA", PRESENT_SHOWN);
+    acpi_method_returning(a, "_STA", PRESENT_SHOWN);
     aml_name(a, "_CRS");
     aml_resources(a);
     aml_io(a, port, port, 0, 8);
@@ -252,7 +166,7 @@ static void panic_port(Aml *a, const Device *d)
     uint16_t port = (uint16_t)property(d, "ioport");
     aml_device(a, "PEVT");
     aml_name_string(a, "_HID", "QEMU0001");
-    method_returning(a, "_STA", PRESENT_SHOWN);
+    acpi_method_returning(a, "_STA", PRESENT_SHOWN);
     aml_name(a, "_CRS");
     aml_resources(a);
     aml_io(a, port, port, 1, 1);
@@ -287,16 +201,6 @@ static void isa_device(void *arg, Device *d)
     }
 }
 
-static void isa_bridge(Aml *a)
-{
-    enum { PIIX3_ADDRESS = 1 << 16, PIRQRC = 0x60 };
-    aml_device(a, "ISA");
-    aml_name_int(a, "_ADR", PIIX3_ADDRESS);
-    aml_region(a, "P40C", AML_PCI_CONFIG, PIRQRC, LINKS);
-    device_foreach(isa_device, a);
-    aml_end(a);
-}
-
 /* ---- The rest of the board ---- */
 
 static void fw_cfg_ports(Aml *a)
@@ -304,24 +208,10 @@ static void fw_cfg_ports(Aml *a)
     enum { PORTS = 12 };
     aml_device(a, "FWCF");
     aml_name_string(a, "_HID", "QEMU0002");
-    method_returning(a, "_STA", PRESENT);
+    acpi_method_returning(a, "_STA", ACPI_PRESENT);
     aml_name(a, "_CRS");
     aml_resources(a);
     aml_io(a, FW_CFG_PORT, FW_CFG_PORT, 1, PORTS);
-    aml_resources_end(a);
-    aml_end(a);
-}
-
-/* Ports that no register of a PCI function tells of. */
-static void event_ports(Aml *a)
-{
-    aml_device(a, "GPE0");
-    aml_name_eisa_id(a, "_HID", "PNP0A06");
-    aml_name_string(a, "_UID", "GPE0 resources");
-    method_returning(a, "_STA", PRESENT);
-    aml_name(a, "_CRS");
-    aml_resources(a);
-    aml_io(a, PIIX4_GPE_BASE, PIIX4_GPE_BASE, 1, PIIX4_GPE_LEN);
     aml_resources_end(a);
     aml_end(a);
 }
@@ -331,7 +221,7 @@ static void event_timer(Aml *a)
     aml_device(a, "HPET");
     aml_name_eisa_id(a, "_HID", "PNP0103");
     aml_name_int(a, "_UID", 0);
-    method_returning(a, "_STA", PRESENT_SHOWN);
+    acpi_method_returning(a, "_STA", PRESENT_SHOWN);
     aml_name(a, "_CRS");
     aml_resources(a);
     aml_memory32(a, false, 0xfed00000, 0x400);
@@ -356,7 +246,7 @@ static void processors(Aml *a)
     }
 }
 
-/* §7.4.2: what goes into SLP_TYP, as PIIX4 takes it. */
+/* §7.4.2: what goes into SLP_TYP, as the boards' chips take it. */
 static void sleep_state(Aml *a, const char *name, unsigned type)
 {
     aml_name(a, name);
@@ -368,9 +258,9 @@ static void sleep_state(Aml *a, const char *name, unsigned type)
     aml_end(a);
 }
 
-static void sleep_states(void *arg, Device *d)
+static void sleep_states(Aml *arg, const Device *d)
 {
-    if (strcmp(d->class->name, "PIIX4_PM")) {
+    if (!d) {
         return;
     }
     if (!property(d, "disable_s3")) {
@@ -381,47 +271,36 @@ static void sleep_states(void *arg, Device *d)
     }
 }
 
-static void pci_root_device(Aml *a)
+static void pci_root_device(Aml *a, const AcpiBoard *board)
 {
     aml_device(a, "PCI0");
-    aml_name_eisa_id(a, "_HID", "PNP0A03");
+    board->root(a);
     aml_name_int(a, "_UID", 0);
-    root_windows(a);
-    isa_bridge(a);
+    root_windows(a, board);
+    aml_device(a, "ISA");
+    board->isa_bridge(a);
+    device_foreach(isa_device, a);
+    aml_end(a);
     fw_cfg_ports(a);
-    event_ports(a);
     aml_end(a);
-}
-
-static void links(Aml *a)
-{
-    aml_field(a, "PCI0.ISA.P40C", AML_BYTE_ACC, AML_NO_LOCK | AML_PRESERVE);
-    for (unsigned i = 0; i < LINKS; i++) {
-        char reg[] = {'P', 'R', 'Q', (char)('0' + i), 0};
-        aml_unit(a, reg, 8);
-    }
-    aml_end(a);
-    for (unsigned i = 0; i < LINKS; i++) {
-        interrupt_link(a, i);
-    }
-    sci_link(a);
 }
 
 GByteArray *acpi_dsdt(void)
 {
+    const AcpiBoard *board = acpi_board();
     Aml *a = aml_new();
+    if (board->globals) {
+        board->globals(a);
+    }
     aml_scope(a, "\\_SB");
-    pci_root_device(a);
-    links(a);
-    aml_scope(a, "PCI0");
-    routing(a);
-    aml_end(a);
+    pci_root_device(a, board);
+    board->interrupts(a);
     if (machine.hpet) {
         event_timer(a);
     }
     processors(a);
     aml_end(a);
-    device_foreach(sleep_states, a);
+    sleep_states(a, acpi_pm_device(board));
     sleep_state(a, "\\_S5", 0);
     return aml_finish(a);
 }

@@ -5,7 +5,7 @@
  * addresses, and which bytes make sums zero.  Firmware knows the file sizes before it assigns
  * addresses to PCI functions, while the tables describe the result: so the files are made again
  * when they are selected, in the size that was announced. */
-#include "hw/firmware/acpi.h"
+#include "hw/firmware/acpi-board.h"
 
 #include <assert.h>
 #include <string.h>
@@ -13,7 +13,6 @@
 #include "hw/firmware/tables.h"
 #include "hw/machine.h"
 #include "hw/misc/vmgenid.h"
-#include "hw/pci/piix4-pm.h"
 
 #define RSDP_FILE   "etc/acpi/rsdp"
 #define TABLES_FILE "etc/acpi/tables"
@@ -222,51 +221,70 @@ enum {
     PROC_C1 = 1 << 2,
     NO_SLEEP_BUTTON = 1 << 5,
     RTC_S4 = 1 << 7,
+    RESET_REGISTER = 1 << 10,
     USE_PLATFORM_CLOCK = 1 << 15,
     FORCE_APIC_CLUSTER = 1 << 18
 };
 enum { LEGACY_DEVICES = 1 << 0, HAS_8042 = 1 << 1 };
 
+typedef struct Search {
+    const char *class;
+    Device *found;
+} Search;
+
 static void find_class(void *arg, Device *d)
 {
-    Device **found = arg;
-    if (!strcmp(d->class->name, "PIIX4_PM")) {
-        *found = d;
+    Search *s = arg;
+    if (!strcmp(d->class->name, s->class)) {
+        s->found = d;
     }
+}
+
+Device *acpi_pm_device(const AcpiBoard *board)
+{
+    Search s = {board->pm, NULL};
+    device_foreach(find_class, &s);
+    return s.found;
+}
+
+const AcpiBoard *acpi_board(void)
+{
+    return acpi_pm_device(&acpi_q35) ? &acpi_q35 : &acpi_i440fx;
 }
 
 /* Firmware has a say in where the PM registers lie; before it has spoken, where it usually puts
  * them. */
-static uint32_t pm_base(void)
+static uint32_t pm_base(const AcpiBoard *board)
 {
-    enum { PMBA = 0x40, BASE = 0xffc0 };
-    Device *pm = NULL;
-    device_foreach(find_class, &pm);
-    PciDevice *pd = (PciDevice *)pm;
+    PciDevice *pd = (PciDevice *)acpi_pm_device(board);
     uint32_t base =
-        pd && pd->bus ? pci_config_read(pd->bus, (unsigned)pd->devfn, PMBA, 4) & BASE : 0;
-    return base ? base : PIIX4_PM_BASE;
+        pd && pd->bus
+            ? pci_config_read(pd->bus, (unsigned)pd->devfn, board->pm_register, 4) & board->pm_mask
+            : 0;
+    return base ? base : board->pm_usual;
 }
 
 static uint32_t add_fadt(Tables *t, uint32_t facs, uint32_t dsdt)
 {
     enum { FLAT_APIC_CPUS = 8, CENTURY_BYTE = 0x32, NO_C2 = 0xfff, NO_C3 = 0xfff };
-    uint32_t base = pm_base(), cnt = base + 4, timer = base + 8;
+    const AcpiBoard *board = acpi_board();
+    uint32_t base = pm_base(board), cnt = base + 4, timer = base + 8;
+    uint32_t gpe = board->gpe + (board->gpe_relative ? base : 0);
     Fadt f = {
         .header = acpi_header("FACP", 3),
         .model = 1, /* the interrupt model of ACPI 1.0: 8259s and APIC */
         .sci = 9,
-        .smi_cmd = PIIX4_SMI_CMD,
-        .acpi_enable = PIIX4_ACPI_ENABLE,
-        .acpi_disable = PIIX4_ACPI_DISABLE,
+        .smi_cmd = board->smi_cmd,
+        .acpi_enable = board->enable,
+        .acpi_disable = board->disable,
         .pm1a_evt = base,
         .pm1a_cnt = cnt,
         .pm_tmr = timer,
-        .gpe0 = PIIX4_GPE_BASE,
+        .gpe0 = gpe,
         .pm1_evt_len = 4,
         .pm1_cnt_len = 2,
         .pm_tmr_len = 4,
-        .gpe0_len = PIIX4_GPE_LEN,
+        .gpe0_len = (uint8_t)board->gpe_len,
         .c2_latency = NO_C2,
         .c3_latency = NO_C3,
         .century = CENTURY_BYTE,
@@ -276,8 +294,13 @@ static uint32_t add_fadt(Tables *t, uint32_t facs, uint32_t dsdt)
         .x_pm1a_evt = {IN_IO, 32, 0, WORDS, base},
         .x_pm1a_cnt = {IN_IO, 16, 0, WORDS, cnt},
         .x_pm_tmr = {IN_IO, 32, 0, DWORDS, timer},
-        .x_gpe0 = {IN_IO, PIIX4_GPE_LEN * 8, 0, BYTES, PIIX4_GPE_BASE},
+        .x_gpe0 = {IN_IO, (uint8_t)(board->gpe_len * 8), 0, BYTES, gpe},
     };
+    if (board->reset_register) {
+        f.flags |= RESET_REGISTER;
+        f.reset_register = (Gas){IN_IO, 8, 0, BYTES, 0xcf9};
+        f.reset_value = 0x0e;
+    }
     uint32_t at = add_table(t, &f, sizeof(f));
     add_pointer(t, TABLES_FILE, t->blob, at + offsetof(Fadt, facs), 4, facs);
     add_pointer(t, TABLES_FILE, t->blob, at + offsetof(Fadt, dsdt), 4, dsdt);
@@ -381,6 +404,29 @@ static uint32_t add_vmgenid(Tables *t)
     return at;
 }
 
+/* PCI Firmware 3.3 §4.1.2: where the configuration window lies.  A board that can have one always
+ * has the table, without an entry while there is none, since the script's length is announced too.
+ */
+static void add_mcfg(Tables *t)
+{
+    struct {
+        AcpiHeader header;
+        uint64_t reserved, at;
+        uint16_t segment;
+        uint8_t first_bus, last_bus;
+        uint32_t reserved2;
+    } __attribute__((packed)) mcfg = {.header = acpi_header("MCFG", 1)};
+    const AcpiBoard *board = acpi_board();
+    uint64_t at, size;
+    if (!board->ecam) {
+        return;
+    }
+    bool here = board->ecam(&at, &size);
+    mcfg.at = here ? at : 0;
+    mcfg.last_bus = here ? (uint8_t)((size >> 20) - 1) : 0;
+    add_root(t, add_table(t, &mcfg, here ? sizeof(mcfg) : offsetof(typeof(mcfg), at)));
+}
+
 /* RSDT and XSDT (§5.2.7, §5.2.8) list the same tables by 4 and 8 bytes. */
 static uint32_t add_list(Tables *t, const char *signature, uint8_t width)
 {
@@ -438,6 +484,7 @@ static Tables *tables_make(void)
     if (machine.hpet) {
         add_root(t, add_hpet(t));
     }
+    add_mcfg(t);
     add_root(t, add_waet(t));
     if (vmgenid_find()) {
         add_root(t, add_vmgenid(t));
@@ -461,11 +508,11 @@ static void tables_free(Tables *t)
     g_free(t);
 }
 
-/* A window above 4 GiB may come and go with what the firmware assigns; nothing else changes the
- * size. */
+/* A window above 4 GiB, and the one for configuration with what tells of it, may come and go with
+ * what the firmware assigns; nothing else changes the size. */
 static guint announced_size(guint now)
 {
-    enum { SPARE = 256, UNIT = 4096 };
+    enum { SPARE = 512, UNIT = 4096 };
     return (now + SPARE + UNIT - 1) / UNIT * UNIT;
 }
 

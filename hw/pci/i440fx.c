@@ -18,9 +18,7 @@ typedef struct I440fx {
     uint16_t drt;
     PcMemory *memory; /* NULL on the bench */
     PamAreas areas;
-    Region *smram_hole, *smram_window; /* PCI (the VGA card) over the RAM at A0000h */
-    Space *smm_space;
-    Region *smm_all, *smm_ram;
+    SmramAreas smram_areas;
 } I440fx;
 
 typedef struct I440fxHost {
@@ -34,7 +32,6 @@ typedef struct I440fxHost {
 /* ---- Function 0 ---- */
 
 enum { SMRAM_ENABLE = 1 << 3, SMRAM_LOCK = 1 << 4, SMRAM_OPEN = 1 << 6 };
-enum { SMRAM_AT = 0xa0000, SMRAM_SIZE = 0x20000 };
 
 /* §3.2.19: locking closes the area for good and freezes the bits. */
 static void smram_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_t value)
@@ -78,26 +75,12 @@ static const Row i440fx_rows[] = {
 };
 // clang-format on
 
-static void smm_init(I440fx *s)
-{
-    Region *all = space_root(space_memory());
-    s->smram_hole = pc_memory_hole("smram-hole", SMRAM_SIZE);
-    s->smram_window = region_alias("smram-window", s->memory->pci, SMRAM_AT, SMRAM_SIZE);
-    region_map(all, s->smram_hole, SMRAM_AT, 1);
-    region_map(all, s->smram_window, SMRAM_AT, 2);
-    s->smm_space = space_new("smm", 0);
-    s->smm_all = region_alias("smm-memory", all, 0, UINT64_MAX);
-    s->smm_ram = region_alias("smram", s->memory->ram, SMRAM_AT, SMRAM_SIZE);
-    region_map(space_root(s->smm_space), s->smm_all, 0, 0);
-    region_map(space_root(s->smm_space), s->smm_ram, SMRAM_AT, 1);
-}
-
 static bool i440fx_realize(void *dev, GError **error)
 {
     I440fx *s = dev;
     if (s->memory) {
         pam_init(&s->areas, s->memory);
-        smm_init(s);
+        smram_init(&s->smram_areas, s->memory);
     }
     return true;
 }
@@ -106,13 +89,7 @@ static void i440fx_unrealize(void *dev)
 {
     I440fx *s = dev;
     pam_free(&s->areas);
-    region_free(g_steal_pointer(&s->smram_window));
-    region_free(g_steal_pointer(&s->smram_hole));
-    region_free(g_steal_pointer(&s->smm_ram));
-    region_free(g_steal_pointer(&s->smm_all));
-    if (s->smm_space) {
-        space_free(g_steal_pointer(&s->smm_space));
-    }
+    smram_free(&s->smram_areas);
 }
 
 static void i440fx_update(void *dev)
@@ -126,13 +103,9 @@ static void i440fx_update(void *dev)
         pam_set(&s->areas, 1 + 2 * i, s->pam[i] & 3);
         pam_set(&s->areas, 2 + 2 * i, s->pam[i] >> 4 & 3);
     }
-    bool enabled = s->smram & SMRAM_ENABLE;
-    bool open = enabled && (s->smram & SMRAM_OPEN);
-    region_set_enabled(s->smram_window, !open);
-    region_set_enabled(s->smram_hole, !open);
     /* D_CLS hides the area from an SMM handler's data, not from its code; one view serves both, so
      * it stays. */
-    region_set_enabled(s->smm_ram, enabled);
+    smram_set(&s->smram_areas, s->smram & SMRAM_ENABLE, s->smram & SMRAM_OPEN);
 }
 
 const DeviceClass i440fx_class = {
@@ -227,5 +200,5 @@ PciBus *i440fx_bus(Device *host)
 
 Space *i440fx_smm_space(Device *host)
 {
-    return ((I440fxHost *)host)->function->smm_space;
+    return ((I440fxHost *)host)->function->smram_areas.space;
 }

@@ -6,17 +6,21 @@
 enum { MIB = 1 << 20 };
 static const uint64_t GIB = UINT64_C(1) << 30;
 
-uint64_t pc_ram_below_4g(uint64_t ram_size, uint64_t max_below_4g)
+const PcSplit pc_split_i440fx = {UINT64_C(7) << 29, UINT64_C(3) << 30};
+const PcSplit pc_split_q35 = {UINT64_C(11) << 28, UINT64_C(2) << 30};
+
+uint64_t pc_ram_below_4g(const PcSplit *board, uint64_t ram_size, uint64_t max_below_4g)
 {
-    uint64_t limit = max_below_4g ? max_below_4g : 7 * GIB / 2;
-    return ram_size < limit ? ram_size : MIN(limit, 3 * GIB);
+    uint64_t limit = max_below_4g ? max_below_4g : board->most;
+    return ram_size < limit ? ram_size : MIN(limit, board->split);
 }
 
-void pc_memory_init(PcMemory *m, Region *ram, uint64_t ram_size, uint64_t max_below_4g)
+void pc_memory_init(PcMemory *m, const PcSplit *board, Region *ram, uint64_t ram_size,
+                    uint64_t max_below_4g)
 {
     Region *all = space_root(space_memory());
     memset(m, 0, sizeof *m);
-    m->below_4g = pc_ram_below_4g(ram_size, max_below_4g);
+    m->below_4g = pc_ram_below_4g(board, ram_size, max_below_4g);
     m->above_4g = ram_size - m->below_4g;
     m->ram = ram;
     m->ram_low = region_alias("ram-below-4g", ram, 0, m->below_4g);
@@ -135,4 +139,61 @@ void pam_free(PamAreas *p)
     space_free(p->pci_view);
     space_free(p->ram_view);
     memset(p, 0, sizeof *p);
+}
+
+/* ---- SMRAM ---- */
+
+enum { SMRAM_AT = 0xa0000, SMRAM_SIZE = 0x20000 };
+
+void smram_init(SmramAreas *s, const PcMemory *m)
+{
+    Region *all = space_root(space_memory());
+    s->hole = pc_memory_hole("smram-hole", SMRAM_SIZE);
+    s->window = region_alias("smram-window", m->pci, SMRAM_AT, SMRAM_SIZE);
+    region_map(all, s->hole, SMRAM_AT, 1);
+    region_map(all, s->window, SMRAM_AT, 2);
+    s->space = space_new("smm", 0);
+    s->all = region_alias("smm-memory", all, 0, UINT64_MAX);
+    s->compatible = region_alias("smram", m->ram, SMRAM_AT, SMRAM_SIZE);
+    region_map(space_root(s->space), s->all, 0, 0);
+    region_map(space_root(s->space), s->compatible, SMRAM_AT, 1);
+}
+
+void smram_set(SmramAreas *s, bool enabled, bool open)
+{
+    open &= enabled;
+    region_set_enabled(s->window, !open);
+    region_set_enabled(s->hole, !open);
+    region_set_enabled(s->compatible, enabled);
+}
+
+void smram_set_top(SmramAreas *s, const PcMemory *m, uint64_t size)
+{
+    if (size == s->top_size) {
+        return;
+    }
+    region_free(g_steal_pointer(&s->top_hole));
+    region_free(g_steal_pointer(&s->top));
+    s->top_size = size;
+    if (size) {
+        uint64_t at = m->below_4g - size;
+        s->top_hole = pc_memory_hole("tseg-hole", size);
+        s->top = region_alias("tseg", m->ram, at, size);
+        region_map(space_root(space_memory()), s->top_hole, at, 1);
+        region_map(space_root(s->space), s->top, at, 1);
+    }
+}
+
+void smram_free(SmramAreas *s)
+{
+    if (s->space) {
+        region_free(s->top_hole);
+        region_free(s->top);
+        region_free(s->window);
+        region_free(s->hole);
+        region_free(s->compatible);
+        region_free(s->all);
+        space_free(s->space);
+        memset(s, 0, sizeof *s);
+    }
 }

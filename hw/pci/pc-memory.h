@@ -16,12 +16,19 @@ typedef struct PcMemory {
     Region *bios_high, *bios_isa;       /* the firmware at 4 GiB - size; its last 128 KiB at E0000h, in PCI  */
 } PcMemory;
 
-/* How much of `ram_size` bytes lies below 4 GiB: everything, unless it would reach 3.5 GiB (or max_below_4g, when that is
- * not 0); then 3 GiB, so that both parts keep gigabyte pages, or max_below_4g when that is less. */
-uint64_t pc_ram_below_4g(uint64_t ram_size, uint64_t max_below_4g);
+/* Where a board's RAM below 4 GiB ends: at `most`, or, when there is more of it, at `split`, so that both parts keep
+ * gigabyte pages. */
+typedef struct PcSplit {
+    uint64_t most, split;
+} PcSplit;
+extern const PcSplit pc_split_i440fx;   /* 3.5 GiB, 3 GiB */
+extern const PcSplit pc_split_q35;      /* 2.75 GiB, where the configuration window begins; 2 GiB */
+
+/* How much of `ram_size` bytes lies below 4 GiB.  max_below_4g, when it is not 0, is the most instead. */
+uint64_t pc_ram_below_4g(const PcSplit *board, uint64_t ram_size, uint64_t max_below_4g);
 
 /* Map `ram`, of ram_size bytes, into the memory space and make the PCI space.  Undone by pc_memory_free. */
-void pc_memory_init(PcMemory *m, Region *ram, uint64_t ram_size, uint64_t max_below_4g);
+void pc_memory_init(PcMemory *m, const PcSplit *board, Region *ram, uint64_t ram_size, uint64_t max_below_4g);
 /* Show the firmware image: up to 16 MiB, a multiple of 64 KiB.  The block stays the caller's. */
 void pc_memory_map_bios(PcMemory *m, RamBlock *bios);
 void pc_memory_free(PcMemory *m);
@@ -43,5 +50,21 @@ void pam_init(PamAreas *p, const PcMemory *m);
 /* area 0: F0000h-FFFFFh; 1: C0000h ... 12: EC000h, as the registers count them. */
 void pam_set(PamAreas *p, unsigned area, unsigned attributes);
 void pam_free(PamAreas *p);
+
+/* System management RAM: what CPUs in that mode see, and what hides it from everything else. */
+typedef struct SmramAreas {
+    Space *space;                       /* the memory space with SMRAM on top */
+    Region *all;
+    Region *hole, *window;              /* PCI (the VGA card) over the RAM at A0000h */
+    Region *compatible;                 /* that RAM */
+    Region *top_hole, *top;             /* RAM at the top of what lies below 4 GiB (TSEG); NULL: none now */
+    uint64_t top_size;
+} SmramAreas;
+void smram_init(SmramAreas *s, const PcMemory *m);
+/* A0000h-BFFFFh: enabled for SMM; open: everybody sees it. */
+void smram_set(SmramAreas *s, bool enabled, bool open);
+/* `size` bytes below m->below_4g are SMRAM, and hidden from others; 0: none. */
+void smram_set_top(SmramAreas *s, const PcMemory *m, uint64_t size);
+void smram_free(SmramAreas *s);
 
 #endif

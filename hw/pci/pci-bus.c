@@ -169,6 +169,12 @@ static bool pci_plug(Bus *parent, Device *dev, GError **error)
                               dev->class->name, SLOTS, parent->name);
         }
     }
+    if (bus->bridge && PCI_INFO(bus->bridge->dev.class)->express && PCI_SLOT(pd->devfn)) {
+        return error_fail(
+            error,
+            "PCI: slot %u is not valid for %s, behind a PCI Express port there is slot 0 alone",
+            PCI_SLOT(pd->devfn), dev->class->name);
+    }
     if (!check_slot(bus, pd, error)) {
         return false;
     }
@@ -304,7 +310,7 @@ void pci_foreach(PciBus *root, void (*fn)(void *arg, PciDevice *pd), void *arg)
 
 static bool reachable(const PciDevice *pd, unsigned at)
 {
-    return pd && pd->dev.realized &&
+    return pd && pd->dev.realized && !pd->dev.accessing && /* its own DMA does not come back in */
            at < (PCI_INFO(pd->dev.class)->express ? PCIE_CONFIG_SIZE : PCI_CONFIG_SIZE);
 }
 

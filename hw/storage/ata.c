@@ -32,6 +32,7 @@ static void request_done(void *arg, int result)
         r->release(r->arg, result == 0);
     }
     if (s) {
+        ide_bus_kick(s->bus);
         device_settle(&s->dev);
     }
     g_free(r->data);
@@ -410,6 +411,7 @@ static void reset_protocol(AtaDevice *s, bool hard)
     ata_stop(s);
     s->irq = false;
     s->command = 0;
+    s->queue_error = (AtaQueueError){.tag = 0x80};
     signature_status(s);
     if (ATA_INFO(s)->reset) {
         ATA_INFO(s)->reset(s, hard);
@@ -419,6 +421,14 @@ static void reset_protocol(AtaDevice *s, bool hard)
 void ata_soft_reset(AtaDevice *s)
 {
     reset_protocol(s, false);
+}
+
+void ata_hard_reset(AtaDevice *s)
+{
+    s->dma_mode = 0x45;
+    s->control = 0;
+    reset_protocol(s, true);
+    device_settle(&s->dev);
 }
 
 bool ata_is_packet(const AtaDevice *s)
@@ -534,6 +544,11 @@ static const Row ata_rows[] = {
     STATE(AtaDevice, drq_end, .max = ATA_BUFFER),
     STATE(AtaDevice, buf_len, .max = ATA_BUFFER),
     QUEUE(AtaDevice, buffer, buf_len),
+    STATE(AtaDevice, queue_error.tag),
+    STATE(AtaDevice, queue_error.status),
+    STATE(AtaDevice, queue_error.error),
+    STATE(AtaDevice, queue_error.count),
+    STATE(AtaDevice, queue_error.lba),
     DERIVED(AtaDevice, request),
     DERIVED(AtaDevice, own_drive),
     PIN(AtaDevice, intrq, "Interrupt request"),

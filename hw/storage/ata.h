@@ -41,7 +41,18 @@ typedef struct AtaInfo {                /* DeviceClass.info */
     /* The drive failed with -errno. */
     void (*failed)(AtaDevice *s, int result);
     void (*reset)(AtaDevice *s, bool hard);
+    /* READ or WRITE FPDMA QUEUED came over a serial link: whether the sectors lie on the medium.  *through: what is
+     * written must be there when the command ends; it may set it.  NULL: the device has no queue. */
+    bool (*queued)(AtaDevice *s, uint64_t lba, uint32_t sectors, bool *through);
 } AtaInfo;
+
+/* Why the queue failed last, for the log that tells of it (Serial ATA 3.1 §13.7.4). */
+typedef struct AtaQueueError {
+    uint8_t tag;                        /* 80h: no queued command did                                        */
+    uint8_t status, error;
+    uint16_t count;
+    uint64_t lba;
+} AtaQueueError;
 
 struct AtaDevice {
     Device dev;
@@ -66,6 +77,7 @@ struct AtaDevice {
     uint32_t left;                      /* bytes that the medium still has to give or take                   */
     uint32_t block;                     /* bytes for each DRQ, a multiple of 2                               */
     uint32_t buf_at, drq_end, buf_len;  /* buf_at <= drq_end <= buf_len <= ATA_BUFFER                        */
+    AtaQueueError queue_error;
     Irq intrq;                          /* before nIEN and selection                                         */
     AtaRequest *request;                /* in flight, or NULL                                                */
     IdeBus *bus;                        /* NULL on the bench                                                 */
@@ -124,5 +136,6 @@ void ata_dma_drop(AtaDevice *s);
 void ata_dma_disk(AtaDevice *s, const AtaDma *want, const struct iovec *iov, unsigned n,
                   void (*release)(void *arg, bool ok), void *arg);
 void ata_soft_reset(AtaDevice *s);      /* both devices, when the host drops SRST                             */
+void ata_hard_reset(AtaDevice *s);      /* COMRESET on a serial link                                         */
 
 #endif

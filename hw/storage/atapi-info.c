@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "hw/storage/atapi.h"
+#include "hw/storage/ide.h"
 
 static void put16(uint8_t *id, unsigned word, unsigned value)
 {
@@ -36,6 +37,11 @@ void atapi_identify(IdeCd *s)
     put16(id, 85, 1 << 14 | 1 << 9 | 1 << 4);
     put16(id, 87, 1 << 14);
     ata_identify_modes(a, id);
+    if (a->bus && a->bus->serial) {
+        put16(id, 76, 1 << 1 | 1 << 2);
+        put16(id, 80, 0x00f0); /* Serial ATA begins with ATA/ATAPI-7 */
+        put16(id, 222, 0x101f);
+    }
     ata_send(a, ATA_SECTOR, 0, false);
 }
 

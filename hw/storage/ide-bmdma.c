@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "hw/storage/scatter.h"
+
 enum { BM_START = 0x01, BM_TO_MEMORY = 0x08 };
 enum { BM_ACTIVE = 0x01, BM_ERROR = 0x02, BM_INTERRUPT = 0x04 };
 enum {
@@ -12,19 +14,10 @@ enum {
     PIECES = 1024,   /* so many regions, and the chunk ends at the next sector            */
 };
 
-typedef struct Piece {
-    uint32_t addr, len;
-} Piece;
-
-/* One chunk: regions of guest memory, and the iovec or the copy that stands for them at the drive.
- */
+/* One chunk of the medium, under way. */
 struct BmTransfer {
     BmDma *bm;
-    bool in;
-    uint32_t bytes;
-    GArray *pieces; /* of Piece */
-    DmaVec vec;
-    uint8_t *copy; /* when not all of it is RAM */
+    Scatter *memory;
 };
 
 static Dma *engine_dma(const BmDma *bm)
@@ -57,19 +50,18 @@ static bool next_region(BmDma *bm)
 }
 
 /* Collect regions for up to `want` bytes; returns how many bytes they hold. */
-static uint32_t gather(BmDma *bm, uint32_t want, bool sectors, GArray *pieces)
+static uint32_t gather(BmDma *bm, uint32_t want, bool sectors, Scatter *memory)
 {
     uint32_t got = 0;
     while (got < want) {
-        if (pieces->len >= PIECES && !(sectors && got % ATA_SECTOR)) {
+        if (scatter_count(memory) >= PIECES && !(sectors && got % ATA_SECTOR)) {
             break;
         }
         if (!bm->room && (bm->last || !next_region(bm))) {
             break;
         }
         uint32_t n = MIN(bm->room, want - got);
-        Piece p = {bm->addr, n};
-        g_array_append_val(pieces, p);
+        scatter_add(memory, bm->addr, n);
         bm->addr += n;
         bm->room -= n;
         got += n;
@@ -96,97 +88,51 @@ static void check_end(BmDma *bm)
     }
 }
 
-/* ---- Copies between regions and a buffer ---- */
-
-static bool copy_pieces(Dma *dma, const GArray *pieces, uint8_t *buf, uint32_t bytes, bool in)
-{
-    bool ok = true;
-    for (unsigned i = 0; i < pieces->len && bytes; i++) {
-        const Piece *p = &g_array_index(pieces, Piece, i);
-        uint32_t n = MIN(p->len, bytes);
-        ok &= in ? dma_write(dma, p->addr, buf, n) : dma_read(dma, p->addr, buf, n);
-        buf += n;
-        bytes -= n;
-    }
-    return ok;
-}
-
 /* ---- A chunk between the medium and memory ---- */
-
-static void transfer_free(BmTransfer *t)
-{
-    g_array_free(t->pieces, TRUE);
-    g_free(t->vec.iov);
-    g_free(t->copy);
-    g_free(t);
-}
 
 static void chunk_done(void *arg, bool ok)
 {
     BmTransfer *t = arg;
     BmDma *bm = t->bm;
-    Dma *dma = engine_dma(bm);
-    if (!t->copy) {
-        dma_unmap(dma, &t->vec, t->in && ok ? t->bytes : 0);
-    } else if (t->in && ok && !copy_pieces(dma, t->pieces, t->copy, t->bytes, true) && !deaf(bm)) {
+    if (!scatter_end(t->memory, ok) && !deaf(bm)) {
         bm->status |= BM_ERROR;
     }
     bm->transfer = NULL;
-    transfer_free(t);
+    g_free(t);
     check_end(bm);
     bm_dma_run(bm);
     device_settle(bm->controller);
 }
 
-static bool map_pieces(BmTransfer *t, Dma *dma)
-{
-    uint32_t left = t->bytes;
-    for (unsigned i = 0; i < t->pieces->len && left; i++) {
-        const Piece *p = &g_array_index(t->pieces, Piece, i);
-        uint32_t n = MIN(p->len, left);
-        if (!dma_map(dma, p->addr, n, t->in, &t->vec)) {
-            dma_unmap(dma, &t->vec, 0);
-            return false;
-        }
-        left -= n;
-    }
-    return true;
-}
-
 static void move_disk(BmDma *bm, AtaDevice *s, AtaDma *want)
 {
-    BmTransfer *t = g_new0(BmTransfer, 1);
-    t->bm = bm;
-    t->in = want->in;
-    t->pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
-    t->bytes = gather(bm, MIN(want->bytes, CHUNK), true, t->pieces) & ~(ATA_SECTOR - 1u);
-    if (!t->bytes) {
-        transfer_free(t);
+    Scatter *memory = scatter_new(engine_dma(bm), want->in);
+    want->bytes = gather(bm, MIN(want->bytes, CHUNK), true, memory) & ~(ATA_SECTOR - 1u);
+    if (!want->bytes) {
+        scatter_end(memory, false);
         check_end(bm);
         return;
     }
-    Dma *dma = engine_dma(bm);
-    want->bytes = t->bytes;
+    BmTransfer *t = g_new0(BmTransfer, 1);
+    t->bm = bm;
+    t->memory = memory;
     bm->transfer = t;
-    if (map_pieces(t, dma)) {
-        ata_dma_disk(s, want, t->vec.iov, t->vec.n, chunk_done, t);
-        return;
-    }
-    t->copy = g_malloc0(t->bytes);
-    if (!t->in && !copy_pieces(dma, t->pieces, t->copy, t->bytes, false) && !deaf(bm)) {
+    if (!scatter_begin(memory, want->bytes) && !deaf(bm)) {
         bm->status |= BM_ERROR;
     }
-    struct iovec iov = {t->copy, t->bytes};
-    ata_dma_disk(s, want, &iov, 1, chunk_done, t);
+    unsigned n;
+    const struct iovec *iov = scatter_iov(memory, &n);
+    ata_dma_disk(s, want, iov, n, chunk_done, t);
 }
 
 static void move_buffer(BmDma *bm, AtaDevice *s, const AtaDma *want)
 {
-    g_autoptr(GArray) pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
-    uint32_t got = gather(bm, want->bytes, false, pieces);
-    if (got && !copy_pieces(engine_dma(bm), pieces, want->buffer, got, want->in) && !deaf(bm)) {
+    Scatter *memory = scatter_new(engine_dma(bm), want->in);
+    uint32_t got = gather(bm, want->bytes, false, memory);
+    if (got && !scatter_copy(memory, want->buffer, got) && !deaf(bm)) {
         bm->status |= BM_ERROR;
     }
+    scatter_end(memory, false);
     if (got) {
         ata_dma_moved(s, got);
     }

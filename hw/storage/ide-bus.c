@@ -124,7 +124,11 @@ static bool ide_plug(Bus *parent, Device *dev, GError **error)
     IdeBus *bus = parent->impl;
     AtaDevice *s = (AtaDevice *)dev;
     if (s->unit < 0) {
-        s->unit = bus->unit[0] ? 1 : 0;
+        s->unit = bus->unit[0] && !bus->serial ? 1 : 0;
+    }
+    if (bus->serial && s->unit > 0) {
+        return error_fail(error, "Can't create IDE unit %d, bus %s supports only 1 units", s->unit,
+                          parent->name);
     }
     if (s->unit > 1) {
         return error_fail(error, "Can't create IDE unit %d, bus %s supports only units 0 and 1",
@@ -136,7 +140,7 @@ static bool ide_plug(Bus *parent, Device *dev, GError **error)
     bus->unit[s->unit] = s;
     s->bus = bus;
     device_connect(&s->intrq, bus->controller, bus->number);
-    parent->full = bus->unit[0] && bus->unit[1];
+    parent->full = bus->unit[0] && (bus->unit[1] || bus->serial);
     return true;
 }
 

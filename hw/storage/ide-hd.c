@@ -35,6 +35,11 @@ static bool is_lba(const IdeHd *s)
     return s->ata.device & DEVICE_LBA;
 }
 
+static bool is_serial(const IdeHd *s)
+{
+    return s->ata.bus && s->ata.bus->serial;
+}
+
 static uint32_t wanted_sectors(const IdeHd *s)
 {
     const AtaDevice *a = &s->ata;
@@ -121,6 +126,14 @@ static void read_write(IdeHd *s, unsigned flags)
     }
 }
 
+static bool hd_queued(AtaDevice *a, uint64_t lba, uint32_t sectors, bool *through)
+{
+    IdeHd *s = (IdeHd *)a;
+    *through |= !s->cache_on;
+    s->standby = false;
+    return lba < s->sectors && sectors <= s->sectors - lba;
+}
+
 static void verify(IdeHd *s)
 {
     uint64_t lba;
@@ -192,7 +205,8 @@ static void trim_next(AtaDevice *a)
 static void trim(IdeHd *s)
 {
     AtaDevice *a = &s->ata;
-    uint32_t blocks = a->count; /* so few that the high byte may be left over from another command */
+    uint32_t blocks =
+        a->count; /* so few that the high byte may be left over from another command */
     if (a->feature != 1 || !blocks || blocks > TRIM_BLOCKS || !s->discard_granularity) {
         ata_abort(a);
         return;
@@ -259,6 +273,28 @@ static void identify_features(const IdeHd *s, uint8_t *id)
     put16(id, 217, s->rotation_rate);
 }
 
+/* Serial ATA 3.1 §13.2.1: both speeds, NCQ with 32 commands, logs; there is no cable to speak of.
+ */
+static void identify_serial(uint8_t *id)
+{
+    enum { SPEEDS = 1 << 1 | 1 << 2, NCQ = 1 << 8, LOGS = 1 << 5, SERIAL_TRANSPORT = 0x101f };
+    put16(id, 75, 31);
+    put16(id, 76, NCQ | SPEEDS);
+    id[2 * 84] |= LOGS;
+    id[2 * 87] |= LOGS;
+    put16(id, 93, 0);
+    put16(id, 222, SERIAL_TRANSPORT);
+}
+
+static void sum_up(uint8_t *page)
+{
+    uint8_t sum = 0;
+    for (unsigned i = 0; i < 511; i++) {
+        sum = (uint8_t)(sum + page[i]);
+    }
+    page[511] = (uint8_t)-sum;
+}
+
 static void identify(IdeHd *s)
 {
     AtaDevice *a = &s->ata;
@@ -288,13 +324,48 @@ static void identify(IdeHd *s)
     identify_features(s, id);
     ata_identify_modes(a, id);
     put16(id, 93, 0x6001); /* 80-wire cable, device 0's reset result */
-    id[510] = 0xa5;        /* §8.15.61: the sum of all bytes is 0 */
-    uint8_t sum = 0;
-    for (unsigned i = 0; i < 511; i++) {
-        sum = (uint8_t)(sum + id[i]);
+    if (is_serial(s)) {
+        identify_serial(id);
     }
-    id[511] = (uint8_t)-sum;
+    id[510] = 0xa5; /* §8.15.61: the sum of all bytes is 0 */
+    sum_up(id);
     ata_send(a, ATA_SECTOR, 0, false);
+}
+
+/* ---- READ LOG EXT (ACS-2 §7.24): the directory, and why the queue failed ---- */
+
+static void queue_error_page(const IdeHd *s, uint8_t *page)
+{
+    const AtaQueueError *e = &s->ata.queue_error;
+    page[0] = e->tag;
+    page[2] = e->status;
+    page[3] = e->error;
+    put(page + 4, 3, e->lba);
+    page[7] = DEVICE_LBA;
+    put(page + 8, 3, e->lba >> 24);
+    put(page + 12, 2, e->count);
+    sum_up(page);
+}
+
+static void read_log(IdeHd *s, bool dma)
+{
+    enum { DIRECTORY = 0x00, QUEUE_ERROR = 0x10 };
+    AtaDevice *a = &s->ata;
+    unsigned log = a->lba_low, first = (unsigned)(a->hob_mid << 8 | a->lba_mid),
+             n = wanted_sectors(s);
+    if (!is_serial(s) || first || n != 1 || (log != DIRECTORY && log != QUEUE_ERROR)) {
+        ata_abort(a);
+        return;
+    }
+    uint8_t *page = ata_reply(a, ATA_SECTOR);
+    if (log == DIRECTORY) {
+        put16(page, 0, 1);
+        put16(page, QUEUE_ERROR, 1);
+    } else {
+        queue_error_page(s, page);
+        a->queue_error = (AtaQueueError){.tag = 0x80};
+    }
+    ata_send(a, ATA_SECTOR, 0, dma);
 }
 
 /* ---- SMART (§8.41) ---- */
@@ -310,15 +381,6 @@ static const SmartAttribute smart_attributes[] = {
     {12, 20, 0x0003}, /* power cycles */
     {194, 0, 0x0002}, /* temperature */
 };
-
-static void smart_checksum(uint8_t *page)
-{
-    uint8_t sum = 0;
-    for (unsigned i = 0; i < 511; i++) {
-        sum = (uint8_t)(sum + page[i]);
-    }
-    page[511] = (uint8_t)-sum;
-}
 
 static void smart_page(IdeHd *s, bool thresholds)
 {
@@ -346,7 +408,7 @@ static void smart_page(IdeHd *s, bool thresholds)
         page[368] = 0x03; /* saves attributes */
         page[370] = 0x00; /* no error log, no self-test */
     }
-    smart_checksum(page);
+    sum_up(page);
     ata_send(&s->ata, ATA_SECTOR, 0, false);
 }
 
@@ -491,7 +553,8 @@ static void hd_command(AtaDevice *a, uint8_t code)
 {
     IdeHd *s = (IdeHd *)a;
     s->wide = code == 0x24 || code == 0x25 || code == 0x27 || code == 0x29 || code == 0x34 ||
-              code == 0x35 || code == 0x39 || code == 0x3d || code == 0x42 || code == 0xce;
+              code == 0x2f || code == 0x35 || code == 0x47 || code == 0x39 || code == 0x3d ||
+              code == 0x42 || code == 0xce;
     switch (code) {
     case DSM: trim(s); break;
     case 0x20:
@@ -502,6 +565,8 @@ static void hd_command(AtaDevice *a, uint8_t code)
     case 0xc9: read_write(s, RW_DMA); break;
     case 0x29:
     case 0xc4: read_write(s, RW_MULTIPLE); break;
+    case 0x2f:
+    case 0x47: read_log(s, code == 0x47); break;
     case 0x30:
     case 0x31:
     case 0x34: read_write(s, RW_WRITE); break;
@@ -683,6 +748,7 @@ const DeviceClass ide_hd_class = {
             .transferred = hd_transferred,
             .failed = hd_failed,
             .reset = hd_reset,
+            .queued = hd_queued,
         },
     .realize = hd_realize,
     .update = hd_update,

@@ -10,6 +10,7 @@ struct IdeBus {
     Device *controller;
     unsigned number;                    /* of the channel: input line of the controller that INTRQ drives    */
     AtaDevice *unit[2];
+    bool serial;                        /* a Serial ATA link: one device                                     */
     void (*kick)(Device *controller, unsigned channel);         /* a device waits for the DMA engine         */
 };
 IdeBus *ide_bus_new(Device *controller, const char *name, unsigned number,

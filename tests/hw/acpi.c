@@ -41,7 +41,7 @@ static void make_machine(unsigned cpus)
     machine.topology = (Topology){1, 1, cpus, 1};
     machine.ram_below_4g = UINT64_C(3) << 30;
     machine.ram_above_4g = UINT64_C(1) << 30;
-    pc_memory_init(&memory, region_ram("pc.ram", ram, 0, 16 << 20), 16 << 20, 0);
+    pc_memory_init(&memory, &pc_split_i440fx, region_ram("pc.ram", ram, 0, 16 << 20), 16 << 20, 0);
     host = i440fx_new(&memory, &error);
     ck_assert_ptr_nonnull(host);
     IsaBus *isa = piix3_isa(pci_function("PIIX3", PCI_DEVFN(1, 0)));

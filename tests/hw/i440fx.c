@@ -17,7 +17,7 @@ static void setup(uint64_t size)
     for (unsigned at = 0; at < 256 << 10; at += 4) {
         ram_write(bios, at, &at, 4);
     }
-    pc_memory_init(&memory, ram_region, size, 0);
+    pc_memory_init(&memory, &pc_split_i440fx, ram_region, size, 0);
     pc_memory_map_bios(&memory, bios);
     host = i440fx_new(&memory, &error);
     ck_assert_msg(host != NULL, "%s", error ? error->message : "");
@@ -55,11 +55,11 @@ END_TEST
 START_TEST(memory_split)
 {
     const uint64_t GIB = UINT64_C(1) << 30;
-    ck_assert_uint_eq(pc_ram_below_4g(GIB, 0), GIB);
-    ck_assert_uint_eq(pc_ram_below_4g(7 * GIB / 2 - 4096, 0), 7 * GIB / 2 - 4096);
-    ck_assert_uint_eq(pc_ram_below_4g(7 * GIB / 2, 0), 3 * GIB);
-    ck_assert_uint_eq(pc_ram_below_4g(16 * GIB, 0), 3 * GIB);
-    ck_assert_uint_eq(pc_ram_below_4g(16 * GIB, 2 * GIB), 2 * GIB);
+    ck_assert_uint_eq(pc_ram_below_4g(&pc_split_i440fx, GIB, 0), GIB);
+    ck_assert_uint_eq(pc_ram_below_4g(&pc_split_i440fx, 7 * GIB / 2 - 4096, 0), 7 * GIB / 2 - 4096);
+    ck_assert_uint_eq(pc_ram_below_4g(&pc_split_i440fx, 7 * GIB / 2, 0), 3 * GIB);
+    ck_assert_uint_eq(pc_ram_below_4g(&pc_split_i440fx, 16 * GIB, 0), 3 * GIB);
+    ck_assert_uint_eq(pc_ram_below_4g(&pc_split_i440fx, 16 * GIB, 2 * GIB), 2 * GIB);
     setup(4 * GIB);
     poke(4 * GIB, 0x1234);
     ck_assert_uint_eq(peek(4 * GIB), 0x1234);

@@ -120,7 +120,7 @@ END_TEST
 START_TEST(sleep_s3)
 {
     setup(NULL);
-    Probe *s3 = bench_probe(pm, "s3", 0);
+    Probe *s3 = bench_probe(pm, "pm.s3", 0);
     out(0x604, 2, 0x2000 | 1 << 10 | 1);
     ck_assert_msg(in(0x604, 2) == (1 << 10 | 1), "SLP_EN reads as 0");
     ck_assert(s3->level);

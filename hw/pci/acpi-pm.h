@@ -1,0 +1,32 @@
+/* The fixed hardware of ACPI (ACPI 6.4 §4.8): PM1 status, enable and control, the PM timer, sleeping and waking, the power
+ * button.  A part of the chips that have it (PIIX4 function 3, ICH9 LPC): ten bytes of registers, from 0 on. */
+#ifndef HW_PCI_ACPI_PM_H
+#define HW_PCI_ACPI_PM_H
+
+#include "hw/device.h"
+
+enum { ACPI_PM_SIZE = 0x0c };           /* PM1 event block, PM1 control, two bytes of nothing, the timer             */
+
+typedef struct AcpiPm {
+    Device dev;
+    /* properties */
+    uint8_t disable_s3, disable_s4, s4_val;
+    /* registers */
+    uint16_t sts, en, cnt;
+    uint32_t tmr_half;                  /* how often the timer's top bit had turned when TMR_STS was cleared */
+    bool suspended;                     /* in S3: the next reset is the way out of it                        */
+    Timer overflow;
+    Irq s3;
+} AcpiPm;
+extern const DeviceClass acpi_pm_class;
+#define ACPI_PM(T, f, space_) PART(T, f, acpi_pm_class, .space = space_)
+
+/* From the whole's realize and unrealize: this one has the machine's power button. */
+void acpi_pm_init(AcpiPm *pm);
+void acpi_pm_exit(AcpiPm *pm);
+/* Whether the fixed events, or general-purpose ones that the whole knows of, ask for the system control interrupt. */
+bool acpi_pm_sci(const AcpiPm *pm, bool gpe);
+/* What software asks of the firmware through the SMI command port. */
+void acpi_pm_enable(AcpiPm *pm, bool acpi);
+
+#endif

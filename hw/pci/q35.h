@@ -1,0 +1,24 @@
+/* Intel 82Q35 MCH: the host bridge of the q35 board.
+ *
+ * Two devices, as users know them: "q35-pcihost", which offers pcie.0, the configuration ports and the memory-mapped
+ * configuration window, and its function "mch" at 00.0, whose registers switch the memory map. */
+#ifndef HW_PCI_Q35_H
+#define HW_PCI_Q35_H
+
+#include "hw/pci/pc-memory.h"
+#include "hw/pci/pci.h"
+
+/* Both devices, realized.  `m` outlives them and was set up by pc_memory_init.  The host bridge's device is returned;
+ * device_free takes the bus and all that is plugged into it along. */
+Device *q35_new(PcMemory *m, GError **error);
+PciBus *q35_bus(Device *host);
+/* What a CPU in system-management mode sees. */
+Space *q35_smm_space(Device *host);
+
+extern const DeviceClass q35_host_class, mch_class;
+
+/* PCIEXBAR: where the window lies.  False: nowhere. */
+enum { MCH_PCIEXBAR = 0x60 };
+bool q35_ecam(const PciDevice *mch, uint64_t *at, uint64_t *size);
+
+#endif
