@@ -2,6 +2,7 @@
  * firmware interface. */
 #include <string.h>
 
+#include "block/drive.h"
 #include "core/runstate.h"
 #include "hw/board/pc.h"
 #include "hw/pci/i440fx.h"
@@ -30,6 +31,36 @@ static bool make_display(GError **error)
 {
     const char *vga = machine.vga ? machine.vga : machine.no_defaults ? "none" : "std";
     return !strcmp(vga, "none") || pci_function("VGA", 2, 0, false, error);
+}
+
+/* ---- -drive if=virtio: a function of its own for each ---- */
+
+typedef struct VirtioDrives {
+    bool ok;
+    GError **error;
+} VirtioDrives;
+
+static void make_virtio_drive(void *arg, DriveInfo *info)
+{
+    VirtioDrives *all = arg;
+    if (info->interface != IF_VIRTIO || !all->ok) {
+        return;
+    }
+    PciDevice *d = pci_new(device_class_find("virtio-blk-pci"), NULL, -1, false);
+    device_set_pointer(&d->dev, "drive", info->drive);
+    info->claimed = true;
+    all->ok = (!info->serial || device_set(&d->dev, "serial", info->serial, all->error)) &&
+              device_realize(&d->dev, pci_bus_as_bus(i440fx_bus(pc.host)), all->error);
+    if (!all->ok) {
+        device_free(&d->dev);
+    }
+}
+
+static bool make_virtio_drives(GError **error)
+{
+    VirtioDrives all = {true, error};
+    drive_info_foreach(make_virtio_drive, &all);
+    return all.ok;
 }
 
 /* ---- Power management ---- */
@@ -109,7 +140,7 @@ static bool build(GError **error)
     return pc_make_interrupts(error) && pc_make_isa_chips(error) && pc_make_fw_cfg(error) &&
            pc_make_hpet(error) && make_display(error) &&
            pci_function("piix3-ide", 1, 1, false, error) && pc_make_ide_drives(error) &&
-           make_power_management(error);
+           make_power_management(error) && make_virtio_drives(error);
 }
 
 #define MIB (UINT64_C(1) << 20)
