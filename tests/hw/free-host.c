@@ -50,6 +50,7 @@ static const struct {
     {"IDE", "piix3-ide"},
     {"floppy-bus", "isa-fdc"},
     {"virtio-bus", "virtio-mmio"},
+    {"virtio-serial-bus", "virtio-serial-pci"},
 };
 
 static Bus *bus_for(const DeviceClass *class, GError **error)
