@@ -454,6 +454,12 @@ static void info_history(Hmp *h, const HmpArgs *a)
     }
 }
 
+static void info_balloon(Hmp *h, const HmpArgs *a)
+{
+    QUERY(BalloonInfo, b, qmp_query_balloon);
+    hmp_print(h, "balloon: actual=%" PRId64 "\n", b.actual >> 20);
+}
+
 static void info_memory_size(Hmp *h, const HmpArgs *a)
 {
     QUERY(MemoryInfo, m, qmp_query_memory_size_summary);
@@ -480,6 +486,7 @@ static void info_hotpluggable(Hmp *h, const HmpArgs *a)
 }
 
 const HmpCommand hmp_info_commands[] = {
+    {"balloon", "", "", "how much memory the guest has left, in MiB", info_balloon},
     {"block", "device:s?", "[device]", "drives, or one of them: medium, mode, tray", info_block},
     {"chardev", "", "", "character back ends and where they lead", info_chardev},
     {"cpus", "", "", "CPUs and their threads", info_cpus},

@@ -1,5 +1,6 @@
 #include "hw/virtio/virtio-balloon.h"
 
+#include <json-c/json.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -17,14 +18,6 @@ static VirtioBalloon *the_balloon;
 VirtioBalloon *virtio_balloon(void)
 {
     return the_balloon;
-}
-
-const char *virtio_balloon_stat_name(unsigned tag)
-{
-    static const char *const names[BALLOON_STATS] = {
-        "stat-swap-in", "stat-swap-out", "stat-major-faults", "stat-minor-faults", "stat-free-memory",
-        "stat-total-memory", "stat-available-memory", "stat-disk-caches", "stat-htlb-pgalloc", "stat-htlb-pgfail"};
-    return names[tag];
 }
 
 /* ---- Pages ---- */
@@ -72,6 +65,22 @@ static void take_stats(VirtioBalloon *s, const VirtBuffer *b)
         }
     }
     s->stats_at = clock_now(CLOCK_HOST) / NS_PER_SECOND;
+}
+
+struct json_object *virtio_balloon_stats(const VirtioBalloon *s)
+{
+    static const char *const names[BALLOON_STATS] = {
+        "stat-swap-in", "stat-swap-out", "stat-major-faults", "stat-minor-faults", "stat-free-memory",
+        "stat-total-memory", "stat-available-memory", "stat-disk-caches", "stat-htlb-pgalloc", "stat-htlb-pgfail"};
+    json_object *stats = json_object_new_object(), *all = json_object_new_object();
+    for (unsigned tag = 0; tag < BALLOON_STATS; tag++) {
+        json_object_object_add(stats, names[tag], s->stats[tag] == UINT64_MAX
+                                                      ? json_object_new_int64(-1)
+                                                      : json_object_new_uint64(s->stats[tag]));
+    }
+    json_object_object_add(all, "stats", stats);
+    json_object_object_add(all, "last-update", json_object_new_int64(s->stats_at));
+    return all;
 }
 
 static bool has_stats(const VirtioBalloon *s)
@@ -177,7 +186,7 @@ static void balloon_restart(VirtioDevice *v)
 static bool balloon_realize(void *dev, GError **error)
 {
     VirtioBalloon *s = dev;
-    if (the_balloon && machine.class) {
+    if (the_balloon && machine.class) { /* without a machine (tests) there may be several */
         return error_fail(error, "Only one balloon device is supported");
     }
     the_balloon = s;

@@ -25,7 +25,7 @@ VirtioBalloon *virtio_balloon(void);    /* the machine's, or NULL */
 int64_t virtio_balloon_actual(const VirtioBalloon *s);  /* bytes that the guest has now */
 void virtio_balloon_set(VirtioBalloon *s, uint64_t bytes);      /* that it shall have; 0 < bytes */
 void virtio_balloon_poll(VirtioBalloon *s, uint32_t seconds);   /* how often it is asked for statistics; 0: never */
-/* Name of a statistic as tools know it: "stat-free-memory"; tag < BALLOON_STATS. */
-const char *virtio_balloon_stat_name(unsigned tag);
+/* What tools read as the property guest-stats: numbers by name ("stat-free-memory"; -1: not told), and when they came. */
+struct json_object *virtio_balloon_stats(const VirtioBalloon *s);
 
 #endif

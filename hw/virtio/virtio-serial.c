@@ -155,19 +155,22 @@ static bool take_control(VirtioSerial *s, VirtQueue *q)
 
 /* ---- Data ---- */
 
-/* Of the first buffer in the receive queue. */
+/* Of the first buffer in the receive queue; buffers without room are of no use to anyone and go back. */
 size_t virtio_port_room(VirtioPort *p)
 {
     VirtioSerial *s = p->serial;
     if (!s || !is_open(s, p->nr)) {
         return 0;
     }
-    VirtBuffer *b = virtqueue_pop(&s->v.queue[rx_queue(p->nr)]);
-    size_t room = b ? MIN(b->in, PIECE) : 0;
-    if (b) {
-        virtqueue_unpop(b);
+    for (VirtBuffer *b; (b = virtqueue_pop(&s->v.queue[rx_queue(p->nr)]));) {
+        size_t room = MIN(b->in, PIECE);
+        if (room) {
+            virtqueue_unpop(b);
+            return room;
+        }
+        virtqueue_push(b, 0);
     }
-    return room;
+    return 0;
 }
 
 void virtio_port_receive(VirtioPort *p, const uint8_t *buf, size_t len)
@@ -192,10 +195,10 @@ void virtio_port_writable(VirtioPort *p)
 static bool receive_queue(VirtioSerial *s, unsigned nr)
 {
     VirtioPort *p = s->port[nr];
-    if (!p || !virtio_port_room(p)) {
-        return true;
+    if (!p || !is_open(s, nr)) {
+        return false; /* opening it looks here again */
     }
-    if (p->chardev) {
+    if (virtio_port_room(p) && p->chardev) {
         char_accept(p->chardev);
     }
     return !virtio_port_room(p);

@@ -176,6 +176,7 @@ static void run_queue(VirtioDevice *v, VirtQueue *q)
         if (!virtio_is_ready(v) || !virtqueue_arm(q)) {
             break;
         }
+        v->budget--; /* a round that took nothing has an end, too */
     }
     v->budget = UINT_MAX;
 }
@@ -193,6 +194,9 @@ static void virtio_update(void *dev)
             if (i < v->queues) {
                 run_queue(v, &v->queue[i]);
             }
+        }
+        if (v->kicked && !timer_pending(&v->more)) { /* one queue's messages gave another one work */
+            device_settle(&v->dev);
         }
     }
     for (; v->pushed; v->pushed &= v->pushed - 1) {

@@ -323,6 +323,7 @@ VirtBuffer *virtqueue_pop(VirtQueue *q)
 void virtqueue_unpop(VirtBuffer *b)
 {
     VirtQueue *q = b->q;
+    q->dev->budget++;
     if (is_packed(q)) {
         if (q->avail < b->slots) {
             q->avail = (uint16_t)(q->avail + q->size);
