@@ -11,7 +11,6 @@
 enum { F_STATS = 1, F_DEFLATE_ON_OOM = 2, F_REPORTING = 5 };    /* §5.5.3 */
 enum { INFLATE, DEFLATE, STATS, REPORTING };                    /* §5.5.2; queues that are not offered have no number */
 enum { PAGE = 4096, QUEUE_SIZE = 128, PFNS = 256 };
-enum { STAT_SIZE = 10 };                                        /* §5.5.6.3: le16 tag, le64 value */
 
 static VirtioBalloon *the_balloon;
 
@@ -53,15 +52,17 @@ static void report(VirtioBalloon *s, const VirtBuffer *b)
 
 static void take_stats(VirtioBalloon *s, const VirtBuffer *b)
 {
-    uint8_t entry[STAT_SIZE];
+    struct { /* §5.5.6.3 */
+        uint16_t tag;
+        uint64_t value;
+    } __attribute__((packed)) entry;
     memset(s->stats, 0xff, sizeof s->stats);
     for (unsigned i = 0; i < 2 * BALLOON_STATS; i++) {
-        if (virtbuffer_read(b, i * STAT_SIZE, entry, STAT_SIZE) < STAT_SIZE) {
+        if (virtbuffer_read(b, i * sizeof entry, &entry, sizeof entry) < sizeof entry) {
             break;
         }
-        unsigned tag = (unsigned)load_le(entry, 2);
-        if (tag < BALLOON_STATS) {
-            s->stats[tag] = load_le(entry + 2, 8);
+        if (entry.tag < BALLOON_STATS) {
+            s->stats[entry.tag] = entry.value;
         }
     }
     s->stats_at = clock_now(CLOCK_HOST) / NS_PER_SECOND;

@@ -207,6 +207,8 @@ START_TEST(ports)
     expect(in, 1, OPEN, 0, "");
     device_free(g_ptr_array_index(bus_find_type("virtio-serial-bus")->devices, 0));
     expect(in, 1, REMOVE, 1, "");
+    g_byte_array_unref(c->pending);
+    g_free(c);
 }
 END_TEST
 
