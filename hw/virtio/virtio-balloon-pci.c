@@ -14,7 +14,7 @@ const DeviceClass virtio_balloon_pci_class = {
     .doc = "virtio memory balloon",
     .category = "misc",
     .rows = rows,
-    VIRTIO_PCI_LEAF(VirtioBalloonPci, balloon, 0x00ff00, VIRTIO_PCI_GENERIC),
+    VIRTIO_PCI_LEAF(VirtioBalloonPci, balloon, 0x00ff00, VIRTIO_PCI_GENERIC, VIRTIO_PCI_NO_MSIX),
 };
 
 const DeviceClass virtio_balloon_pci_transitional_class = {
@@ -22,7 +22,7 @@ const DeviceClass virtio_balloon_pci_transitional_class = {
     .doc = "virtio memory balloon with legacy interface",
     .category = "misc",
     .rows = rows,
-    VIRTIO_PCI_LEAF(VirtioBalloonPci, balloon, 0x00ff00, VIRTIO_PCI_TRANSITIONAL),
+    VIRTIO_PCI_LEAF(VirtioBalloonPci, balloon, 0x00ff00, VIRTIO_PCI_TRANSITIONAL, VIRTIO_PCI_NO_MSIX),
 };
 
 const DeviceClass virtio_balloon_pci_non_transitional_class = {
@@ -30,5 +30,5 @@ const DeviceClass virtio_balloon_pci_non_transitional_class = {
     .doc = "virtio memory balloon without legacy interface",
     .category = "misc",
     .rows = rows,
-    VIRTIO_PCI_LEAF(VirtioBalloonPci, balloon, 0x00ff00, VIRTIO_PCI_NON_TRANSITIONAL),
+    VIRTIO_PCI_LEAF(VirtioBalloonPci, balloon, 0x00ff00, VIRTIO_PCI_NON_TRANSITIONAL, VIRTIO_PCI_NO_MSIX),
 };

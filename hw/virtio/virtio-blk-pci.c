@@ -14,7 +14,7 @@ const DeviceClass virtio_blk_pci_class = {
     .doc = "virtio disk",
     .category = "storage",
     .rows = rows,
-    VIRTIO_PCI_LEAF(VirtioBlkPci, blk, 0x010000, VIRTIO_PCI_GENERIC),
+    VIRTIO_PCI_LEAF(VirtioBlkPci, blk, 0x010000, VIRTIO_PCI_GENERIC, 0),
 };
 
 const DeviceClass virtio_blk_pci_transitional_class = {
@@ -22,7 +22,7 @@ const DeviceClass virtio_blk_pci_transitional_class = {
     .doc = "virtio disk with legacy interface",
     .category = "storage",
     .rows = rows,
-    VIRTIO_PCI_LEAF(VirtioBlkPci, blk, 0x010000, VIRTIO_PCI_TRANSITIONAL),
+    VIRTIO_PCI_LEAF(VirtioBlkPci, blk, 0x010000, VIRTIO_PCI_TRANSITIONAL, 0),
 };
 
 const DeviceClass virtio_blk_pci_non_transitional_class = {
@@ -30,5 +30,5 @@ const DeviceClass virtio_blk_pci_non_transitional_class = {
     .doc = "virtio disk without legacy interface",
     .category = "storage",
     .rows = rows,
-    VIRTIO_PCI_LEAF(VirtioBlkPci, blk, 0x010000, VIRTIO_PCI_NON_TRANSITIONAL),
+    VIRTIO_PCI_LEAF(VirtioBlkPci, blk, 0x010000, VIRTIO_PCI_NON_TRANSITIONAL, 0),
 };

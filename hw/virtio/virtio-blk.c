@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cpu/cpu.h"
 #include "hw/virtio/virtqueue.h"
 
 enum { SECTOR = 512, MAX_REQUESTS = 1024, BOUNCE_MAX = 4 << 20, SERIAL_SIZE = 20 };
@@ -358,6 +359,9 @@ static bool check_block_size(const VirtioBlk *s, const char *name, uint32_t size
 
 static bool check_properties(VirtioBlk *s, GError **error)
 {
+    if (s->num_queues == UINT16_MAX) {
+        s->num_queues = (uint16_t)CLAMP(cpu_count(), 1, VIRTIO_QUEUES);
+    }
     if (!s->drive) {
         return error_fail(error, "virtio-blk: property drive is missing: drive=ID of a -drive with if=none");
     }
@@ -425,7 +429,7 @@ static const Row rows[] = {
     DRIVE(VirtioBlk, drive, "The disk"),
     PROP(VirtioBlk, serial, NULL, "Serial number, up to 20 bytes"),
     PROP(VirtioBlk, bootindex, "-1", "Place in the boot order; -1: none"),
-    PROP_AS(VirtioBlk, num_queues, "num-queues", "1", "Request queues: one for each CPU that shall not wait for others"),
+    PROP_AS(VirtioBlk, num_queues, "num-queues", "65535", "Request queues; default: one for each CPU"),
     PROP_AS(VirtioBlk, queue_size, "queue-size", "256", "Descriptors of each queue"),
     PROP(VirtioBlk, logical_block_size, "512", "Smallest unit of a transfer, in bytes"),
     PROP(VirtioBlk, physical_block_size, "512", "Unit that the medium writes, in bytes"),

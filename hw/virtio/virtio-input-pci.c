@@ -16,7 +16,7 @@ const DeviceClass virtio_keyboard_pci_class = {
     .doc = "virtio keyboard",
     .category = "input",
     .rows = keyboard_rows,
-    VIRTIO_PCI_LEAF(VirtioInputPci, input, 0x090000, VIRTIO_PCI_GENERIC),
+    VIRTIO_PCI_LEAF(VirtioInputPci, input, 0x090000, VIRTIO_PCI_GENERIC, 2),
 };
 
 const DeviceClass virtio_mouse_pci_class = {
@@ -25,7 +25,7 @@ const DeviceClass virtio_mouse_pci_class = {
     .doc = "virtio mouse",
     .category = "input",
     .rows = mouse_rows,
-    VIRTIO_PCI_LEAF(VirtioInputPci, input, 0x090200, VIRTIO_PCI_GENERIC),
+    VIRTIO_PCI_LEAF(VirtioInputPci, input, 0x090200, VIRTIO_PCI_GENERIC, 2),
 };
 
 const DeviceClass virtio_tablet_pci_class = {
@@ -34,5 +34,5 @@ const DeviceClass virtio_tablet_pci_class = {
     .doc = "virtio tablet",
     .category = "input",
     .rows = tablet_rows,
-    VIRTIO_PCI_LEAF(VirtioInputPci, input, 0x098000, VIRTIO_PCI_GENERIC),
+    VIRTIO_PCI_LEAF(VirtioInputPci, input, 0x098000, VIRTIO_PCI_GENERIC, 2),
 };

@@ -149,26 +149,25 @@ static const DeviceClass access_class = {
     .rows = access_rows,
 };
 
-static void add_cap(VirtioPci *s, VirtioPciCap *c, unsigned at, uint8_t type, unsigned part, uint32_t length)
+static void add_cap(VirtioPci *s, VirtioPciCap *c, unsigned at, uint8_t type, unsigned part)
 {
     c->len = type == CFG_NOTIFY ? 20 : 16;
     c->type = type;
     c->bar = MODERN_BAR;
     c->offset = part * PART_SIZE;
-    c->length = length;
+    c->length = PART_SIZE;
     c->multiplier = type == CFG_NOTIFY ? NOTIFY_MULTIPLIER : 0;
     pci_cap_add(&s->pci, &c->cap, at, ID_VENDOR);
 }
 
 static void add_modern(VirtioPci *s)
 {
-    uint32_t config = VIRTIO_INFO(s->vdev)->config_size;
+    add_cap(s, &s->common, CAP_COMMON, CFG_COMMON, AT_COMMON);
+    add_cap(s, &s->isr, CAP_ISR, CFG_ISR, AT_ISR);
+    add_cap(s, &s->device, CAP_DEVICE, CFG_DEVICE, AT_DEVICE);
+    add_cap(s, &s->notify, CAP_NOTIFY, CFG_NOTIFY, AT_NOTIFY);
     s->access.vdev = s->vdev;
     pci_cap_add(&s->pci, &s->access.cap, CAP_ACCESS, ID_VENDOR);
-    add_cap(s, &s->notify, CAP_NOTIFY, CFG_NOTIFY, AT_NOTIFY, s->vdev->queues * NOTIFY_MULTIPLIER);
-    add_cap(s, &s->device, CAP_DEVICE, CFG_DEVICE, AT_DEVICE, MAX(config, 4));
-    add_cap(s, &s->isr, CAP_ISR, CFG_ISR, AT_ISR, 1);
-    add_cap(s, &s->common, CAP_COMMON, CFG_COMMON, AT_COMMON, 0x3c);
     pci_bar(&s->pci, MODERN_BAR, PCI_BAR_MEM | PCI_BAR_64 | PCI_BAR_PREFETCH,
             device_region_io_opaque(&s->pci.dev, "virtio-modern", MODERN_SIZE, &modern_ops, s->vdev));
 }
@@ -236,7 +235,8 @@ bool virtio_pci_realize(void *dev, GError **error)
     if (!choose_interfaces(s, error)) {
         return false;
     }
-    unsigned vectors = s->want_vectors == UINT32_MAX ? v->queues + 1u : s->want_vectors;
+    unsigned usual = info->vectors == VIRTIO_PCI_NO_MSIX ? 0 : info->vectors ? info->vectors : v->queues + 1u;
+    unsigned vectors = s->want_vectors == UINT32_MAX ? usual : s->want_vectors;
     if (vectors > PCI_MSIX_VECTORS) {
         return error_fail(error, "Property %s.vectors is %u, expected: 0 to %u", s->pci.dev.class->name, vectors,
                           PCI_MSIX_VECTORS);
@@ -298,7 +298,7 @@ static const Row rows[] = {
             .names = on_off_auto),
     PROP_AS(VirtioPci, disable_modern, "disable-modern", "off", "Leave out the interface of virtio 1"),
     PROP_AS(VirtioPci, want_vectors, "vectors", "4294967295",
-            "MSI-X vectors; 0: no MSI-X; default: one for each queue and one more"),
+            "MSI-X vectors; 0: no MSI-X; default: as many as the device wants"),
     VCAP(common, CAP_COMMON),
     VCAP(isr, CAP_ISR),
     VCAP(device, CAP_DEVICE),

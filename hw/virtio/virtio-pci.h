@@ -17,7 +17,9 @@ typedef struct VirtioPciInfo {
     PciInfo pci;                        /* .class_code; the rest follows from the device                     */
     size_t device;                      /* offset of the VirtioDevice in the struct                          */
     VirtioPciKind kind;
+    uint16_t vectors;                   /* MSI-X vectors when the user says none; 0: for each queue and one more */
 } VirtioPciInfo;
+enum { VIRTIO_PCI_NO_MSIX = 0xffff };   /* in .vectors */
 
 typedef struct VirtioPciCap {           /* §4.1.4: where a structure lies */
     PciCap cap;
@@ -36,7 +38,7 @@ typedef struct VirtioPci {
     PciDevice pci;
     int disable_legacy;                 /* OnOffAuto */
     bool disable_modern;
-    uint32_t want_vectors;              /* UINT32_MAX: one for each queue and one for the configuration      */
+    uint32_t want_vectors;              /* UINT32_MAX: as VirtioPciInfo says                                 */
     VirtioPciCap common, isr, device, notify;
     VirtioPciAccessCap access;
     PciMsixCap msix;
@@ -49,10 +51,10 @@ void virtio_pci_update(void *dev);
 bool virtio_pci_busy(const void *dev);
 
 /* What all leaf classes say alike, between the braces. */
-#define VIRTIO_PCI_LEAF(T, part, class_code_, kind_)                                                                   \
+#define VIRTIO_PCI_LEAF(T, part, class_code_, kind_, vectors_)                                                         \
     .base = &virtio_pci_class, .bus = "PCI", .size = sizeof(T), .hotpluggable = true, .realize = virtio_pci_realize,   \
     .update = virtio_pci_update, .busy = virtio_pci_busy,                                                              \
     .info = &(const VirtioPciInfo){.pci = {.vendor = VIRTIO_VENDOR, .class_code = class_code_, .interrupt_pin = 1},    \
-                                   .device = offsetof(T, part), .kind = kind_}
+                                   .device = offsetof(T, part), .kind = kind_, .vectors = vectors_}
 
 #endif

@@ -14,7 +14,7 @@ const DeviceClass virtio_rng_pci_class = {
     .doc = "virtio random number generator",
     .category = "misc",
     .rows = rows,
-    VIRTIO_PCI_LEAF(VirtioRngPci, rng, 0x00ff00, VIRTIO_PCI_GENERIC),
+    VIRTIO_PCI_LEAF(VirtioRngPci, rng, 0x00ff00, VIRTIO_PCI_GENERIC, 0),
 };
 
 const DeviceClass virtio_rng_pci_transitional_class = {
@@ -22,7 +22,7 @@ const DeviceClass virtio_rng_pci_transitional_class = {
     .doc = "virtio random number generator with legacy interface",
     .category = "misc",
     .rows = rows,
-    VIRTIO_PCI_LEAF(VirtioRngPci, rng, 0x00ff00, VIRTIO_PCI_TRANSITIONAL),
+    VIRTIO_PCI_LEAF(VirtioRngPci, rng, 0x00ff00, VIRTIO_PCI_TRANSITIONAL, 0),
 };
 
 const DeviceClass virtio_rng_pci_non_transitional_class = {
@@ -30,5 +30,5 @@ const DeviceClass virtio_rng_pci_non_transitional_class = {
     .doc = "virtio random number generator without legacy interface",
     .category = "misc",
     .rows = rows,
-    VIRTIO_PCI_LEAF(VirtioRngPci, rng, 0x00ff00, VIRTIO_PCI_NON_TRANSITIONAL),
+    VIRTIO_PCI_LEAF(VirtioRngPci, rng, 0x00ff00, VIRTIO_PCI_NON_TRANSITIONAL, 0),
 };

@@ -14,7 +14,7 @@ const DeviceClass virtio_serial_pci_class = {
     .doc = "virtio console and serial ports",
     .category = "input",
     .rows = rows,
-    VIRTIO_PCI_LEAF(VirtioSerialPci, serial, 0x078000, VIRTIO_PCI_GENERIC),
+    VIRTIO_PCI_LEAF(VirtioSerialPci, serial, 0x078000, VIRTIO_PCI_GENERIC, 2),
 };
 
 const DeviceClass virtio_serial_pci_transitional_class = {
@@ -22,7 +22,7 @@ const DeviceClass virtio_serial_pci_transitional_class = {
     .doc = "virtio console and serial ports with legacy interface",
     .category = "input",
     .rows = rows,
-    VIRTIO_PCI_LEAF(VirtioSerialPci, serial, 0x078000, VIRTIO_PCI_TRANSITIONAL),
+    VIRTIO_PCI_LEAF(VirtioSerialPci, serial, 0x078000, VIRTIO_PCI_TRANSITIONAL, 2),
 };
 
 const DeviceClass virtio_serial_pci_non_transitional_class = {
@@ -30,5 +30,5 @@ const DeviceClass virtio_serial_pci_non_transitional_class = {
     .doc = "virtio console and serial ports without legacy interface",
     .category = "input",
     .rows = rows,
-    VIRTIO_PCI_LEAF(VirtioSerialPci, serial, 0x078000, VIRTIO_PCI_NON_TRANSITIONAL),
+    VIRTIO_PCI_LEAF(VirtioSerialPci, serial, 0x078000, VIRTIO_PCI_NON_TRANSITIONAL, 2),
 };

@@ -87,7 +87,7 @@ poweroff -f
         self.assertRegex(self.disk("virtio-blk-pci"), r"PCI-MSI.*virtio0-req.0")
 
     def test_disk_packed_two_queues(self):
-        said = self.disk("virtio-blk-pci,num-queues=2,packed=on", cpus=2, queues=2, packed=True)
+        said = self.disk("virtio-blk-pci,packed=on", cpus=2, queues=2, packed=True)
         self.assertRegex(said, r"virtio0-req.1")
 
     def test_disk_packed_without_index(self):
