@@ -82,7 +82,12 @@ static bool bus_plug(Bus *bus, Device *dev, GError **error)
     if (s->vdev) {
         return error_fail(error, "Bus '%s' is full: virtio-mmio has one device", bus->name);
     }
+    if (v->packed && s->force_legacy) {
+        return error_fail(error, "Property %s.packed is on, but bus '%s' has the legacy registers (force-legacy=on)",
+                          dev->class->name, bus->name);
+    }
     v->legacy = s->force_legacy;
+    v->modern = !s->force_legacy;
     v->mmio_version = s->force_legacy ? 1 : 2;
     v->settled = device_settled;
     v->transport = s;

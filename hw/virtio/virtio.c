@@ -214,7 +214,6 @@ static void virtio_update(void *dev)
 static bool virtio_realize(void *dev, GError **error)
 {
     VirtioDevice *v = dev;
-    v->modern = true;
     v->budget = UINT_MAX;
     return true;
 }

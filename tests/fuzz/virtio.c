@@ -125,7 +125,7 @@ static void step(const uint8_t *d)
     case 4: put(where % 0x100 & ~3u, what); break;
     case 5: space_store(space_memory(), MMIO + 0x100 + where % 0x100, 1u << (d[0] >> 3 & 1), what); break;
     case 6: get(where % 0x200); break;
-    default: clock_advance_to(clock_now(CLOCK_VIRTUAL) + what * NS_PER_MS);
+    default: clock_advance_to(clock_now(CLOCK_VIRTUAL) + what % 4096 * NS_PER_MS);
     }
 }
 

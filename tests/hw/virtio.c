@@ -270,7 +270,11 @@ END_TEST
 START_TEST(packed_mmio) { check_carrier(MMIO, PACKED); }
 END_TEST
 
-START_TEST(legacy_mmio) { check_carrier(MMIO_LEGACY, 0); }
+START_TEST(legacy_mmio)
+{
+    check_carrier(MMIO_LEGACY, 0);
+    ck_assert_uint_eq(vb_features() >> 32, 0);
+}
 END_TEST
 
 START_TEST(empty_mmio)
