@@ -1,12 +1,19 @@
 #include "hw/virtio/virtio-pci.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/loop.h"
+#include "hw/platform.h"
+
 enum { ID_VENDOR = 0x09 };
 enum { HERE = 1 }; /* PciCap.present */
 /* §4.1.4: types of structures, and where ours lie in BAR 4. */
 enum { CFG_COMMON = 1, CFG_NOTIFY, CFG_ISR, CFG_DEVICE, CFG_PCI };
 enum { MODERN_BAR = 4, MSIX_BAR = 1, LEGACY_BAR = 0, PART_SIZE = 0x1000, MODERN_SIZE = 4 * PART_SIZE };
 enum { AT_COMMON = 0, AT_ISR = 1, AT_DEVICE = 2, AT_NOTIFY = 3, NOTIFY_MULTIPLIER = 4 };
-enum { LEGACY_HEADER = 0x14, LEGACY_HEADER_MSIX = 0x18 };
+enum { LEGACY_HEADER = 0x14, LEGACY_HEADER_MSIX = 0x18, LEGACY_NOTIFY = 0x10 };
 enum { CAP_COMMON = 0x40, CAP_ISR = 0x50, CAP_DEVICE = 0x60, CAP_NOTIFY = 0x70, CAP_ACCESS = 0x84, CAP_MSIX = 0x98 };
 enum { AUTO, ON, OFF };
 
@@ -168,8 +175,8 @@ static void add_modern(VirtioPci *s)
     add_cap(s, &s->notify, CAP_NOTIFY, CFG_NOTIFY, AT_NOTIFY);
     s->access.vdev = s->vdev;
     pci_cap_add(&s->pci, &s->access.cap, CAP_ACCESS, ID_VENDOR);
-    pci_bar(&s->pci, MODERN_BAR, PCI_BAR_MEM | PCI_BAR_64 | PCI_BAR_PREFETCH,
-            device_region_io_opaque(&s->pci.dev, "virtio-modern", MODERN_SIZE, &modern_ops, s->vdev));
+    s->modern_bar = device_region_io_opaque(&s->pci.dev, "virtio-modern", MODERN_SIZE, &modern_ops, s->vdev);
+    pci_bar(&s->pci, MODERN_BAR, PCI_BAR_MEM | PCI_BAR_64 | PCI_BAR_PREFETCH, s->modern_bar);
 }
 
 static void add_legacy(VirtioPci *s)
@@ -178,8 +185,53 @@ static void add_legacy(VirtioPci *s)
     while (size < (uint64_t)LEGACY_HEADER_MSIX + VIRTIO_INFO(s->vdev)->config_size) {
         size *= 2;
     }
-    pci_bar(&s->pci, LEGACY_BAR, PCI_BAR_IO,
-            device_region_io_opaque(&s->pci.dev, "virtio-legacy", size, &legacy_ops, s->vdev));
+    s->legacy_bar = device_region_io_opaque(&s->pci.dev, "virtio-legacy", size, &legacy_ops, s->vdev);
+    pci_bar(&s->pci, LEGACY_BAR, PCI_BAR_IO, s->legacy_bar);
+}
+
+/* ---- Doorbells in the kernel ----
+ * A write to one signals a descriptor, and the CPU goes on.  All of a device share one: looking at a queue that nobody kicked
+ * is cheap. */
+
+static void each_doorbell(VirtioPci *s, void (*fn)(Region *r, uint64_t at, unsigned size, bool match, uint64_t data, int fd))
+{
+    for (unsigned q = 0; s->modern_bar && q < s->vdev->queues; q++) {
+        fn(s->modern_bar, AT_NOTIFY * PART_SIZE + q * NOTIFY_MULTIPLIER, 2, false, 0, s->doorbell);
+    }
+    if (s->legacy_bar) {
+        fn(s->legacy_bar, LEGACY_NOTIFY, 2, false, 0, s->doorbell);
+    }
+}
+
+static void doorbell_rang(void *arg, short revents)
+{
+    VirtioPci *s = arg;
+    uint64_t count;
+    if (read(s->doorbell, &count, sizeof count) == sizeof count) {
+        virtio_kick_all(s->vdev);
+        device_settle(&s->pci.dev);
+    }
+}
+
+static void add_doorbells(VirtioPci *s)
+{
+    int fd = platform.kernel_accel && s->ioeventfd ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
+    if (fd >= 0) { /* else every write reaches the region */
+        s->doorbell = fd;
+        s->watch = loop_watch(loop_main(), fd, POLLIN, doorbell_rang, s);
+        each_doorbell(s, region_add_eventfd);
+    }
+}
+
+static void virtio_pci_unrealize(void *dev)
+{
+    VirtioPci *s = dev;
+    if (s->watch) {
+        each_doorbell(s, region_del_eventfd);
+        mem_commit(); /* the kernel lets go of the descriptor before it closes */
+        loop_unwatch(g_steal_pointer(&s->watch));
+        close(s->doorbell);
+    }
 }
 
 /* ---- Identity (§4.1.2) ---- */
@@ -251,6 +303,7 @@ bool virtio_pci_realize(void *dev, GError **error)
     if (vectors) {
         pci_msix_init_bar(&s->pci, &s->msix, CAP_MSIX, vectors, MSIX_BAR);
     }
+    add_doorbells(s);
     return true;
 }
 
@@ -297,6 +350,7 @@ static const Row rows[] = {
     PROP_AS(VirtioPci, disable_legacy, "disable-legacy", "auto", "Leave out the legacy interface", .type = TYPE_ENUM,
             .names = on_off_auto),
     PROP_AS(VirtioPci, disable_modern, "disable-modern", "off", "Leave out the interface of virtio 1"),
+    PROP(VirtioPci, ioeventfd, "on", "Under KVM, the kernel takes doorbells, and the guest does not wait"),
     PROP_AS(VirtioPci, want_vectors, "vectors", "4294967295",
             "MSI-X vectors; 0: no MSI-X; default: as many as the device wants"),
     VCAP(common, CAP_COMMON),
@@ -316,5 +370,6 @@ const DeviceClass virtio_pci_class = {
     .bus = "PCI",
     .size = sizeof(VirtioPci),
     .rows = rows,
+    .unrealize = virtio_pci_unrealize,
     .info = &(const VirtioPciInfo){.kind = VIRTIO_PCI_GENERIC},
 };

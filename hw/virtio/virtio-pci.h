@@ -43,6 +43,10 @@ typedef struct VirtioPci {
     VirtioPciAccessCap access;
     PciMsixCap msix;
     VirtioDevice *vdev;
+    bool ioeventfd;                     /* property: doorbells ring in the kernel where it can                */
+    int doorbell;                       /* that eventfd, while watch is there                                */
+    struct Watch *watch;
+    Region *modern_bar, *legacy_bar;
 } VirtioPci;
 
 extern const DeviceClass virtio_pci_class;      /* "virtio-pci" */

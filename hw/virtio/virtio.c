@@ -65,7 +65,7 @@ static void restart(VirtioDevice *v)
     }
 }
 
-static void all_kicked(VirtioDevice *v)
+void virtio_kick_all(VirtioDevice *v)
 {
     v->kicked = v->queues == 64 ? UINT64_MAX : VIRTIO_BIT(v->queues) - 1;
 }
@@ -83,7 +83,7 @@ void virtio_status_write(VirtioDevice *v, uint8_t value)
     }
     v->status = (uint8_t)((value & ~VIRTIO_NEEDS_RESET) | (old & VIRTIO_NEEDS_RESET));
     if ((value & VIRTIO_DRIVER_OK) && !(old & VIRTIO_DRIVER_OK)) {
-        all_kicked(v);
+        virtio_kick_all(v);
         if (info->ready) {
             info->ready(v);
         }

@@ -93,6 +93,7 @@ VirtQueue *virtio_queue_new(VirtioDevice *v, unsigned size);
 bool virtio_has(const VirtioDevice *v, unsigned feature);       /* negotiated */
 bool virtio_is_ready(const VirtioDevice *v);    /* the driver runs: DRIVER_OK, no error, bus master on */
 void virtio_kick(VirtioDevice *v, unsigned queue);      /* look at it in the next update() (device_settle) */
+void virtio_kick_all(VirtioDevice *v);
 void virtio_config_changed(VirtioDevice *v);    /* by the device: the driver gets an interrupt at the next update() */
 /* The driver broke the rules: guest_error and DEVICE_NEEDS_RESET (§2.1.2). */
 void virtio_break(VirtioDevice *v, const char *format, ...) G_GNUC_PRINTF(2, 3);
