@@ -16,6 +16,8 @@
 #include "core/error.h"
 #include "core/loop.h"
 #include "core/runstate.h"
+#include "gdbstub/gdbstub.h"
+#include "dump/dump.h"
 #include "hw/machine.h"
 #include "qapi/cmdline.h"
 #include "qapi/hmp.h"
@@ -240,6 +242,7 @@ int main(int argc, char **argv)
     machine_init();
     qmp_init();
     char_hooks.monitor = want_monitor;
+    gdb_hooks.monitor = hmp_execute;
     set_signals();
     if (!cmdline_parse(argc, argv, &exit_code) || !set_up(&exit_code)) {
         char_cleanup();
@@ -259,6 +262,8 @@ int main(int argc, char **argv)
     }
     run_events.stop = NULL; /* SHUTDOWN has said it */
     machine_stop(RUN_SHUTDOWN);
+    gdbstub_stop();
+    dump_abandon();
     accel_stop_cpus();
     drive_cleanup();
     display_stop();

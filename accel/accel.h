@@ -37,10 +37,10 @@ typedef struct Accel {
     /* What can be offered in this CPUID register (0 eax .. 3 edx); NULL: everything in the model.
      */
     uint64_t (*supported_cpuid)(uint32_t leaf, uint32_t subleaf, int reg);
-    bool (*guest_debug)(Cpu *c, GError **error); /* apply accel/debug.h's settings to this CPU */
-    /* The guest's page tables as this accelerator sees them: linear to physical.  NULL:
-     * accel/debug.c's own way. */
-    bool (*translate)(Cpu *c, uint64_t linear, uint64_t *physical);
+    /* Apply accel/debug.h's settings to this CPU; on its thread, main lock held. */
+    bool (*guest_debug)(Cpu *c, GError **error);
+    /* Whether it looks for points itself: any number, of any length, nothing is put into memory for it.  NULL: no. */
+    bool (*looks)(void);
     void (*stopped)(
         bool stopped); /* the machine stops or goes on (paravirtual clocks); may be NULL    */
     /* Devices and CPUs have been reset: now what the accelerator has of the machine; may be NULL. */
@@ -63,6 +63,7 @@ bool accel_start(GPtrArray *choices, GError **error);
 bool accel_start_cpus(GError **error);
 bool accel_start_cpu(Cpu *c, GError **error); /* one that was plugged in later */
 void accel_stop_cpus(void);                   /* at exit: stop and join */
+void accel_continue_cpu(Cpu *c);              /* one that was held, while the machine runs */
 
 /* qtest beside or instead of a CPU: `-qtest CHARDEV`, `-qtest-log FILE` (NULL: none). */
 bool qtest_listen(const char *chardev_text, const char *log_path, GError **error);
@@ -70,6 +71,9 @@ bool qtest_listen(const char *chardev_text, const char *log_path, GError **error
 /* ---- Between accel.c, run.c and the accelerators ---- */
 extern const Accel kvm_accel, soft_accel, qtest_accel;
 void run_init(void); /* accel.c: an accelerator was chosen */
+/* The CPU has shut down, which resets a PC: the black box reports, with the registers as they are now.
+ * On the CPU's thread, for run() to return. */
+RunResult run_triple_fault(Cpu *c);
 /* Release the main lock, however often this thread holds it, and take it back. */
 unsigned run_unlock_main(void);
 void run_lock_main(unsigned depth);

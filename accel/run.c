@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "accel/accel.h"
+#include "accel/debug.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/runstate.h"
+#include "cpu/blackbox/report.h"
 #include "hw/platform.h"
 
 typedef struct Work {
@@ -136,6 +138,16 @@ static void run_sync(Cpu *c)
     }
 }
 
+/* Breakpoints have come or gone. */
+static void run_points(Cpu *c)
+{
+    if (atomic_exchange(&c->points_stale, false) && accel->guest_debug) {
+        loop_lock();
+        accel->guest_debug(c, NULL);
+        loop_unlock();
+    }
+}
+
 /* Stop as asked, until continued; false when there was nothing to stop for. */
 static bool run_stop(Cpu *c)
 {
@@ -189,6 +201,19 @@ static bool run_may_run(Cpu *c)
     return accel->run && (!c->wait_sipi || platform.irqchip != IRQCHIP_OFF);
 }
 
+/* For an event that lets it run.  A debugger that steps such a CPU is not kept waiting. */
+static void run_wait(Cpu *c)
+{
+    loop_lock();
+    bool stepped = debug_stepping(c) && debug_idle(c);
+    loop_unlock();
+    if (stepped) {
+        atomic_store(&c->stop_request, true);
+    } else {
+        run_sleep(c);
+    }
+}
+
 static gpointer run_thread(gpointer data)
 {
     Cpu *c = data;
@@ -214,12 +239,13 @@ static gpointer run_thread(gpointer data)
             break;
         }
         run_work(c);
+        run_points(c);
         if (run_stop(c)) {
             continue;
         }
         run_start_up(c);
         if (!run_may_run(c)) {
-            run_sleep(c);
+            run_wait(c);
             continue;
         }
         switch (accel->run(c)) {
@@ -247,6 +273,7 @@ bool accel_start_cpu(Cpu *c, GError **error)
     cpu_reset(c);
     c->state_valid = c->state_dirty = true;
     atomic_store(&c->stop_request, true);
+    atomic_store(&c->points_stale, debug_wanted());
     c->thread = g_thread_try_new(name, run_thread, c, error);
     if (!c->thread) {
         g_prefix_error(error, "cannot start a thread for CPU %u: ", c->index);
@@ -265,6 +292,16 @@ bool accel_start_cpu(Cpu *c, GError **error)
     }
     run_lock_main(depth);
     return !failure;
+}
+
+RunResult run_triple_fault(Cpu *c)
+{
+    loop_lock();
+    cpu_sync(c);
+    loop_unlock();
+    box_report_shutdown(c);
+    machine_request_reset(CAUSE_GUEST_RESET);
+    return RUN_STOPPED;
 }
 
 /* ---- All of them ---- */
@@ -287,20 +324,28 @@ static void stop_all(void)
     run_lock_main(depth);
 }
 
+void accel_continue_cpu(Cpu *c)
+{
+    g_mutex_lock(&run_mutex);
+    c->stopped = false;
+    atomic_store(&c->stop_request, false);
+    g_mutex_unlock(&run_mutex);
+    run_kick(c);
+}
+
+/* Those that are held stay as stop_all has left them. */
 static void continue_all(void)
 {
     for (unsigned i = 0; i < cpu_count(); i++) {
-        Cpu *c = cpu_at(i);
-        g_mutex_lock(&run_mutex);
-        c->stopped = false;
-        atomic_store(&c->stop_request, false);
-        g_mutex_unlock(&run_mutex);
-        run_kick(c);
+        if (!atomic_load(&cpu_at(i)->held)) {
+            accel_continue_cpu(cpu_at(i));
+        }
     }
 }
 
 static void on_changed(void *arg, bool running, RunState state)
 {
+    debug_machine(running, state == RUN_DEBUG);
     if (running) {
         if (accel->stopped) {
             accel->stopped(false);
@@ -327,7 +372,7 @@ static void on_reset(void *arg, ShutdownCause cause)
 
 void run_init(void)
 {
-    cpu_ops = (CpuOps){.kick = run_kick, .sync = run_sync, .run_on = run_on};
+    cpu_ops = (CpuOps){.kick = run_kick, .sync = run_sync, .run_on = run_on, .memory = debug_memory};
 }
 
 bool accel_start_cpus(GError **error)

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "block/drive-private.h"
@@ -11,6 +12,7 @@
 #include "core/clock.h"
 #include "core/coroutine.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/loop.h"
 #include "core/options.h"
 #include "core/runstate.h"
@@ -36,6 +38,8 @@ struct DriveRequest {
     DriveRequest *next; /* among the held, or the finished */
 };
 
+static const char *const op_names[DRIVE_OPS] = {"read", "write", "flush", "discard", "write zeroes"};
+
 /* ---- The end of a request ---- */
 
 static DriveRequest *finished, **finished_end = &finished;
@@ -47,6 +51,8 @@ static void request_end(DriveRequest *r)
     DriveDone *done = r->done;
     void *arg = r->arg;
     int result = r->cancelled ? -ECANCELED : r->result;
+    TRACE(drive_end, "%s: %s at %" PRId64 ", %" PRId64 " bytes: %s", d->id, op_names[r->op], r->offset, r->bytes,
+          result < 0 ? g_strerror(-result) : "done");
     if (r->iov.v != r->pieces) {
         g_free(r->iov.v);
     }
@@ -262,6 +268,7 @@ static DriveRequest *submit(DriveRequest *r)
     submitting++;
     r->began = clock_now(CLOCK_RT);
     r->result = request_check(r);
+    TRACE(drive_begin, "%s: %s at %" PRId64 ", %" PRId64 " bytes", d->id, op_names[r->op], r->offset, r->bytes);
     if (r->result < 0) {
         d->stats.invalid[r->op] += r->result != -ENOMEDIUM;
         request_finish(r);

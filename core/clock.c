@@ -11,6 +11,8 @@
 static atomic_int_fast64_t virtual_offset, virtual_frozen;
 static atomic_bool virtual_running;
 static bool manual;
+static atomic_bool held;
+static bool started; /* by clock_start, whether or not it is held */
 bool (*clock_manual_now)(int64_t *ns);
 
 /* A binary min-heap of timers for each clock; slot 0 is unused so that Timer.slot 0 means "not
@@ -46,21 +48,48 @@ int64_t clock_now(ClockType type)
     }
 }
 
-void clock_start(void)
+static void clock_go(void)
 {
-    if (!manual && !virtual_running) {
+    if (started && !held && !manual && !virtual_running) {
         virtual_offset = virtual_frozen - host_ns(CLOCK_MONOTONIC);
         atomic_store_explicit(&virtual_running, true, memory_order_release);
         loop_wake();
     }
 }
 
-void clock_stop(void)
+static void clock_freeze(void)
 {
     if (virtual_running) {
         virtual_frozen = clock_now(CLOCK_VIRTUAL);
         atomic_store_explicit(&virtual_running, false, memory_order_release);
     }
+}
+
+void clock_start(void)
+{
+    started = true;
+    clock_go();
+}
+
+void clock_stop(void)
+{
+    started = false;
+    clock_freeze();
+}
+
+void clock_hold(bool hold)
+{
+    atomic_store(&held, hold);
+    if (hold) {
+        clock_freeze();
+    } else {
+        clock_go();
+    }
+}
+
+bool clock_held(void)
+{
+    return atomic_load(&held);
 }
 
 bool clock_running(void)

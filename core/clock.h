@@ -21,6 +21,9 @@ int64_t clock_now(ClockType type);      /* any thread, no lock */
 void clock_start(void);
 void clock_stop(void);
 bool clock_running(void);
+/* While it is held the virtual clock stands still, started or not, manual or not: a debugger steps. */
+void clock_hold(bool hold);
+bool clock_held(void);
 void clock_set_virtual(int64_t ns);     /* loading a snapshot: the clock goes on from here */
 
 /* Manual mode (qtest, icount, unit tests): from now on the virtual clock moves only by clock_advance_to, which runs the

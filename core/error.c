@@ -56,6 +56,11 @@ bool error_fail_errno(GError **error, int code, const char *format, ...)
     return false;
 }
 
+bool report_timestamped(void)
+{
+    return timestamps;
+}
+
 void report_timestamps(bool on)
 {
     timestamps = on;

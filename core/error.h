@@ -34,5 +34,6 @@ void warn_report(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void error_report(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void info_report(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void report_timestamps(bool on);
+bool report_timestamped(void);
 
 #endif

@@ -16,17 +16,17 @@ static const struct {
     LogItem item;
     const char *doc;
 } items[] = {
-    {"in_asm", LOG_IN_ASM, "guest instructions of each block that is decoded"},
-    {"int", LOG_INT, "interrupts and exceptions as they are delivered"},
-    {"exec", LOG_EXEC, "each block before it runs"},
-    {"cpu", LOG_CPU, "CPU registers before each block"},
+    {"in_asm", LOG_IN_ASM, "guest instructions when they are decoded (software CPU)"},
+    {"int", LOG_INT, "interrupts and exceptions as they are delivered (software CPU)"},
+    {"exec", LOG_EXEC, "each block before it runs (software CPU)"},
+    {"cpu", LOG_CPU, "CPU registers before each block (software CPU)"},
     {"cpu_reset", LOG_CPU_RESET, "CPU state before resets"},
     {"mmu", LOG_MMU, "page table walks that fail"},
-    {"pcall", LOG_PCALL, "protected-mode far calls, returns and exceptions"},
+    {"pcall", LOG_PCALL, "far jumps, calls and returns (software CPU)"},
     {"unimp", LOG_UNIMP, "guest uses of what is not built"},
     {"guest_errors", LOG_GUEST_ERRORS, "guest accesses that the hardware's documents forbid"},
-    {"page", LOG_PAGE, "memory map at each change"},
-    {"nochain", LOG_NOCHAIN, "do not chain blocks, so that exec shows each one"},
+    {"page", LOG_PAGE, "taken for the sake of scripts (info mtree shows the memory map)"},
+    {"nochain", LOG_NOCHAIN, "taken for the sake of scripts: exec shows each block as it is"},
 };
 
 char *log_help(void)
@@ -61,6 +61,10 @@ bool log_set_items(const char *list, bool *help, GError **error)
             continue;
         }
         if (g_str_has_prefix(*w, "trace:")) {
+            if (!strcmp(*w + 6, "help")) {
+                *help = true;
+                return true;
+            }
             if (!trace_enable(*w + 6, true, error)) {
                 return false;
             }
@@ -77,33 +81,96 @@ bool log_set_items(const char *list, bool *help, GError **error)
     return true;
 }
 
-bool log_set_file(const char *path, GError **error)
+FILE *log_open(const char *option, const char *path, GError **error)
 {
     g_autofree char *name = NULL;
     const char *percent = strchr(path, '%');
     if (percent && (percent[1] != 'd' || strchr(percent + 1, '%'))) {
-        return error_fail(error, "-D: bad file name '%s': one %%d may stand for the process id",
-                          path);
+        error_fail(error, "%s: bad file name '%s': one %%d may stand for the process id", option, path);
+        return NULL;
     }
     if (percent) {
         name = g_strdup_printf("%.*s%d%s", (int)(percent - path), path, (int)getpid(), percent + 2);
     }
     FILE *f = fopen(name ? name : path, "we");
     if (!f) {
-        return error_fail_errno(error, errno, "-D: cannot open log file '%s'", name ? name : path);
+        error_fail_errno(error, errno, "%s: cannot open log file '%s'", option, name ? name : path);
+        return NULL;
     }
     setvbuf(f, NULL, _IOLBF, 0);
-    if (log_stream) {
+    return f;
+}
+
+bool log_set_file(const char *path, GError **error)
+{
+    FILE *f = log_open("-D", path, error);
+    if (f && log_stream) {
         fclose(log_stream);
     }
-    log_stream = f;
+    log_stream = f ? f : log_stream;
+    return f != NULL;
+}
+
+/* ---- -dfilter ---- */
+
+typedef struct LogRange {
+    uint64_t first, last;
+} LogRange;
+static GArray *filter; /* NULL: everything; replaced before CPUs run, or while they do by one that is never freed */
+
+/* START+LENGTH, START-LENGTH (the bytes up to START), FIRST..LAST */
+static bool parse_range(const char *text, LogRange *r)
+{
+    char *end, *rest;
+    uint64_t start = g_ascii_strtoull(text, &end, 0);
+    char sign = *end;
+    bool dots = g_str_has_prefix(end, "..");
+    if (end == text || (!dots && sign != '+' && sign != '-')) {
+        return false;
+    }
+    end += dots ? 2 : 1;
+    uint64_t second = g_ascii_isdigit(*end) ? g_ascii_strtoull(end, &rest, 0) : 0;
+    if (!g_ascii_isdigit(*end) || *rest || (!dots && !second)) {
+        return false;
+    }
+    r->first = sign == '-' ? start - MIN(start, second - 1) : start;
+    r->last = dots ? second : sign == '-' ? start : start + MIN(second - 1, UINT64_MAX - start);
+    return r->first <= r->last;
+}
+
+bool log_set_filter(const char *text, GError **error)
+{
+    g_auto(GStrv) words = g_strsplit(text, ",", -1);
+    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(LogRange));
+    for (char **w = words; *w || !ranges->len; w++) {
+        LogRange r;
+        if (!*w || !parse_range(*w, &r)) {
+            return error_fail(error, "-dfilter: '%s', expected START+LENGTH, START-LENGTH or FIRST..LAST", *w ? *w : "");
+        }
+        g_array_append_val(ranges, r);
+    }
+    filter = g_steal_pointer(&ranges);
     return true;
 }
 
-static void write_line(const char *text)
+bool log_filtered(uint64_t at, uint64_t len)
+{
+    if (!filter) {
+        return true;
+    }
+    for (unsigned i = 0; i < filter->len; i++) {
+        const LogRange *r = &g_array_index(filter, LogRange, i);
+        if (at <= r->last && (at >= r->first || r->first - at < len)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void log_write(FILE *f, const char *text)
 {
     size_t len = strlen(text);
-    FILE *f = log_stream ? log_stream : stderr;
+    f = f ? f : log_stream ? log_stream : stderr;
     fprintf(f, "%s%s", text, len && text[len - 1] == '\n' ? "" : "\n");
 }
 
@@ -113,7 +180,7 @@ void log_printf(const char *format, ...)
     va_start(args, format);
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
-    write_line(text);
+    log_write(NULL, text);
 }
 
 /* ---- Guest errors: at most ERRORS_A_SECOND lines per name, then one that counts the rest ---- */
@@ -124,7 +191,7 @@ typedef struct Limit {
     unsigned lines, dropped;
 } Limit;
 
-static GMutex mutex; /* guards limits and patterns */
+static GMutex mutex; /* guards limits */
 static GHashTable *limits;
 
 void guest_error_at(const char *name, const char *format, ...)
@@ -164,86 +231,4 @@ void guest_error_at(const char *name, const char *format, ...)
         va_end(args);
         log_printf("%s: %s", name, text);
     }
-}
-
-/* ---- Trace events ---- */
-
-typedef struct Pattern {
-    GPatternSpec *glob;
-    bool on;
-} Pattern;
-
-uint32_t trace_generation;
-static GArray *patterns; /* the last that matches decides */
-
-bool trace_name_selected(const char *name)
-{
-    bool on = false;
-    g_mutex_lock(&mutex);
-    for (unsigned i = 0; patterns && i < patterns->len; i++) {
-        Pattern *p = &g_array_index(patterns, Pattern, i);
-        if (g_pattern_spec_match_string(p->glob, name)) {
-            on = p->on;
-        }
-    }
-    g_mutex_unlock(&mutex);
-    return on;
-}
-
-bool trace_selected(TraceEvent *event)
-{
-    if (event->generation != trace_generation) {
-        event->on = trace_name_selected(event->name);
-        event->generation = trace_generation;
-    }
-    return event->on;
-}
-
-bool trace_enable(const char *pattern, bool on, GError **error)
-{
-    if (*pattern == '-') {
-        on = false;
-        pattern++;
-    }
-    if (!*pattern) {
-        return error_fail(error, "-trace: an event name or pattern is missing, such as uart*");
-    }
-    g_mutex_lock(&mutex);
-    if (!patterns) {
-        patterns = g_array_new(FALSE, FALSE, sizeof(Pattern));
-    }
-    Pattern p = {g_pattern_spec_new(pattern), on};
-    g_array_append_val(patterns, p);
-    trace_generation++;
-    log_mask |= LOG_TRACE;
-    g_mutex_unlock(&mutex);
-    return true;
-}
-
-bool trace_enable_file(const char *path, GError **error)
-{
-    g_autofree char *text = NULL;
-    g_autoptr(GError) local = NULL;
-    if (!g_file_get_contents(path, &text, NULL, &local)) {
-        return error_fail(error, "-trace: %s", local->message);
-    }
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    for (char **l = lines; *l; l++) {
-        g_strstrip(*l);
-        if (**l && **l != '#' && !trace_enable(*l, true, error)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-void trace_printf(const char *name, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    g_autofree char *text = g_strdup_vprintf(format, args);
-    va_end(args);
-    int64_t t = clock_now(CLOCK_VIRTUAL);
-    log_printf("%" G_GINT64_FORMAT ".%06d %s %s", t / NS_PER_SECOND,
-               (int)(t % NS_PER_SECOND / 1000), name, text);
 }

@@ -5,6 +5,7 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/loop.h"
 
 static RunState state = RUN_PRELAUNCH;
@@ -15,6 +16,7 @@ RunEvents run_events;
 /* What was asked and not yet carried out.  -1: nothing. */
 static atomic_int reset_wanted = -1, shutdown_wanted = -1, stop_wanted = -1, exit_code_wanted = -1;
 static atomic_bool powerdown_wanted, suspend_wanted, wakeup_wanted;
+static const char *held; /* why the machine must stand still, NULL: it may run */
 static bool needs_reset; /* shut down or failed: only a reset makes it runnable again */
 
 static const char *const names[RUN_STATES] = {[RUN_DEBUG] = "debug",
@@ -80,6 +82,7 @@ void machine_stop(RunState why)
     if (state != RUN_RUNNING) { /* it stays what it is: "prelaunch", "suspended" ... */
         return;
     }
+    TRACE(runstate_set, "%s", names[why]);
     state = why;
     for (unsigned i = listener_count(); i-- > 0;) {
         RunListener *l = listener_at(i);
@@ -91,14 +94,24 @@ void machine_stop(RunState why)
     EMIT(stop);
 }
 
+void runstate_hold(const char *why)
+{
+    held = why;
+    loop_wake(); /* resets that waited */
+}
+
 bool machine_continue(GError **error)
 {
     if (state == RUN_RUNNING) {
         return true;
     }
+    if (held) {
+        return error_fail(error, "%s", held);
+    }
     if (needs_reset) {
         return error_fail(error, "Resetting the Virtual Machine is required");
     }
+    TRACE(runstate_set, "running");
     state = RUN_RUNNING;
     EMIT(resume);
     clock_start();
@@ -165,6 +178,7 @@ void machine_request_stop(RunState why)
 static void reset_machine(ShutdownCause cause)
 {
     bool was_running = state == RUN_RUNNING;
+    TRACE(machine_reset, "cause %d", (int)cause);
     if (was_running) { /* CPUs stand still while the machine is reset; nobody hears of it */
         for (unsigned i = listener_count(); i-- > 0;) {
             RunListener *l = listener_at(i);
@@ -246,6 +260,9 @@ static void wakeup(void)
 
 void runstate_settle(void)
 {
+    if (held) {
+        return;
+    }
     int cause = atomic_exchange(&reset_wanted, -1);
     if (cause >= 0) {
         reset_machine((ShutdownCause)cause);

@@ -26,6 +26,9 @@ const char *runstate_name(RunState s);  /* "running", "prelaunch" ... */
 
 void machine_stop(RunState why);        /* stops vCPUs and the virtual clock, flushes drives, emits STOP; idempotent */
 bool machine_continue(GError **error);  /* emits RESUME; refused where a reset is due first (shutdown, internal error) */
+/* Until it is called with NULL, machine_continue is refused with this text, and resets wait: somebody reads memory that must
+ * stand still. */
+void runstate_hold(const char *why);
 
 /* The whole machine to its reset state, at once; CAUSE_NONE: without a RESET event (before the first start). */
 void machine_reset_now(ShutdownCause cause);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "cpu/blackbox/ring.h"
 #include "cpu/model.h"
 #include "cpu/msr.h"
 
@@ -39,6 +40,7 @@ Cpu *cpu_new(const CpuModel *model, uint32_t apic_id, Space *memory)
     c->work = g_queue_new();
     cpus[count++] = c;
     cpu_reset(c);
+    c->box = box_new(); /* the first reset is when its thread starts */
     return c;
 }
 
@@ -49,6 +51,7 @@ void cpu_free_all(void)
         cpus[count] = NULL;
         g_queue_free(c->work);
         g_free(c->path);
+        box_free(c->box);
         free(c);
     }
     current = NULL;
@@ -137,6 +140,7 @@ void cpu_reset(Cpu *c)
 {
     CpuState *s = &c->state;
     log_reset(c);
+    box_restart(c, BOX_RESET, 0);
     reset_common(c);
     s->cr0 = CR0_CD | CR0_NW | CR0_ET;
     s->xcr0 = XSTATE_FP;
@@ -161,6 +165,7 @@ void cpu_init_signal(Cpu *c)
         s->event.init_latched = true; /* taken by RSM (SDM vol 3 §31.3) */
         return;
     }
+    box_restart(c, BOX_INIT, 0);
     reset_common(c);
     s->cr0 = (s->cr0 & (CR0_CD | CR0_NW)) | CR0_ET;
     msr_reset(c, true);
@@ -175,6 +180,7 @@ void cpu_start_at(Cpu *c, uint8_t vector)
         return; /* only the first SIPI after INIT counts */
     }
     Segment *cs = &c->state.seg[SEG_CS];
+    box_restart(c, BOX_SIPI, vector);
     c->sipi_vector = vector;
     cs->selector = (uint16_t)(vector << 8);
     cs->base = (uint64_t)vector << 12;

@@ -15,6 +15,7 @@
 #include "mem/region.h"
 
 typedef struct CpuModel CpuModel;       /* cpu/model.h: CPUID by name and features */
+typedef struct BlackBox BlackBox;       /* cpu/blackbox/ring.h: the last events */
 
 /* Events that wait for the CPU; set with cpu_raise from any thread. */
 enum {
@@ -46,6 +47,8 @@ typedef struct Cpu {
     atomic_bool kicked;                 /* somebody wants this CPU to look at the fields below               */
     atomic_bool asleep;                 /* on `wake`; the rest up to `work` is run.c's, under its own lock   */
     atomic_bool stop_request;
+    atomic_bool held;                   /* machine_continue leaves it stopped (debug_hold)                   */
+    atomic_bool points_stale;           /* accel/debug.h's points have changed                               */
     bool ready, quit, stopped;
     GCond wake;
     GQueue *work;                       /* cpu_run_on                                                        */
@@ -53,6 +56,7 @@ typedef struct Cpu {
     void *apic;                         /* the local APIC device (hw/intc/apic.c)                            */
     Space *memory;                      /* what this CPU sees: the machine's, with SMRAM when in SMM         */
     char *path;                         /* QOM path                                                          */
+    BlackBox *box;                      /* NULL: -blackbox off                                               */
 } Cpu;
 
 /* ---- What a lower layer asks of a higher one ---- */
@@ -61,6 +65,8 @@ typedef struct CpuOps {                 /* filled in by accel/ */
     void (*sync)(Cpu *c);               /* accelerator -> state, all groups                                  */
     void (*run_on)(Cpu *c, void (*fn)(Cpu *c, void *arg), void *arg);   /* on its thread, waits              */
     uint64_t (*tsc)(Cpu *c);            /* the counter now, for RDMSR here; NULL: as last copied             */
+    /* cpu_memory_debug's access to a physical address, without what debuggers have put there; NULL: the memory as it is */
+    bool (*memory)(Space *space, uint64_t physical, void *buf, size_t len, bool write);
     void (*msr_written)(Cpu *c, uint32_t index);        /* TSC, TSC_DEADLINE ...: WRMSR here has stored it   */
 } CpuOps;
 extern CpuOps cpu_ops;

@@ -31,6 +31,7 @@ unsigned disas_one(const uint8_t *code, size_t len, unsigned code_size, uint64_t
         !ZYAN_SUCCESS(ZydisFormatterInit(&formatter, syntax == DISAS_ATT
                                                          ? ZYDIS_FORMATTER_STYLE_ATT
                                                          : ZYDIS_FORMATTER_STYLE_INTEL)) ||
+        !ZYAN_SUCCESS(ZydisFormatterSetProperty(&formatter, ZYDIS_FORMATTER_PROP_HEX_UPPERCASE, ZYAN_FALSE)) ||
         !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &insn, operands)) ||
         !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &insn, operands,
                                                       insn.operand_count_visible, text,

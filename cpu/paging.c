@@ -189,7 +189,7 @@ bool paging_walk(const CpuState *s, const PagingLimits *l, Space *memory, uint64
         if (!(e & PTE_P)) {
             return refuse(w, s, access, 0);
         }
-        if (!(access & WALK_DEBUG) && e & reserved_bits(s, &f, l, level, e)) {
+        if (!(access & WALK_DEBUG) && (w->reserved = e & reserved_bits(s, &f, l, level, e))) {
             return refuse(w, s, access, PF_P | PF_RSVD);
         }
         bool large = is_large(s, &f, level, e);
@@ -226,16 +226,21 @@ bool cpu_translate_debug(const Cpu *c, uint64_t va, uint64_t *phys)
     return ok;
 }
 
+static bool access_physical(Space *space, uint64_t at, void *buf, size_t len, bool write)
+{
+    if (cpu_ops.memory) {
+        return cpu_ops.memory(space, at, buf, len, write);
+    }
+    return write ? space_write_rom(space, at, buf, len) : space_peek(space, at, buf, len);
+}
+
 bool cpu_memory_debug(const Cpu *c, uint64_t va, void *buf, size_t len, bool write)
 {
     char *p = buf;
     while (len) {
         uint64_t phys;
         size_t n = MIN(len, 4096 - (va & 4095));
-        if (!cpu_translate_debug(c, va, &phys)) {
-            return false;
-        }
-        if (!(write ? space_write_rom(c->memory, phys, p, n) : space_peek(c->memory, phys, p, n))) {
+        if (!cpu_translate_debug(c, va, &phys) || !access_physical(c->memory, phys, p, n, write)) {
             return false;
         }
         va += n;

@@ -46,6 +46,7 @@ typedef struct PageWalk {
         uint64_t at, value;
     } entry[5];
     uint8_t entry_size;                 /* 4 or 8 bytes; 0: paging is off                                */
+    uint64_t reserved;                  /* with PF_RSVD: the bits of the last entry that had to be 0     */
 } PageWalk;
 
 /* `phys_bits` is MAXPHYADDR; `pse36`, `gigabyte`: CPUID has them. */

@@ -10,7 +10,7 @@
 
 /* -gdb, `gdbserver`: "tcp::1234", "unix:PATH", "stdio", "pty", "chardev:ID"; "none" ends it.  Replaces the server there was. */
 bool gdbstub_start(const char *device, GError **error);
-void gdbstub_stop(void);        /* at exit too */
+void gdbstub_stop(void);        /* at exit: the client hears that its program has ended */
 
 /* What the stub asks of a higher layer. */
 typedef struct GdbHooks {

@@ -64,14 +64,87 @@ static const Cell *find_cell(const Device *d, unsigned space, unsigned at, bool 
     return NULL;
 }
 
+/* The event of a row is GROUP.ROW, whichever its element; a device is the group of its rows. */
+static const char *trace_group(const Device *d)
+{
+    return d->id ? d->id : d->class->name;
+}
+
 static void trace_row(const Device *d, const Cell *c, unsigned i, uint64_t v, bool write)
 {
+    g_autofree char *event = g_strdup_printf("%s.%s", trace_group(d), c->name);
+    if (!trace_member_selected(trace_group(d), event)) {
+        return;
+    }
     g_autofree char *bits = row_bits_text(c->row, v);
-    g_autofree char *name =
-        c->row->count > 1 ? g_strdup_printf("%s[%u]", c->name, i) : g_strdup(c->name);
-    g_autofree char *full = g_strdup_printf("%s.%s", d->id ? d->id : d->class->name, name);
-    trace_printf(full, "%s %0*" PRIx64 "%s%s", write ? "<-" : "->", 2 * c->row->size, v,
-                 *bits ? " " : "", bits);
+    g_autofree char *element = c->row->count > 1 ? g_strdup_printf("%s[%u]", event, i) : g_strdup(event);
+    trace_printf(element, "%s %0*" PRIx64 "%s%s", write ? "<-" : "->", 2 * c->row->size, v, *bits ? " " : "", bits);
+}
+
+static void each_row(const char *group, const ClassLayout *l, void (*found)(void *arg, const char *group, const char *name),
+                     void *arg)
+{
+    for (unsigned i = 0; i < l->n; i++) {
+        if (l->cells[i].row->kind == ROW_REG) {
+            g_autofree char *event = g_strdup_printf("%s.%s", group, l->cells[i].name);
+            found(arg, group, event);
+        }
+    }
+}
+
+typedef struct Found {
+    void (*fn)(void *arg, const char *group, const char *name);
+    void *arg;
+    bool any;
+} Found;
+
+static void each_device(void *arg, Device *d)
+{
+    Found *f = arg;
+    f->any = true;
+    each_row(trace_group(d), layout_of(d->class), f->fn, f->arg);
+}
+
+/* Of the machine's devices; before there are any, of all classes. */
+static void trace_each(void (*found)(void *arg, const char *group, const char *name), void *arg)
+{
+    Found f = {found, arg, false};
+    device_foreach(each_device, &f);
+    for (const DeviceClass *const *c = device_classes; !f.any && *c; c++) {
+        if (!(*c)->abstract) {
+            each_row((*c)->name, layout_of(*c), found, arg);
+        }
+    }
+}
+
+static void look_for_selected(void *arg, const char *group, const char *name)
+{
+    *(bool *)arg |= trace_member_selected(group, name);
+}
+
+void device_trace_update(Device *d)
+{
+    bool any = false;
+    if (trace_generation) {
+        each_row(trace_group(d), layout_of(d->class), look_for_selected, &any);
+    }
+    d->traced = any;
+}
+
+static void update_one(void *arg, Device *d)
+{
+    device_trace_update(d);
+}
+
+static void trace_changed(void)
+{
+    device_foreach(update_one, NULL);
+}
+
+void device_trace_init(void)
+{
+    static const TraceSource source = {.each = trace_each, .changed = trace_changed};
+    trace_add_source(&source);
 }
 
 /* ---- Reading ---- */

@@ -419,7 +419,7 @@ bool device_realize(Device *d, Bus *bus, GError **error)
     }
     d->path = new_path(d);
     d->realized = true;
-    d->traced = trace_generation && trace_name_selected(d->id ? d->id : d->class->name);
+    device_trace_update(d);
     if (!devices) {
         devices = g_ptr_array_new();
     }

@@ -69,7 +69,7 @@ struct Device {
     uint8_t settling;                   /* update() is running; asked again meanwhile                        */
     uint8_t accessing;                  /* within a guest's access: its own DMA does not come back in        */
     bool realized, hotplugged;
-    bool traced;                        /* its register rows are selected by -trace                          */
+    bool traced;                        /* some of its register rows are selected by -trace                      */
     bool removing;                      /* device_del was asked                                              */
     void (*intercept)(void *arg, unsigned line, bool level);    /* qtest listens to the inputs               */
     void *intercept_arg;
@@ -174,6 +174,7 @@ char *device_unattached_path(void);     /* the next free "/machine/unattached/de
 /* The board's devices live at /machine/ID, without id /machine/unattached; -device ones below /machine/peripheral (-anon without id). */
 extern bool device_creation_by_user;    /* true while -device or device_add creates */
 
+void device_trace_init(void);           /* register rows become trace events; at start, before the command line */
 void guest_error(const Device *dev, const char *format, ...) G_GNUC_PRINTF(2, 3);
 int64_t now(const Device *dev);         /* ns on the virtual clock */
 

@@ -40,6 +40,7 @@ struct DeviceLink {
     unsigned i;
 };
 
+void device_trace_update(Device *d);      /* whether a row of it is traced (device-io.c) */
 ClassLayout *layout_of(const DeviceClass *class);       /* made at first use; aborts on two rows of one name */
 static inline void *cell_base(const Device *d, const Cell *c) { return (char *)d + c->base; }
 static inline void *member_base(const Device *d, const Member *m) { return (char *)d + m->base; }

@@ -1,5 +1,7 @@
 #include "hw/machine.h"
 
+#include "hw/device.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
@@ -47,6 +49,7 @@ const Row machine_rows[] = {
 
 void machine_init(void)
 {
+    device_trace_init();
     machine = (Machine){.boot_splash_time = -1,
                         .boot_reboot_timeout = -1,
                         .rtc_clock = CLOCK_HOST,

@@ -9,6 +9,8 @@
 #include "core/keyval.h"
 #include "core/row.h"
 #include "core/log.h"
+#include "cpu/blackbox/ring.h"
+#include "gdbstub/gdbstub.h"
 #include "hw/firmware/path.h"
 #include "hw/machine.h"
 #include "ui/display.h"
@@ -54,11 +56,20 @@ static HANDLER(opt_version)
     return cmdline_done();
 }
 
+static void print_event(void *arg, const char *name, bool on)
+{
+    puts(name);
+}
+
 static HANDLER(opt_log_items)
 {
     bool help = false;
     if (!log_set_items(value, &help, error)) {
         return false;
+    }
+    if (help && strstr(value, "trace:help")) {
+        trace_foreach(NULL, print_event, NULL);
+        return cmdline_done();
     }
     if (help) {
         g_autofree char *text = log_help();
@@ -73,6 +84,7 @@ static HANDLER(opt_log_file)
     return log_set_file(value, error);
 }
 
+/* Parts are carried out in this order, whichever they were written in: what is on, where it goes, how it looks. */
 static HANDLER(opt_trace)
 {
     g_autoptr(KeyVal) kv = keyval_parse(value, "enable", error);
@@ -80,18 +92,28 @@ static HANDLER(opt_trace)
         return false;
     }
     if (kv->help) {
-        printf("Trace events are chosen by name or pattern ('*', '?'); registers of a device by "
-               "its id or type.\n");
+        trace_foreach(NULL, print_event, NULL);
         return cmdline_done();
     }
     g_autofree char *enable = keyval_take(kv, "enable"), *events = keyval_take(kv, "events"),
-                    *file = keyval_take(kv, "file");
+                    *file = keyval_take(kv, "file"), *format = keyval_take(kv, "format");
     if (kv->items->len) {
-        return error_fail(error, "-trace: unknown parameter '%s', expected: enable, events, file",
+        return error_fail(error, "-trace: unknown parameter '%s', expected: enable, events, file, format",
                           g_array_index(kv->items, KeyValue, 0).key);
     }
+    if (format && strcmp(format, "plain") != 0 && strcmp(format, "perf") != 0) {
+        return error_fail(error, "-trace: format='%s', expected: plain, perf", format);
+    }
+    if (format) {
+        trace_set_format(strcmp(format, "perf") ? TRACE_PLAIN : TRACE_PERF);
+    }
     return (!enable || trace_enable(enable, true, error)) &&
-           (!events || trace_enable_file(events, error)) && (!file || log_set_file(file, error));
+           (!events || trace_enable_file(events, error)) && (!file || trace_set_file(file, error));
+}
+
+static HANDLER(opt_dfilter)
+{
+    return log_set_filter(value, error);
 }
 
 static HANDLER(opt_msg)
@@ -202,6 +224,16 @@ static HANDLER(opt_echr)
     return true;
 }
 
+static HANDLER(opt_gdb)
+{
+    return gdbstub_start(value ? value : "tcp::1234", error);
+}
+
+static HANDLER(opt_blackbox)
+{
+    return box_option(value, error);
+}
+
 static HANDLER(opt_not_built)
 {
     return error_fail(error, "-%s: this build of Ostler does not have %s", option->name,
@@ -279,13 +311,15 @@ static const Option options[] = {
     {"daemonize", false, PHASE_EARLY, opt_daemonize, .help = "go to the background once everything is set up"},
     {"d", true, PHASE_EARLY, opt_log_items, .syntax = "item1,...", .help = "log ('help' lists the items)"},
     {"D", true, PHASE_EARLY, opt_log_file, .syntax = "file", .help = "log into this file (%d: process id)"},
-    {"trace", true, PHASE_EARLY, opt_trace, .syntax = "[enable=]pattern[,events=file][,file=file]", .help = "trace events and device registers"},
+    {"dfilter", true, PHASE_EARLY, opt_dfilter, .syntax = "range,...", .help = "of in_asm, exec, cpu and int only these addresses: 0x1000+0x200, 0x8000..0x8fff"},
+    {"trace", true, PHASE_EARLY, opt_trace, .syntax = "[enable=]pattern[,events=file][,file=file][,format=plain|perf]", .help = "trace events and device registers"},
     {"msg", true, PHASE_EARLY, opt_msg, .syntax = "timestamp=on|off", .help = "form of messages"},
+    {"blackbox", true, PHASE_EARLY, opt_blackbox, .syntax = "off|entries", .help = "events that each CPU's black box keeps ('info blackbox')"},
     {"echr", true, PHASE_EARLY, opt_echr, .syntax = "chr", .help = "escape character of the multiplexer instead of Ctrl-a"},
     {"qtest", true, PHASE_EARLY, opt_qtest, .syntax = "dev", .help = "device test protocol"},
     {"qtest-log", true, PHASE_EARLY, opt_qtest_log, .syntax = "file", .help = "log of it"},
-    {"s", false, PHASE_EARLY, opt_not_built, .text = "the gdb server"},
-    {"gdb", true, PHASE_EARLY, opt_not_built, .text = "the gdb server"},
+    {"s", false, PHASE_LINES, opt_gdb, .help = "the same as -gdb tcp::1234"},
+    {"gdb", true, PHASE_LINES, opt_gdb, .syntax = "dev", .help = "wait for a debugger there (tcp::N, unix:PATH, stdio, pty, chardev:ID, none)"},
     {"object", true, PHASE_BACKEND, opt_not_built, .text = "user-creatable objects"},
     {"blockdev", true, PHASE_BACKEND, opt_not_built, .text = "-blockdev (use -drive)"},
     {"incoming", true, PHASE_BACKEND, opt_not_built, .text = "migration"},

@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/runstate.h"
 #include "cpu/cpu.h"
+#include "dump/dump.h"
 #include "qapi/schema/qapi-commands.h"
 
 bool qmp_query_status(const void *args, QStatusInfo *ret, GError **error)
@@ -15,6 +16,9 @@ bool qmp_query_status(const void *args, QStatusInfo *ret, GError **error)
 
 bool qmp_stop(const void *args, void *ret, GError **error)
 {
+    if (dump_progress().status == DUMP_ACTIVE) { /* it would go on by itself at the end */
+        return error_fail(error, "There is a dump in process, please wait.");
+    }
     machine_stop(RUN_PAUSED);
     return true;
 }

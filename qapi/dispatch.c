@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/json.h"
+#include "core/log.h"
 
 QmpSession *qmp_session;
 bool qmp_preconfig;
@@ -179,6 +180,7 @@ static bool dispatch(QmpSession *session, json_object *request, json_object **re
     if (r.oob && !command->allow_oob) {
         return error_fail(error, "The command %s does not support OOB", r.name);
     }
+    TRACE(qmp_command, "%s", r.name);
     return execute(command, r.args, false, ret, error);
 }
 

@@ -6,4 +6,6 @@ void qapi_run_events_init(void);
 void qapi_machine_events_init(void);    /* once the machine is complete */
 void qapi_block_events_init(void);      /* commands-block.c */
 
+void qapi_dump_events_init(void);       /* commands-dump.c */
+
 #endif

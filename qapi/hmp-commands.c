@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/options.h"
+#include "gdbstub/gdbstub.h"
 #include "hw/machine.h"
 #include "hw/qom.h"
 #include "qapi/dispatch.h"
@@ -387,6 +388,10 @@ static void cmd_log(Hmp *h, const HmpArgs *a)
 {
     bool help = false;
     GError *error = NULL;
+    if (strstr(hmp_text(a, "items"), "trace:help")) {
+        hmp_run(h, "info trace-events");
+        return;
+    }
     if (!log_set_items(hmp_text(a, "items"), &help, &error) || help) {
         g_autofree char *items = log_help();
         hmp_print(h, "%s", items);
@@ -401,11 +406,20 @@ static void cmd_logfile(Hmp *h, const HmpArgs *a)
     hmp_error(h, error);
 }
 
-static void cmd_trace_event(Hmp *h, const HmpArgs *a)
+/* ---- Debuggers ---- */
+
+static void cmd_gdbserver(Hmp *h, const HmpArgs *a)
 {
+    const char *device = hmp_text(a, "device") ? hmp_text(a, "device") : "tcp::1234";
     GError *error = NULL;
-    trace_enable(hmp_text(a, "name"), hmp_flag(a, "option"), &error);
-    hmp_error(h, error);
+    if (!gdbstub_start(device, &error)) {
+        hmp_print(h, "Could not open gdbserver on device '%s'\n", device);
+        hmp_error(h, error);
+    } else if (!strcmp(device, "none")) {
+        hmp_print(h, "Disabled gdbserver\n");
+    } else {
+        hmp_print(h, "Waiting for gdb connection on device '%s'\n", device);
+    }
 }
 
 const HmpCommand hmp_commands[] = {
@@ -429,8 +443,21 @@ const HmpCommand hmp_commands[] = {
     {"device_add", "device:S", "driver[,prop=value][,...]",
      "plug a device, written as behind -device", cmd_device_add},
     {"device_del", "id:s", "device", "ask the guest to give a device back", cmd_device_del},
+    {"dump-guest-memory", "-p -d -z -l -s -w filename:s begin:i? length:i?",
+     "[-p] [-d] [-z|-l|-s|-w] filename [begin length]",
+     "write the guest's memory and registers into a file, an ELF core for gdb and crash (-p: by virtual addresses; -d: "
+     "return at once; -z: kdump-compressed by zlib; -l, -s, -w: by LZO, by snappy, for Windows, which are not built; "
+     "begin, length: only this physical memory)",
+     hmp_dump},
     {"eject", "-f device:s", "[-f] device",
      "take the medium out of a drive (-f: though the guest locked it)", cmd_eject},
+    {"gdbserver", "device:s?", "[device]",
+     "wait for a debugger there (tcp::1234 unless told); 'none' ends that", cmd_gdbserver},
+    {"find", "-p what:S",
+     "[-p] [/[N][b|h|w|g]] start, +length|last, pattern[, pattern...]",
+     "find what lies behind one another in virtual memory, running or not; patterns are values of the size bhwg (else 4 "
+     "bytes, or 8), \"text\" and x\"0f af\" (-p: physical memory; N: how many to find, else 100)",
+     hmp_find},
     {"gva2gpa", "addr:i", "addr", "where the page tables lead a virtual address", hmp_gva2gpa},
     {"help|?", "name:S?", "[cmd]", "this list, or one command's line of it", cmd_help},
     {"i", "/fmt:/ addr:i index:i?", "/fmt addr", "read a port", hmp_in},
@@ -470,8 +497,15 @@ const HmpCommand hmp_commands[] = {
     {"system_powerdown", "", "", "press the power button", .qmp = "system_powerdown"},
     {"system_reset", "", "", "press the reset button", .qmp = "system_reset"},
     {"system_wakeup", "", "", "end the guest's sleep", .qmp = "system_wakeup"},
-    {"trace-event", "name:s option:b", "name on|off", "switch trace events by name or pattern",
-     cmd_trace_event},
+    {"trace-at", "-w -r -a -l=len -c=condition addr:i? format:s?",
+     "[-w|-r|-a] [-l=len] [-c=condition] [addr [format]]",
+     "log a line whenever the guest comes by an address, without stopping it (-w, -r, -a: whenever it writes, reads, "
+     "accesses the len bytes there; condition: only when this expression is not 0; format: text with {expression} or "
+     "{expression:f}, f one of x d u o c s, such as \"open({$rdi:s}, {*4($rsp+8)})\"); alone: the list",
+     hmp_trace_at},
+    {"trace-event", "name:s option:b vcpu:i?", "name on|off [vcpu]",
+     "switch trace events, or the registers of a device, by name or pattern", hmp_trace_event},
+    {"trace-remove", "what:s", "id|all", "take back what trace-at has set", hmp_trace_remove},
     {"watchdog_action", "action:s", "[reset|shutdown|poweroff|pause|debug|none]",
      "what follows when the guest lets a watchdog expire", cmd_watchdog},
     {"x", "/fmt:/ addr:i", "/fmt addr", "show memory at a virtual address", hmp_x},

@@ -4,6 +4,8 @@
 
 #include "accel/soft/soft.h"
 #include "core/error.h"
+#include "cpu/blackbox/print.h"
+#include "cpu/blackbox/report.h"
 #include "cpu/paging.h"
 #include "hw/machine.h"
 #include "hw/pci/pci.h"
@@ -284,75 +286,6 @@ static void info_pci(Hmp *h, const HmpArgs *a)
     }
 }
 
-/* Copies a chip's state out of the kernel when it is there, so that its rows can be read. */
-static void fetch_chip(Device *d)
-{
-    if (platform.chip_fetch) {
-        platform.chip_fetch(d);
-    }
-}
-
-static unsigned row_value(const Device *d, const char *name)
-{
-    return (unsigned)device_peek(d, name, 0);
-}
-
-typedef struct Pics {
-    Hmp *h;
-    unsigned n;
-    void (*print)(Hmp *h, const Device *d, unsigned index);
-} Pics;
-
-static void each_pic(void *arg, Device *d)
-{
-    Pics *p = arg;
-    if (device_class_is(d->class, "isa-i8259")) {
-        fetch_chip(d);
-        p->print(p->h, d, p->n++);
-    }
-}
-
-static void print_pic(Hmp *h, const Device *d, unsigned index)
-{
-    unsigned elcr = row_value(d, "elcr");
-    hmp_print(
-        h, "pic%u: irr=%02x imr=%02x isr=%02x hprio=%u irq_base=%02x rr_sel=%u elcr=%02x fnm=%u\n",
-        index, (row_value(d, "lines") & elcr) | row_value(d, "latch"), row_value(d, "imr"),
-        row_value(d, "isr"), (row_value(d, "lowest") + 1) & 7, row_value(d, "vector"),
-        row_value(d, "read_isr"), elcr, row_value(d, "icw4") >> 4 & 1);
-}
-
-static void print_other_irqchip(void *arg, Device *d)
-{
-    if (!strcmp(d->class->name, "ioapic")) {
-        Hmp *h = arg;
-        fetch_chip(d);
-        g_autofree char *text = device_registers_text(d);
-        hmp_print(h, "ioapic0:\n%s", text);
-    }
-}
-
-static void info_pic(Hmp *h, const HmpArgs *a)
-{
-    device_foreach(each_pic, &(Pics){h, 0, print_pic});
-    device_foreach(print_other_irqchip, h);
-}
-
-static void print_irq_lines(Hmp *h, const Device *d, unsigned index)
-{
-    unsigned lines = row_value(d, "lines"), isr = row_value(d, "isr"), imr = row_value(d, "imr");
-    hmp_print(h, "IRQ lines of isa-i8259 %u:\n", index);
-    for (unsigned i = 0; i < 8; i++) {
-        hmp_print(h, "%2u: %s%s%s\n", index * 8 + i, lines >> i & 1 ? "high" : "low",
-                  isr >> i & 1 ? ", in service" : "", imr >> i & 1 ? ", masked" : "");
-    }
-}
-
-static void info_irq(Hmp *h, const HmpArgs *a)
-{
-    device_foreach(each_pic, &(Pics){h, 0, print_irq_lines});
-}
-
 /* ---- CPUs ---- */
 
 static void print_registers(Hmp *h, Cpu *c)
@@ -377,18 +310,39 @@ static void info_registers(Hmp *h, const HmpArgs *a)
     }
 }
 
-static void info_lapic(Hmp *h, const HmpArgs *a)
+static void print_box(Cpu *c, void *arg)
 {
-    Cpu *c = cpu_by_apic_id((uint32_t)hmp_number(
-        a, "apic-id", cpu_at(0) ? cpu_at((unsigned)MAX(h->cpu, 0))->apic_id : 0));
-    if (!c || !c->apic) {
-        hmp_print(h, "No local APIC available\n");
+    Hmp *h = arg;
+    cpu_sync(c);
+    g_autoptr(GArray) events = box_read(c->box);
+    hmp_print(h, "CPU #%u: the last %u events, newest last; time is %s\n", c->index, events->len,
+              c->box->instructions ? "the number of the instruction" : "in seconds since the start");
+    for (guint i = 0; i < events->len; i++) {
+        box_event_print(c->box, &g_array_index(events, BoxEvent, i), h->out);
+    }
+    if (c->box->faults) {
+        hmp_print(h, "The last exception, and why, as far as the state still tells:\n");
+        box_print_chain(c, h->out);
+    }
+}
+
+static void info_blackbox(Hmp *h, const HmpArgs *a)
+{
+    int64_t wanted = hmp_number(a, "cpu", MAX(h->cpu, 0));
+    g_autofree char *report = box_last_report();
+    if (!hmp_cpu_valid(wanted)) {
+        hmp_print(h, "CPU#%" PRId64 " not available\n", wanted);
         return;
     }
-    cpu_sync(c);
-    fetch_chip(c->apic);
-    g_autofree char *text = device_registers_text(c->apic);
-    hmp_print(h, "dumping local APIC state for CPU %u\n\n%s", c->index, text);
+    Cpu *c = cpu_at((unsigned)wanted);
+    if (c->box) {
+        cpu_run_on(c, print_box, h);
+    } else {
+        hmp_print(h, "The black box is off (-blackbox).\n");
+    }
+    if (report) {
+        hmp_print(h, "The last shutdown of a CPU:\n%s", report);
+    }
 }
 
 static void info_mem(Hmp *h, const HmpArgs *a)
@@ -487,15 +441,19 @@ static void info_hotpluggable(Hmp *h, const HmpArgs *a)
 
 const HmpCommand hmp_info_commands[] = {
     {"balloon", "", "", "how much memory the guest has left, in MiB", info_balloon},
+    {"blackbox", "cpu:i?", "[cpu]",
+     "last events of a CPU, why it raised its last exception, and the last triple fault",
+     info_blackbox},
     {"block", "device:s?", "[device]", "drives, or one of them: medium, mode, tray", info_block},
     {"chardev", "", "", "character back ends and where they lead", info_chardev},
     {"cpus", "", "", "CPUs and their threads", info_cpus},
+    {"dump", "", "", "how far the dump of guest memory is, or how the last one ended", hmp_info_dump},
     {"history", "", "", "lines typed at this monitor", info_history},
     {"hotpluggable-cpus", "", "", "CPU slots of the board, filled or free", info_hotpluggable},
-    {"irq", "", "", "interrupt lines of both PICs", info_irq},
+    {"irq", "", "", "interrupt lines of both PICs", hmp_info_irq},
     {"kvm", "", "", "whether KVM runs the CPUs", info_kvm},
     {"lapic", "apic-id:i?", "[apic-id]",
-     "registers of a local APIC (of the chosen CPU unless told)", info_lapic},
+     "registers of a local APIC (of the chosen CPU unless told)", hmp_info_lapic},
     {"mem", "", "", "ranges that the page tables map, with their rights", info_mem},
     {"memory_size_summary", "", "", "bytes of RAM at start and plugged since", info_memory_size},
     {"mice", "", "", "pointing devices, and which one gets the events", info_mice},
@@ -504,7 +462,7 @@ const HmpCommand hmp_info_commands[] = {
     {"name", "", "", "name given with -name", info_name},
     {"network", "", "", "network devices and back ends", info_network},
     {"pci", "", "", "PCI functions with their BARs and interrupts", info_pci},
-    {"pic", "", "", "registers of the PICs and the I/O APIC", info_pic},
+    {"pic", "", "", "registers of the PICs and the I/O APIC", hmp_info_pic},
     {"qdm", "", "", "kinds of devices", info_qdm},
     {"qom-tree", "path:s?", "[path]", "objects, each below its owner", info_qom_tree},
     {"qtree", "", "", "devices on their buses, with their properties", info_qtree},
@@ -513,6 +471,8 @@ const HmpCommand hmp_info_commands[] = {
     {"roms", "", "", "read-only memory that the CPUs see", info_roms},
     {"status", "", "", "whether the guest runs, or why not", info_status},
     {"tlb", "", "", "pages that the page tables map", info_tlb},
+    {"trace-events", "name:s?", "[name]", "trace events that there are, and which are on (name: or a pattern, or a device)",
+     hmp_info_trace_events},
     {"uuid", "", "", "UUID of the machine", info_uuid},
     {"version", "", "", "version of the command set and of the program", info_version},
     {NULL},

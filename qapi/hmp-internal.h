@@ -17,7 +17,7 @@ typedef struct Hmp {                    /* a command being executed */
  *   /   /Nfs format                 -x  flag
  *   -x=name   flag that takes a word
  * '?' behind the type: may be absent. */
-enum { HMP_ARGS_MAX = 8 };
+enum { HMP_ARGS_MAX = 10 };
 typedef struct HmpArg {
     char name[20];
     char type, letter;
@@ -52,8 +52,11 @@ Cpu *hmp_cpu(Hmp *h);                   /* with its state in sync; NULL, with a 
 /* What Tab offers for the word that ends at the end of `line`; caller frees. */
 GPtrArray *hmp_complete(const char *line, const char **word);
 
-/* $register, numbers, 'c', + - * / % & | ^ ~ ( ).  *text moves behind it.  False with a message. */
+/* $register, numbers, 'c', *ADDRESS and *1(ADDRESS) .. *8(ADDRESS) for memory, + - * / % & | ^ ~ ( ), and below these
+ * == != < <= > >=, then && and ||.  *text moves behind it.  False with a message. */
 bool hmp_expression(Hmp *h, const char **text, int64_t *value, GError **error);
+bool hmp_expression_on(Cpu *c, const char **text, int64_t *value, GError **error);      /* with c's state in sync */
+bool hmp_expression_check(const char **text, GError **error);   /* only whether it is one */
 bool hmp_register(const CpuState *s, const char *name, uint64_t *value);
 
 /* Runs a QMP command with a typed struct and prints its error. */
@@ -67,5 +70,19 @@ void hmp_in(Hmp *h, const HmpArgs *a);
 void hmp_out(Hmp *h, const HmpArgs *a);
 void hmp_sum(Hmp *h, const HmpArgs *a);
 void hmp_gva2gpa(Hmp *h, const HmpArgs *a);
+void hmp_find(Hmp *h, const HmpArgs *a);                                /* hmp-find.c */
+
+/* hmp-irqchip.c */
+void hmp_info_pic(Hmp *h, const HmpArgs *a);
+void hmp_info_irq(Hmp *h, const HmpArgs *a);
+void hmp_info_lapic(Hmp *h, const HmpArgs *a);
+
+/* commands-dump.c, commands-trace.c, hmp-trace-at.c */
+void hmp_dump(Hmp *h, const HmpArgs *a);
+void hmp_info_dump(Hmp *h, const HmpArgs *a);
+void hmp_trace_event(Hmp *h, const HmpArgs *a);
+void hmp_info_trace_events(Hmp *h, const HmpArgs *a);
+void hmp_trace_at(Hmp *h, const HmpArgs *a);
+void hmp_trace_remove(Hmp *h, const HmpArgs *a);
 
 #endif

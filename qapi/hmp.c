@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "hw/device.h"
 #include "qapi/dispatch.h"
 #include "qapi/hmp-internal.h"
@@ -157,10 +158,11 @@ static bool take_arg(Hmp *h, HmpArgs *a, HmpArg *arg, bool optional, const char 
         return true;
     }
     if (arg->type == '=') {
-        if (**p != '-' || (*p)[1] != arg->letter || !g_ascii_isspace((*p)[2])) {
+        bool joined = **p == '-' && (*p)[1] == arg->letter && (*p)[2] == '='; /* -f=word is -f word */
+        if (**p != '-' || (*p)[1] != arg->letter || (!joined && !g_ascii_isspace((*p)[2]))) {
             return true;
         }
-        *p += 2;
+        *p += joined ? 3 : 2;
         arg->text = take_word(p);
         arg->given = arg->text;
         return arg->given || error_fail(error, "string expected");
@@ -197,24 +199,58 @@ static bool take_arg(Hmp *h, HmpArgs *a, HmpArg *arg, bool optional, const char 
     return true;
 }
 
+static HmpArg *add_arg(HmpArgs *a, const char *spec)
+{
+    HmpArg *arg = &a->arg[a->n++];
+    const char *colon = strchr(spec, ':');
+    if (*spec == '-' && spec[2] == '=') {
+        arg->type = '=';
+        arg->letter = spec[1];
+        g_strlcpy(arg->name, spec + 3, sizeof(arg->name));
+    } else if (*spec == '-') {
+        arg->type = '-';
+        g_strlcpy(arg->name, spec + 1, sizeof(arg->name));
+    } else {
+        arg->type = colon[1];
+        g_strlcpy(arg->name, spec, MIN(sizeof(arg->name), (size_t)(colon - spec) + 1));
+    }
+    return arg;
+}
+
+/* Neighbouring flags may come in any order. */
+static bool take_flags(Hmp *h, HmpArgs *a, unsigned first, const char **p, GError **error)
+{
+    for (unsigned i = first; i < a->n; i++) {
+        if (a->arg[i].given) {
+            continue;
+        }
+        if (!take_arg(h, a, &a->arg[i], true, p, error)) {
+            return false;
+        }
+        if (a->arg[i].given) {
+            i = first - 1; /* another one may stand behind it */
+        }
+    }
+    return true;
+}
+
 static bool take_args(Hmp *h, const HmpCommand *command, const char *p, HmpArgs *a, GError **error)
 {
     g_auto(GStrv) specs = g_strsplit(command->args ? command->args : "", " ", -1);
     for (char **s = specs; *s && **s; s++) {
-        HmpArg *arg = &a->arg[a->n++];
-        const char *colon = strchr(*s, ':');
-        if (**s == '-' && (*s)[2] == '=') {
-            arg->type = '=';
-            arg->letter = (*s)[1];
-            g_strlcpy(arg->name, *s + 3, sizeof(arg->name));
-        } else if (**s == '-') {
-            arg->type = '-';
-            g_strlcpy(arg->name, *s + 1, sizeof(arg->name));
-        } else {
-            arg->type = colon[1];
-            g_strlcpy(arg->name, *s, MIN(sizeof(arg->name), (size_t)(colon - *s) + 1));
+        if (**s == '-') {
+            unsigned first = a->n;
+            for (; *s && **s == '-'; s++) {
+                add_arg(a, *s);
+            }
+            s--;
+            if (!take_flags(h, a, first, &p, error)) {
+                return false;
+            }
+            continue;
         }
-        if (!take_arg(h, a, arg, colon && colon[2] == '?', &p, error)) {
+        const char *colon = strchr(*s, ':');
+        if (!take_arg(h, a, add_arg(a, *s), colon && colon[2] == '?', &p, error)) {
             return false;
         }
     }
@@ -282,6 +318,7 @@ void hmp_run(Hmp *h, const char *line)
     if (!*p || *p == '#') {
         return;
     }
+    TRACE(hmp_command, "%s", p);
     size_t len = name_length(p);
     const HmpCommand *command = find(hmp_commands, p, len);
     if (!command) {

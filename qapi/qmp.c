@@ -265,4 +265,5 @@ void qmp_init(void)
     qapi_event_sink = event_sink;
     qapi_run_events_init();
     qapi_block_events_init();
+    qapi_dump_events_init();
 }

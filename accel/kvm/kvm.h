@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include "accel/accel.h"
+#include "accel/debug.h"
 #include "accel/kvm/rescue.h"
 #include "hw/platform.h"
 
@@ -57,6 +58,14 @@ typedef struct KvmCpu {
     long patience;                      /* ns until the next search */
     uint64_t stepped_at;                /* where the last step ended ... */
     unsigned stepped_there;             /* ... and how many before it    */
+    struct {                            /* debug.c */
+        DebugPoint set[4];              /* what the debug registers have */
+        unsigned n;
+        bool over;                      /* one instruction, on which no breakpoint counts ... */
+        bool alone;                     /* ... with its own bytes in memory                   */
+        bool told;                      /* the trace points ...                               */
+        uint64_t told_at;               /* ... here have been called                          */
+    } debug;
     KvmRescue rescue;
 } KvmCpu;
 static inline KvmCpu *kvm_cpu(const Cpu *c)
@@ -88,6 +97,8 @@ void kvm_shadow_forget(void);
 /* While memory slots move no CPU may be in the guest: the change must look atomic to it. */
 bool kvm_enter(Cpu *c); /* false: wait and look at requests first */
 void kvm_leave(Cpu *c);
+/* Only this CPU may be in the guest, until it is no longer.  False: another is alone.  Main lock held; it is not in the guest. */
+bool kvm_alone(Cpu *c, bool on);
 
 /* irq.c */
 bool kvm_irqchip_start(GError **error);
@@ -127,7 +138,10 @@ void kvm_window_free(KvmCpu *k);
 
 /* debug.c */
 bool kvm_guest_debug(Cpu *c, GError **error);
-bool kvm_translate(Cpu *c, uint64_t linear, uint64_t *physical);
+bool kvm_debug_set(Cpu *c, GError **error); /* what KVM has to do of it */
+bool kvm_debug_no_irq(const Cpu *c); /* it steps, and interrupts wait */
+bool kvm_debug_halted(Cpu *c); /* no event wakes it.  True: it stops all the same */
+void kvm_debug_ran(Cpu *c); /* KVM_RUN has returned, and has nothing to hand over */
 RunResult kvm_exit_debug(Cpu *c);
 
 /* report.c */

@@ -51,7 +51,8 @@ static bool machine_stopped = true;
 
 /* ---- Keeping CPUs out of the guest ---- */
 
-static atomic_int holding;
+enum { HOLD_ALL = 1, ALONE = 2 };
+static atomic_int holding; /* HOLD_ALL; ALONE times (index + 1) of the only CPU that may */
 static GMutex hold_mutex;
 static GCond hold_changed;
 
@@ -60,15 +61,21 @@ static bool in_guest(const Cpu *c)
     return c->accel && atomic_load(&kvm_cpu(c)->in_guest);
 }
 
+static bool may_enter(const Cpu *c)
+{
+    int h = atomic_load(&holding);
+    return !(h & HOLD_ALL) && (!(h / ALONE) || h / ALONE == (int)c->index + 1);
+}
+
 bool kvm_enter(Cpu *c)
 {
     atomic_store(&kvm_cpu(c)->in_guest, true);
-    if (G_LIKELY(!atomic_load(&holding))) {
+    if (G_LIKELY(!atomic_load(&holding)) || may_enter(c)) {
         return true;
     }
     kvm_leave(c);
     g_mutex_lock(&hold_mutex);
-    while (atomic_load(&holding)) {
+    while (!may_enter(c)) {
         g_cond_wait(&hold_changed, &hold_mutex);
     }
     g_mutex_unlock(&hold_mutex);
@@ -85,30 +92,53 @@ void kvm_leave(Cpu *c)
     }
 }
 
-/* Main lock held, so there is one holder at a time. */
-static void hold_cpus(void)
+static void drive_out(int who, const Cpu *but)
 {
-    atomic_store(&holding, 1);
+    atomic_fetch_or(&holding, who);
     for (unsigned i = 0; i < cpu_count(); i++) {
-        if (in_guest(cpu_at(i))) {
+        if (in_guest(cpu_at(i)) && cpu_at(i) != but) {
             kvm_interrupt(cpu_at(i));
         }
     }
     g_mutex_lock(&hold_mutex);
     for (unsigned i = 0; i < cpu_count(); i++) {
-        while (in_guest(cpu_at(i))) {
+        while (in_guest(cpu_at(i)) && cpu_at(i) != but) {
             g_cond_wait(&hold_changed, &hold_mutex);
         }
     }
     g_mutex_unlock(&hold_mutex);
 }
 
-static void release_cpus(void)
+static void let_in(int who)
 {
     g_mutex_lock(&hold_mutex);
-    atomic_store(&holding, 0);
+    atomic_fetch_and(&holding, ~who);
     g_cond_broadcast(&hold_changed);
     g_mutex_unlock(&hold_mutex);
+}
+
+/* Main lock held, so there is one holder at a time. */
+static void hold_cpus(void)
+{
+    drive_out(HOLD_ALL, NULL);
+}
+
+static void release_cpus(void)
+{
+    let_in(HOLD_ALL);
+}
+
+bool kvm_alone(Cpu *c, bool on)
+{
+    int own = ((int)c->index + 1) * ALONE;
+    if (!on) {
+        let_in(own);
+    } else if (atomic_load(&holding) / ALONE) {
+        return false;
+    } else {
+        drive_out(own, c);
+    }
+    return true;
 }
 
 /* ---- Slots ---- */

@@ -9,6 +9,7 @@
 
 #include "accel/debug.h"
 #include "accel/kvm/kvm.h"
+#include "accel/soft/debug.h"
 #include "accel/soft/decode.h"
 #include "accel/soft/op/tsc.h"
 #include "accel/soft/run.h"
@@ -46,6 +47,13 @@ bool kvm_rescue_option(const char *value, GError **error)
     }
     off = !strcmp(value, "off");
     return true;
+}
+
+void kvm_rescue_debug(Cpu *c)
+{
+    if (!off && soft_cpu(c)->tlb) {
+        soft_debug_apply(soft_cpu(c));
+    }
 }
 
 bool kvm_rescue_stays(void)
@@ -133,11 +141,12 @@ static bool is_debugged(const Cpu *c)
 
 /* Such a KVM gets more wrong in protected mode without asking us: INT n of 16- and 32-bit programs is #UD there, SYSCALL of 64-bit
  * ones leaves them in user mode, CPUID has features of the host that the guest was not given.  So a CPU that came here in protected
- * mode stays until it is back in real mode, if it can be debugged without KVM's help and gets its interrupts here.  The others
- * than the first are in their kernel's 64-bit code microseconds after SIPI, before any timer has looked at them: they begin here. */
+ * mode stays until it is back in real mode, if it gets its interrupts here.  The others than the first are in their kernel's 64-bit
+ * code microseconds after SIPI, before any timer has looked at them: they begin here.  So does what is debugged: there breakpoints
+ * need no memory, watchpoints no registers, and INT3 is one. */
 static bool must_stay(const Cpu *c)
 {
-    return kvm_rescue_stays() && (c->state.cr0 & CR0_PE || !c->is_bsp) && (!is_debugged(c) || cannot_run(c));
+    return kvm_rescue_stays() && (c->state.cr0 & CR0_PE || !c->is_bsp || is_debugged(c));
 }
 
 static bool is_guest(SoftCpu *s)
@@ -183,8 +192,12 @@ static uint64_t kernel_tsc(Cpu *c)
     return kvm_cpu_ioctl(c, KVM_GET_MSRS, (uintptr_t)&m) == 1 ? m.entry.data : c->state.msr.tsc;
 }
 
+/* While a debugger steps and time stands still (DEBUG_STEP_NOTIMER), what was counted last holds. */
 static void follow_tsc(Cpu *c, uint64_t now)
 {
+    if (clock_held()) {
+        return;
+    }
     soft_tsc_follow(soft_cpu(c), now, kvm_cpu(c)->rescue.tsc_hz);
 }
 
@@ -207,6 +220,9 @@ static bool set_up(Cpu *c)
         s->apic_access = apic_access;
         int khz = kvm_cpu_ioctl(c, KVM_GET_TSC_KHZ, 0);
         kvm_cpu(c)->rescue.tsc_hz = khz > 0 ? (uint64_t)khz * 1000 : 0;
+        loop_lock();
+        kvm_rescue_debug(c);
+        loop_unlock();
     }
     return true;
 }
@@ -248,24 +264,6 @@ static bool same_registers(const CpuState *a, const CpuState *b)
            a->seg[SEG_CS].selector == b->seg[SEG_CS].selector;
 }
 
-static RunResult triple_fault(Cpu *c)
-{
-    soft_cpu(c)->triple = false;
-    if (log_enabled(LOG_CPU_RESET)) {
-        log_printf("cpu%u: triple fault\n", c->index);
-    }
-    machine_request_reset(CAUSE_GUEST_RESET);
-    return RUN_STOPPED;
-}
-
-static void stepped(Cpu *c)
-{
-    loop_lock();
-    debug_stop = (DebugStop){.cpu = c, .why = DEBUG_STOP_STEP, .at = cpu_linear_ip(&c->state)};
-    machine_request_stop(RUN_DEBUG);
-    loop_unlock();
-}
-
 /* What the loop of the software CPU came back with; false: nobody can execute the next instruction. */
 static bool conclude(Cpu *c, SoftExit e, RunResult *result)
 {
@@ -280,9 +278,11 @@ static bool conclude(Cpu *c, SoftExit e, RunResult *result)
             r->left = 0; /* the kernel knows what ends the halt */
         }
         return true;
+    case SOFT_DEBUG: *result = RUN_STOPPED; return true;
     case SOFT_TRIPLE:
         r->left = 0;
-        *result = triple_fault(c);
+        soft_cpu(c)->triple = false;
+        *result = run_triple_fault(c);
         return true;
     case SOFT_FAULT:
         r->left = 0;
@@ -309,6 +309,9 @@ static bool run_stretch(Cpu *c, RunResult *result)
     r->from = s->count;
     bool paging = cpu_paging(&c->state);
     take_over(c);
+    if (kvm_cpu(c)->debug.over) { /* its trace points have been called */
+        soft_debug_told(s);
+    }
     s->left = r->left;
     do {
         e = soft_execute(s);
@@ -337,7 +340,7 @@ bool kvm_rescue_go_on(Cpu *c, RunResult *result)
     KvmRescue *r = &kvm_cpu(c)->rescue;
     *result = RUN_AGAIN;
     /* It was reset, and the kernel keeps it waiting; or there are breakpoints now, which are KVM's. */
-    if (c->wait_sipi || (is_debugged(c) && !cannot_run(c))) {
+    if (c->wait_sipi || (is_debugged(c) && !must_stay(c) && !cannot_run(c))) {
         r->left = 0;
         return true;
     }
@@ -367,7 +370,7 @@ static unsigned choose_stretch(Cpu *c, RescueWhy why, int64_t now)
     unsigned n = why == RESCUE_STUCK  ? 1
                  : why == RESCUE_SLOW ? LONGEST_EMULATED
                                       : next_stretch(c, now);
-    return is_debugged(c) ? 1 : sees_all ? n : MIN(n, LONGEST_BLIND);
+    return is_debugged(c) && !must_stay(c) ? 1 : sees_all ? n : MIN(n, LONGEST_BLIND);
 }
 
 /* Some kernels queue #UD for the guest when they tell of a failure of their emulator. */
@@ -430,10 +433,6 @@ bool kvm_rescue(Cpu *c, RescueWhy why, RunResult *result)
         r->given_up += why < RESCUE_STUCK;
         return false;
     }
-    if (one && debug_stepping(c) && *result == RUN_AGAIN && !r->left) {
-        stepped(c);
-        *result = RUN_STOPPED;
-    }
     return true;
 }
 
@@ -494,7 +493,7 @@ bool kvm_rescue_interrupted(Cpu *c, RunResult *result)
 
 bool kvm_rescue_instead(Cpu *c, RunResult *result)
 {
-    return !off && c->state_dirty && must_stay(c) && kvm_rescue(c, RESCUE_SLOW, result);
+    return !off && (c->state_dirty || is_debugged(c)) && !c->wait_sipi && must_stay(c) && kvm_rescue(c, RESCUE_SLOW, result);
 }
 
 bool kvm_rescue_shutdown(Cpu *c, RunResult *result)

@@ -49,6 +49,8 @@ bool kvm_rescue_option(const char *value, GError **error); /* rescue=on|off */
 /* A KVM without hardware behind it: the software CPU keeps a CPU that came to it in protected mode. */
 bool kvm_rescue_stays(void);
 void kvm_rescue_start(void); /* the VM has been made */
+/* Points and steps have changed; its own thread, main lock held. */
+void kvm_rescue_debug(Cpu *c);
 /* KVM has failed.  False: nobody can execute this; report and stop. */
 bool kvm_rescue(Cpu *c, RescueWhy why, RunResult *result);
 /* The software CPU was in charge when the CPU's thread had other things to do. */
@@ -59,7 +61,7 @@ bool kvm_rescue_go_on(Cpu *c, RunResult *result);
 void kvm_rescue_watch(Cpu *c, bool on); /* KVM is about to run, or no longer */
 void kvm_rescue_exited(Cpu *c);
 bool kvm_rescue_interrupted(Cpu *c, RunResult *result); /* a signal ended KVM_RUN; false: no rescue */
-/* The registers were set to what it cannot run at all. */
+/* The registers were set to what it cannot run at all, or there is a debugger, whose points the software CPU knows better. */
 bool kvm_rescue_instead(Cpu *c, RunResult *result);
 /* It calls triple fault what may be an instruction that it refuses; the software CPU sees, and makes the same of a true one. */
 bool kvm_rescue_shutdown(Cpu *c, RunResult *result);

@@ -18,6 +18,7 @@
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/runstate.h"
+#include "cpu/blackbox/ring.h"
 #include "cpu/msr.h"
 
 static void on_kick_signal(int unused) {}
@@ -103,6 +104,17 @@ void kvm_interrupt(Cpu *c)
     }
 }
 
+/* ---- The black box ---- */
+
+/* What exits show; where the guest was is known only when somebody has asked for its registers. */
+static void note(Cpu *c, BoxKind kind, unsigned size, uint32_t what, uint64_t value)
+{
+    if (c->state_valid) {
+        box_mode(c);
+    }
+    box_note(c, kind, size, what, value, 0, c->state_valid ? c->state.rip : BOX_NO_RIP);
+}
+
 /* ---- Interrupts ---- */
 
 /* OFF: every interrupt comes from here.  SPLIT: those of the PIC.  c->events has CPU_EVENT_INTR
@@ -122,6 +134,7 @@ static void inject_interrupt(Cpu *c, KvmCpu *k)
         if (vector >= 0) {
             struct kvm_interrupt irq = {.irq = (uint32_t)vector};
             kvm_cpu_ioctl(c, KVM_INTERRUPT, (uintptr_t)&irq);
+            note(c, BOX_INTERRUPT, 0, (unsigned)vector, 0);
             run->ready_for_interrupt_injection = 0;
         }
         if (!(atomic_load(&c->events) & CPU_EVENT_INTR)) {
@@ -155,8 +168,8 @@ static bool before_entry(Cpu *c, KvmCpu *k)
     unsigned events = atomic_load(&c->events);
     if (G_UNLIKELY(c->halted) && kvm.irqchip == IRQCHIP_OFF) {
         bool iflag = c->state_valid ? c->state.rflags & FLAG_IF : k->run->if_flag;
-        if (!(events & (CPU_EVENT_NMI | CPU_EVENT_SMI | CPU_EVENT_MCE)) &&
-            !(events & CPU_EVENT_INTR && iflag)) {
+        if ((!(events & (CPU_EVENT_NMI | CPU_EVENT_SMI | CPU_EVENT_MCE)) && !(events & CPU_EVENT_INTR && iflag)) ||
+            kvm_debug_no_irq(c)) {
             return false;
         }
         c->halted = false;
@@ -171,14 +184,20 @@ static bool before_entry(Cpu *c, KvmCpu *k)
         atomic_store(&k->was_stopped, false);
         kvm_cpu_ioctl(c, KVM_KVMCLOCK_CTRL, 0);
     }
+    if (G_UNLIKELY(kvm_debug_no_irq(c))) {
+        k->run->request_interrupt_window = 0;
+        return true;
+    }
     if (G_UNLIKELY(events & CPU_EVENT_NMI)) {
         cpu_lower(c, CPU_EVENT_NMI);
+        note(c, BOX_NMI, 0, 2, 0);
         kvm_cpu_ioctl(c, KVM_NMI, 0);
         c->state_valid = false;
     }
     if (G_UNLIKELY(events & CPU_EVENT_SMI)) {
         cpu_lower(c, CPU_EVENT_SMI);
         if (kvm.smm) {
+            note(c, BOX_SMI, 0, 0, 0);
             kvm_cpu_ioctl(c, KVM_SMI, 0);
             c->state_valid = false;
         }
@@ -212,7 +231,7 @@ static void after_exit(Cpu *c, KvmCpu *k)
 
 /* ---- Exits ---- */
 
-static void exit_io(KvmCpu *k)
+static void exit_io(Cpu *c, KvmCpu *k)
 {
     struct kvm_run *run = k->run;
     uint8_t *p = (uint8_t *)run + run->io.data_offset;
@@ -223,9 +242,11 @@ static void exit_io(KvmCpu *k)
     }
     for (; count--; p += size) {
         if (run->io.direction == KVM_EXIT_IO_OUT) {
+            note(c, BOX_OUT, size, port, load_le(p, size));
             space_store(space_io(), port, size, load_le(p, size));
         } else {
             store_le(p, size, space_load(space_io(), port, size));
+            note(c, BOX_IN, size, port, load_le(p, size));
         }
     }
     if (many) {
@@ -260,8 +281,11 @@ static void exit_msr(Cpu *c, KvmCpu *k, bool write)
     loop_lock();
     bool ok = write ? msr_write(c, index, value) : msr_read(c, index, &value);
     loop_unlock();
-    if (!ok && log_enabled(LOG_GUEST_ERRORS)) {
-        log_printf("cpu%u: %s of unknown MSR %#x\n", c->index, write ? "WRMSR" : "RDMSR", index);
+    if (!ok && log_enabled(LOG_UNIMP)) {
+        log_printf("unimp: cpu %u %s of MSR 0x%x: no such register, #GP\n", c->index, write ? "WRMSR" : "RDMSR", index);
+    }
+    if (write) {
+        note(c, BOX_MSR, 0, index, value);
     }
     run->msr.data = value;
     run->msr.error = !ok;
@@ -316,20 +340,19 @@ static RunResult exit_shutdown(Cpu *c)
     if (kvm_rescue_shutdown(c, &result)) {
         return result;
     }
-    if (log_enabled(LOG_CPU_RESET)) {
-        log_printf("cpu%u: triple fault\n", c->index);
-    }
-    machine_request_reset(CAUSE_GUEST_RESET);
-    return RUN_STOPPED;
+    return run_triple_fault(c);
 }
 
 static RunResult handle_exit(Cpu *c, KvmCpu *k)
 {
     struct kvm_run *run = k->run;
     switch (run->exit_reason) {
-    case KVM_EXIT_IO: exit_io(k); return RUN_AGAIN;
+    case KVM_EXIT_IO: exit_io(c, k); return RUN_AGAIN;
     case KVM_EXIT_MMIO: exit_mmio(c, k); return RUN_AGAIN;
-    case KVM_EXIT_HLT: c->halted = kvm_window_halted(c); return RUN_AGAIN;
+    case KVM_EXIT_HLT:
+        note(c, BOX_HALT, 0, 0, 0);
+        c->halted = kvm_window_halted(c);
+        return RUN_AGAIN;
     case KVM_EXIT_X86_RDMSR: exit_msr(c, k, false); return RUN_AGAIN;
     case KVM_EXIT_X86_WRMSR: exit_msr(c, k, true); return RUN_AGAIN;
     case KVM_EXIT_IOAPIC_EOI: kvm_eoi(run->eoi.vector); return RUN_AGAIN;
@@ -403,7 +426,7 @@ static RunResult run(Cpu *c)
             continue;
         }
         if (!k->unfinished && !before_entry(c, k)) {
-            return RUN_HALTED;
+            return kvm_debug_halted(c) ? RUN_STOPPED : RUN_HALTED;
         }
         __atomic_store_n(&k->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
         if (result != RUN_AGAIN || wanted(c)) {
@@ -418,6 +441,7 @@ static RunResult run(Cpu *c)
             continue;
         }
         kvm_rescue_watch(c, true);
+        bool over = k->debug.over;
         int r = enter(c, k);
         if (r == 0) {
             kvm_rescue_exited(c);
@@ -431,6 +455,9 @@ static RunResult run(Cpu *c)
             kvm_report_exit(c, "KVM_RUN failed, errno", (uint64_t)-r);
             return stop_internal_error();
         }
+        if (G_UNLIKELY(over) && !k->unfinished) {
+            kvm_debug_ran(c);
+        }
         mem_quiescent();
     }
 }
@@ -438,6 +465,9 @@ static RunResult run(Cpu *c)
 RunResult kvm_run(Cpu *c)
 {
     RunResult result = run(c);
+    if (kvm_cpu(c)->debug.over) { /* it did not come to that: others are not kept waiting */
+        kvm_debug_ran(c);
+    }
     kvm_rescue_watch(c, false);
     return result;
 }

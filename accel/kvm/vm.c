@@ -354,7 +354,7 @@ const Accel kvm_accel = {
     .flush = kvm_flush,
     .supported_cpuid = kvm_supported_cpuid,
     .guest_debug = kvm_guest_debug,
-    .translate = kvm_translate,
+    .looks = kvm_rescue_stays,
     .stopped = kvm_stopped,
     .reset = kvm_chips_reset,
 };

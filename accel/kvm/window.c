@@ -47,7 +47,7 @@ static void set_stepping(Cpu *c, KvmCpu *k, bool on)
     struct kvm_guest_debug d = {.control = on ? KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP : 0};
     k->steps_left = on && kvm_cpu_ioctl(c, KVM_SET_GUEST_DEBUG, (uintptr_t)&d) >= 0 ? STEPS : 0;
     if (!on) {
-        kvm_guest_debug(c, NULL); /* whatever a debugger asked for */
+        kvm_debug_set(c, NULL); /* whatever a debugger asked for */
     }
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "accel/soft/debug.h"
 #include "accel/soft/decode.h"
 #include "accel/soft/tlb.h"
 #include "accel/soft/uop.h"
@@ -422,16 +423,22 @@ static void make_bad(Insn *i, uint64_t rip, DecodeResult why)
     i->mem.base = i->mem.index = NO_REG;
 }
 
+/* -d in_asm: one line for each instruction that -dfilter lets through, in one write. */
 static void log_block(SoftCpu *s, const Insn *insns, unsigned n)
 {
     static const uint8_t sizes[] = {16, 32, 64, 64};
-    g_autoptr(GString) text = g_string_new("----------------\nIN:\n");
+    g_autoptr(GString) text = g_string_new(NULL);
     for (unsigned k = 0; k < n; k++) {
-        g_string_append_printf(text, "0x%08" G_GINT64_MODIFIER "x:  ", s->cpu.state.seg[SEG_CS].base + insns[k].rip);
-        disas_one(insns[k].bytes, insns[k].length, sizes[s->mode & MODE_SIZE], insns[k].rip, DISAS_ATT, text);
-        g_string_append_c(text, '\n');
+        uint64_t at = log_linear(s, insns[k].rip);
+        if (log_filtered(at, insns[k].length)) {
+            g_string_append_printf(text, "in_asm: cpu %u %016" G_GINT64_MODIFIER "x  ", s->cpu.index, at);
+            disas_one(insns[k].bytes, insns[k].length, sizes[s->mode & MODE_SIZE], insns[k].rip, DISAS_ATT, text);
+            g_string_append_c(text, '\n');
+        }
     }
-    log_printf("%s\n", text->str);
+    if (text->len) {
+        log_printf("%s", text->str);
+    }
 }
 
 static const uint8_t *copy_bytes(SoftCpu *s, const Insn *insns, unsigned n, size_t size)
@@ -449,8 +456,12 @@ static Block *block_make(SoftCpu *s, const Source *src, const Insn *insns, unsig
     Block *b = block_alloc(s, sizeof(Block) + (UOPS_PER_INSN * n + 4) * sizeof(Uop));
     const Insn *last = &insns[n - 1];
     *b = (Block){.host = src->host, .host2 = src->host2, .rip = c->rip, .mode = s->mode, .insns = (uint16_t)n,
-                 .size = (uint16_t)(last->rip + last->length - c->rip)};
+                 .size = (uint16_t)(last->rip + last->length - c->rip),
+                 .linear = (uint32_t)((s->mode & MODE_SIZE) == MODE_64 ? c->rip : c->seg[SEG_CS].base + c->rip)};
     Uop *end = lower_block(s, b->uops, insns, n, s->mode, last->rip + last->length);
+    if (G_UNLIKELY(s->debug) && soft_debug_block(s, c->rip)) {
+        b->uops[0].fn = exec_enter_debug;
+    }
     b->uop_count = (uint16_t)(end - b->uops);
     b->special = b->uops[0].fn != exec_enter;
     if (s->code->unheard && src->host) {
@@ -501,11 +512,19 @@ static Block *block_build(SoftCpu *s, uint64_t linear)
     Source src = {.host = f.page.host ? f.page.host + (linear & (PAGE - 1)) : NULL, .here = PAGE - (linear & (PAGE - 1))};
     DecodeResult end = DECODE_SHORT;
     unsigned n = 0, most = s->mode & MODE_SINGLE ? 1 : MAX_INSNS;
+    uint8_t own;
+    bool covered = G_UNLIKELY(s->debug) && soft_debug_covered(s, linear, &own);
     g_mutex_lock(&code_lock);
     if (src.host) {
         page_register(s, &f, src.host, 0);
         ram_code_mark(f.page.ram, f.page.offset);
-        n = decode_run(s, src.host, MIN(src.here, room), rip, most, insns, &end);
+        if (G_UNLIKELY(covered)) {
+            memcpy(src.bytes, src.host, MIN(src.here, INSN_MAX));
+            src.bytes[0] = own;
+            n = decode_run(s, src.bytes, MIN(MIN(src.here, INSN_MAX), room), rip, 1, insns, &end);
+        } else {
+            n = decode_run(s, src.host, MIN(src.here, room), rip, most, insns, &end);
+        }
     }
     if (!n && end == DECODE_SHORT) {
         g_mutex_unlock(&code_lock);
@@ -521,6 +540,7 @@ static Block *block_build(SoftCpu *s, uint64_t linear)
             memcpy(src.bytes, src.host, MIN(src.here, INSN_MAX));
             memcpy(src.bytes + src.here, src.host2, INSN_MAX - MIN(src.here, INSN_MAX));
         }
+        src.bytes[0] = covered ? own : src.bytes[0];
         n = decode_run(s, src.bytes, MIN(INSN_MAX, room), rip, 1, insns, &end);
         if (n && src.host2 && insns[0].length <= src.here) {
             src.host2 = NULL;
@@ -533,6 +553,9 @@ static Block *block_build(SoftCpu *s, uint64_t linear)
     }
     if (!n) {
         make_bad(&insns[n++], rip, end);
+    }
+    if (G_UNLIKELY(s->debug)) {
+        n = soft_debug_cut(s, insns, n);
     }
     Block *b = block_make(s, &src, insns, n);
     if (src.host && (!src.joined || src.host2)) {

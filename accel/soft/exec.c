@@ -1,4 +1,5 @@
 /* Micro-ops that hold blocks together: entering, leaving, C functions, addresses that must be checked. */
+#include "accel/soft/debug.h"
 #include "accel/soft/tlb.h"
 #include "accel/soft/uop.h"
 #include "core/log.h"
@@ -58,16 +59,46 @@ const Uop *exec_enter_counting(SoftCpu *s, const Uop *u)
     ENTER(enter_counted(s, u));
 }
 
-/* -d exec: blocks tell of themselves. */
+static void log_registers(SoftCpu *s)
+{
+    g_autofree CpuState *now = g_memdup2(&s->cpu.state, sizeof(CpuState));
+    g_autoptr(GString) text = g_string_new(NULL);
+    now->rip = s->rip_base;
+    now->rflags = soft_flags(s);
+    g_string_append_printf(text, "cpu: cpu %u\n", s->cpu.index);
+    cpu_state_print(now, text, 0, !cpu_platform.a20 || cpu_platform.a20(), false);
+    log_printf("%s", text->str);
+}
+
+/* -d exec and -d cpu: blocks tell of themselves. */
 const Uop *exec_enter_logging(SoftCpu *s, const Uop *u)
 {
     const Uop *next = s->counting || s->mode & MODE_SINGLE ? enter_counted(s, u) : enter_timed(s, u);
     if (next) {
-        log_printf("exec: cpu %u %04x:%016" G_GINT64_MODIFIER "x, %u instructions\n", s->cpu.index,
-                   s->cpu.state.seg[SEG_CS].selector, s->rip_base, s->block->insns);
+        if (log_filtered(log_linear(s, s->rip_base), s->block->size)) {
+            if (log_enabled(LOG_EXEC)) {
+                log_printf("exec: cpu %u %04x:%016" G_GINT64_MODIFIER "x, %u instructions\n", s->cpu.index,
+                           s->cpu.state.seg[SEG_CS].selector, s->rip_base, s->block->insns);
+            }
+            if (log_enabled(LOG_CPU)) {
+                log_registers(s);
+            }
+        }
         GO(s, next);
     }
     return NULL;
+}
+
+/* Perhaps a breakpoint; what lets the block run otherwise is looked at before. */
+const Uop *exec_enter_debug(SoftCpu *s, const Uop *u)
+{
+    enter(s, u);
+    bool counted = s->counting || s->mode & MODE_SINGLE;
+    if (atomic_load_explicit(&s->poll, memory_order_relaxed) || (counted && s->left < (int64_t)s->block->insns) ||
+        !soft_debug_enter(s, s->block)) {
+        return leave_at(s, s->rip_base);
+    }
+    return log_enabled(LOG_EXEC) ? exec_enter_logging(s, u) : counted ? exec_enter_counting(s, u) : exec_enter(s, u);
 }
 
 /* A block that was thrown away, met by a jump that was linked to it. */

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "accel/soft/debug.h"
 #include "accel/soft/uop.h"
 #include "core/clock.h"
 #include "core/keyval.h"
@@ -114,7 +115,7 @@ static void account(SoftCpu *s)
 {
     uint64_t n = s->count - s->turn_start;
     total += n;
-    base_ns = time_of(n);
+    base_ns = clock_held() ? base_ns : time_of(n);
     s->turn_start = s->count;
     loop_lock();
     advance_to(base_ns);
@@ -151,13 +152,17 @@ void icount_start(void)
 static bool can_run(const Cpu *c)
 {
     unsigned events = atomic_load(&c->events);
+    if (atomic_load(&c->held)) {
+        return false;
+    }
     if (events & (CPU_EVENT_RESET | CPU_EVENT_INIT | CPU_EVENT_SIPI)) {
         return true;
     }
     if (c->wait_sipi) {
         return false;
     }
-    return !c->halted || events & (CPU_EVENT_NMI | CPU_EVENT_SMI | CPU_EVENT_MCE) ||
+    bool told = soft_cpu((Cpu *)c)->singly & SINGLY_NO_IRQ; /* it is stepped: that it is halted is said at once */
+    return !c->halted || told || events & (CPU_EVENT_NMI | CPU_EVENT_SMI | CPU_EVENT_MCE) ||
            (events & CPU_EVENT_INTR && c->state.rflags & FLAG_IF);
 }
 
@@ -196,6 +201,9 @@ static Turn wait_turn(SoftCpu *s)
             break;
         }
         if (!pass_turn(false)) {
+            if (atomic_load(&cpu_at(turn)->held)) { /* it cannot even wait for a timer */
+                turn = s->cpu.index;
+            }
             result = turn == s->cpu.index ? TURN_ASLEEP : TURN_SLEEP;
             break;
         }
@@ -219,7 +227,7 @@ static bool idle(SoftCpu *s)
     loop_lock();
     int64_t deadline = clock_next_deadline(CLOCK_VIRTUAL), now = base_ns;
     loop_unlock();
-    if (deadline == TIMER_OFF) {
+    if (deadline == TIMER_OFF || clock_held()) {
         return false;
     }
     if (sleeps && deadline > now) {

@@ -175,6 +175,10 @@ static void lower_insn(Lowering *l, const Insn *i)
     if (op) {
         lower_op(l, i, op);
     } else if (!lower_vector(l, i)) {
+        if (log_enabled(LOG_UNIMP) && i->mnemonic != ZYDIS_MNEMONIC_INVALID) {
+            log_printf("unimp: cpu %u %s ip=%016" G_GINT64_MODIFIER "x: not built, #UD\n", l->s->cpu.index,
+                       ZydisMnemonicGetString(i->mnemonic), i->rip);
+        }
         lower_fault(l, i, EXC_UD);
     }
 }
@@ -185,9 +189,9 @@ Uop *lower_block(SoftCpu *s, Uop *out, const Insn *insns, unsigned n, uint32_t m
     uint16_t live[64];
     g_assert(n <= G_N_ELEMENTS(live));
     live_flags(insns, n, live);
-    lower_new(&l, &insns[0], log_enabled(LOG_EXEC)                      ? exec_enter_logging
-                             : s->counting || mode & MODE_SINGLE ? exec_enter_counting
-                                                                 : exec_enter);
+    lower_new(&l, &insns[0], log_enabled(LOG_EXEC) || log_enabled(LOG_CPU) ? exec_enter_logging
+                             : s->counting || mode & MODE_SINGLE          ? exec_enter_counting
+                                                                          : exec_enter);
     for (unsigned k = 0; k < n; k++) {
         l.number = k;
         l.next = k + 1 < n ? &insns[k + 1] : NULL;

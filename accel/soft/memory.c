@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "accel/soft/borrow/borrow.h"
+#include "accel/soft/debug.h"
 #include "accel/soft/tlb.h"
 #include "cpu/msr.h"
 #include "cpu/segment.h"
@@ -56,6 +57,9 @@ void soft_probe(SoftCpu *s, uint64_t linear, size_t len, bool write)
         size_t n = MIN(len - done, 4096 - (at & 4095));
         tlb_probe(s, s->tlb->selected, at, write);
         done += n;
+    }
+    if (G_UNLIKELY(s->debug)) {
+        soft_debug_expect(s, linear, len, write);
     }
 }
 
@@ -110,6 +114,18 @@ void soft_write(SoftCpu *s, uint64_t linear, const void *buf, size_t len)
 
 void *soft_host(SoftCpu *s, uint64_t linear, unsigned size, bool write)
 {
+    uint8_t *p = tlb_host_in(s, s->tlb->selected, linear, size, write);
+    if (G_UNLIKELY(s->debug) && p && write) { /* of an exchange, which reads too */
+        soft_debug_touch(s, linear, size, false);
+    }
+    return p;
+}
+
+void *soft_host_span(SoftCpu *s, uint64_t linear, unsigned size, bool write)
+{
+    if (G_UNLIKELY(s->debug) && (soft_debug_watched(s, linear, size, true) || soft_debug_watched(s, linear, size, false))) {
+        return NULL;
+    }
     return tlb_host_in(s, s->tlb->selected, linear, size, write);
 }
 

@@ -4,10 +4,12 @@
 #include <Zydis/Zydis.h>
 #include <string.h>
 
+#include "accel/soft/debug.h"
 #include "accel/soft/tlb.h"
 #include "accel/soft/uop.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "cpu/blackbox/ring.h"
 #include "hw/platform.h"
 
 enum { DEBUGCTL_BTF = 1 << 1, MXCSR_MASKS = 0x1f80 };
@@ -95,7 +97,11 @@ static void refresh_mode(SoftCpu *s)
 {
     const CpuState *c = &s->cpu.state;
     s->mode_stale = false;
+    uint32_t old = s->plain_mode;
     s->plain_mode = mode_of(c);
+    if ((old ^ s->plain_mode) & (MODE_SIZE | MODE_PROTECTED | MODE_V86)) { /* what else makes a mode is in CR0 */
+        box_mode(&s->cpu);
+    }
     bool wide = (s->plain_mode & MODE_SIZE) == MODE_64;
     s->ea_mask = wide ? UINT64_MAX : UINT32_MAX;
     s->canonical_shift = !wide ? 0 : c->cr4 & CR4_LA57 ? 7 : 16;
@@ -131,10 +137,12 @@ void soft_sync_out(SoftCpu *s)
 void soft_sync_in(SoftCpu *s)
 {
     soft_set_cc(s, s->cpu.state.rflags);
+    box_mode(&s->cpu);
     s->cpu.memory = s->cpu.state.event.smm && platform.smm_space ? platform.smm_space : space_memory();
     s->tlb->limits = paging_limits(&s->cpu);
     tlb_forget_map(s);
     soft_changed(s);
+    soft_debug_moved(s);
 }
 
 /* ---- Events ---- */
@@ -169,6 +177,7 @@ static void machine_check(SoftCpu *s)
     if (s->cpu.state.cr4 & CR4_MCE) {
         soft_interrupt(s, EXC_MC, INT_EXCEPTION, false, 0);
     } else {
+        box_shutdown(&s->cpu, BOX_MACHINE_CHECK);
         s->triple = true; /* a machine check that nobody takes shuts the processor down (SDM vol 3 §15.3.2) */
     }
 }
@@ -212,6 +221,9 @@ static bool take_events(SoftCpu *s)
     unsigned events = atomic_load(&c->events);
     bool interrupts = c->state.rflags & FLAG_IF;
     if (G_UNLIKELY(c->halted)) {
+        if (s->singly & SINGLY_NO_IRQ && !(events & CPU_EVENT_MCE)) {
+            return false;
+        }
         bool nmi = (events & CPU_EVENT_NMI || e->nmi_pending) && !e->nmi_masked;
         if (!nmi && !(events & (CPU_EVENT_SMI | CPU_EVENT_MCE)) && !e->smi_pending && !(events & CPU_EVENT_INTR && interrupts)) {
             return false;
@@ -221,6 +233,9 @@ static bool take_events(SoftCpu *s)
         }
     }
     if (!events && !e->smi_pending && !e->nmi_pending) {
+        return true;
+    }
+    if (G_UNLIKELY(s->singly & SINGLY_NO_IRQ) && !(events & CPU_EVENT_MCE)) {
         return true;
     }
     if (events & CPU_EVENT_MCE) {
@@ -236,14 +251,16 @@ static bool take_events(SoftCpu *s)
     } else if ((events & CPU_EVENT_NMI || e->nmi_pending) && !(e->interrupt_shadow & SHADOW_MOV_SS)) {
         accept_nmi(s);
     }
-    if (atomic_load(&c->events) & CPU_EVENT_INTR && c->state.rflags & FLAG_IF && !e->interrupt_shadow) {
+    if (atomic_load(&c->events) & CPU_EVENT_INTR && c->state.rflags & FLAG_IF && !e->interrupt_shadow &&
+        !(s->singly & SINGLY_NO_IRQ)) {
         s->insn_rip = c->state.rip;
         accept_interrupt(s);
     }
     return true;
 }
 
-static void process_poll(SoftCpu *s)
+/* False: a debugger wants the CPU to stop. */
+static bool process_poll(SoftCpu *s)
 {
     unsigned why = atomic_exchange(&s->poll, 0);
     if (why & POLL_FLUSH) {
@@ -254,6 +271,7 @@ static void process_poll(SoftCpu *s)
         block_process_inbox(s);
     }
     s->cpu.state_valid = false;
+    return !(why & POLL_DEBUG) || !soft_debug_serve(s);
 }
 
 /* ---- One instruction at a time: TF, breakpoints, shadows ---- */
@@ -339,12 +357,18 @@ static void run_single(SoftCpu *s)
 {
     CpuState *c = &s->cpu.state;
     uint64_t old_rip = c->rip, flags = c->rflags;
+    if (G_UNLIKELY(s->debug) && !soft_debug_begin(s)) {
+        return;
+    }
     s->insn_rip = old_rip;
     /* Behind MOV SS Intel's holds code breakpoints back too (SDM vol 3 §6.8.3), AMD's does not. */
     bool held = c->event.interrupt_shadow & SHADOW_MOV_SS && !(s->cpu.model && model_is_amd(s->cpu.model));
     if (G_UNLIKELY(c->dr[7] & 0xff) && !held && breakpoint_here(s)) {
         s->fault = (SoftFault){.vector = EXC_DB, .payload = breakpoints_at(s, cpu_linear_ip(c))};
         soft_take_fault(s);
+        if (G_UNLIKELY(s->debug)) {
+            soft_debug_end(s);
+        }
         return;
     }
     set_mode(s, s->plain_mode | MODE_SINGLE);
@@ -377,6 +401,9 @@ static void run_single(SoftCpu *s)
         s->insn_rip = c->rip;
         soft_debug_trap(s, dr6);
     }
+    if (G_UNLIKELY(s->debug)) {
+        soft_debug_end(s);
+    }
 }
 
 /* ---- The loop ---- */
@@ -392,7 +419,7 @@ static bool needs_single(SoftCpu *s)
     if (c->rflags & FLAG_RF && !(c->dr[7] & 0xff)) {
         c->rflags &= ~(uint64_t)FLAG_RF; /* nobody is there to be held off */
     }
-    return s->stepping || c->rflags & FLAG_TF || c->event.interrupt_shadow || c->dr[7] & 0xff ||
+    return s->singly || c->rflags & FLAG_TF || c->event.interrupt_shadow || c->dr[7] & 0xff ||
            (s->counting && s->left < s->short_budget);
 }
 
@@ -418,13 +445,20 @@ SoftExit soft_execute(SoftCpu *s)
         c->state.rip = s->insn_rip;
         c->state.event.interrupt_shadow = 0;
         bool fault = s->fault.vector != EXC_NONE;
+        if (G_UNLIKELY(s->debug)) {
+            soft_debug_faulted(s);
+        }
         if ((fault && s->catch_faults) || (G_UNLIKELY(s->declines != NULL) && s->declines(s))) {
+            box_delivered(c);
             s->delivering = EXC_NONE;
             s->delivering_external = false;
             return SOFT_FAULT;
         }
         if (fault) {
             soft_take_fault(s);
+            if (G_UNLIKELY(s->debug)) {
+                soft_debug_end(s);
+            }
         }
     }
     for (;;) {
@@ -432,13 +466,15 @@ SoftExit soft_execute(SoftCpu *s)
             return SOFT_TRIPLE;
         }
         if (atomic_load_explicit(&s->poll, memory_order_relaxed)) {
-            process_poll(s);
+            if (!process_poll(s)) {
+                return SOFT_DEBUG;
+            }
         }
         if (!s->stepping && wanted(c)) {
             return SOFT_WANTED;
         }
         if (!take_events(s)) {
-            return SOFT_HALTED;
+            return soft_debug_halted(s) ? SOFT_DEBUG : SOFT_HALTED;
         }
         if ((s->counting || s->stepping) && (s->left <= 0 || s->recheck)) {
             if (s->left <= 0 || !s->stepping) {
@@ -446,8 +482,8 @@ SoftExit soft_execute(SoftCpu *s)
                 return SOFT_COUNTED;
             }
         }
-        if (G_UNLIKELY(s->logged != (log_mask & LOG_EXEC))) { /* -d exec came or went: blocks are made for it */
-            s->logged = log_mask & LOG_EXEC;
+        if (G_UNLIKELY(s->logged != (log_mask & (LOG_EXEC | LOG_CPU)))) { /* they came or went: blocks are made for them */
+            s->logged = log_mask & (LOG_EXEC | LOG_CPU);
             block_flush(s);
         }
         if (s->mode_stale) {
@@ -468,12 +504,14 @@ SoftExit soft_execute(SoftCpu *s)
 SoftStep soft_step(SoftCpu *s, unsigned n, bool catch)
 {
     s->stepping = true;
+    s->singly |= SINGLY_STEP;
     s->catch_faults = catch;
     s->left = n;
     borrow_enter(s);
     SoftExit e = soft_execute(s);
     borrow_leave(s);
     s->stepping = s->catch_faults = false;
+    s->singly &= ~SINGLY_STEP;
     soft_sync_out(s);
     s->cpu.state_valid = true;
     return e == SOFT_FAULT ? STEP_FAULT : e == SOFT_HALTED ? STEP_HALTED : e == SOFT_TRIPLE ? STEP_TRIPLE : STEP_DONE;

@@ -9,6 +9,7 @@ typedef enum SoftExit {
     SOFT_HALTED, SOFT_TRIPLE,
     SOFT_FAULT,                         /* catch_faults: see s->fault                            */
     SOFT_COUNTED,                       /* s->left is used up                                    */
+    SOFT_DEBUG,                         /* a debugger has the machine stopped                    */
 } SoftExit;
 SoftExit soft_execute(SoftCpu *s);
 

@@ -5,15 +5,15 @@
 #include <string.h>
 
 #include "accel/accel.h"
+#include "accel/soft/debug.h"
 #include "accel/soft/icount.h"
 #include "accel/soft/offer.h"
 #include "accel/soft/op/tsc.h"
 #include "accel/soft/run.h"
 #include "accel/soft/tlb.h"
 #include "accel/soft/uop.h"
-#include "core/log.h"
 #include "core/loop.h"
-#include "core/runstate.h"
+#include "cpu/blackbox/ring.h"
 #include "hw/platform.h"
 
 /* Options that people give to the reference's software CPU; checked, so that a misspelt one is found. */
@@ -74,6 +74,9 @@ bool soft_cpu_setup(Cpu *c, GError **error)
     tlb_setup(s);
     soft_sync_in(s);
     soft_tsc_load(s);
+    if (c->box && icount_on) {
+        c->box->instructions = &s->count;
+    }
     listen_maps();
     return true;
 }
@@ -81,6 +84,7 @@ bool soft_cpu_setup(Cpu *c, GError **error)
 void soft_cpu_teardown(Cpu *c)
 {
     SoftCpu *s = soft_cpu(c);
+    soft_debug_free(s);
     if (s->code) {
         block_code_teardown(s);
         borrow_free(s);
@@ -151,14 +155,15 @@ void soft_print_statistics(GString *out)
     }
 }
 
-static RunResult triple_fault(SoftCpu *s)
+static bool soft_guest_debug(Cpu *c, GError **error)
 {
-    s->triple = false;
-    if (log_enabled(LOG_CPU_RESET)) {
-        log_printf("cpu%u: triple fault\n", s->cpu.index);
-    }
-    machine_request_reset(CAUSE_GUEST_RESET);
-    return RUN_STOPPED;
+    soft_debug_apply(soft_cpu(c));
+    return true;
+}
+
+static bool soft_looks(void)
+{
+    return true;
 }
 
 static RunResult soft_run(Cpu *c)
@@ -175,8 +180,9 @@ static RunResult soft_run(Cpu *c)
     soft_fetch(c);
     c->state_valid = true;
     switch (e) {
-    case SOFT_TRIPLE: return triple_fault(s);
+    case SOFT_TRIPLE: s->triple = false; return run_triple_fault(c);
     case SOFT_HALTED: return RUN_HALTED;
+    case SOFT_DEBUG: return RUN_STOPPED;
     default: return RUN_AGAIN;
     }
 }
@@ -206,4 +212,6 @@ const Accel soft_accel = {
     .fetch = soft_fetch,
     .flush = soft_flush,
     .supported_cpuid = soft_supported_cpuid,
+    .guest_debug = soft_guest_debug,
+    .looks = soft_looks,
 };

@@ -6,6 +6,7 @@
  *               each access, who else must hear of it
  *   borrow/     vector instructions on the host's unit    run.c     the loop: events, faults, time
  *   soft.c      the accelerator                           op/       instructions as C functions
+ *   debug.c     breakpoints, watchpoints, steps
  *
  * One thread runs one CPU.  SoftCpu is the Cpu with what this accelerator adds behind it; registers are where everybody
  * else looks for them (CpuState), except that the arithmetic flags are in `cc` and RIP is exact only where it says so.
@@ -27,6 +28,7 @@ typedef struct Block Block;
 typedef struct Uop Uop;
 typedef struct SoftCode SoftCode;       /* block.c: the cache of one CPU */
 typedef struct SoftTlb SoftTlb;         /* tlb.c */
+typedef struct SoftDebug SoftDebug;     /* debug.c */
 
 /* One page as seen by one kind of access at one privilege.  An access of `size` bytes at `va` hits when
  * va - tag <= 4096 - size, unsigned; everything that is not plain memory simply has no entry. */
@@ -42,6 +44,7 @@ enum {
     POLL_FLUSH = 1 << 1,                /* the memory map changed: forget translations  */
     POLL_CODE = 1 << 2,                 /* another wrote to code: see the queue         */
     POLL_LEAVE = 1 << 3,                /* an instruction asks for the loop (own CPU)   */
+    POLL_DEBUG = 1 << 4,                /* a debugger is to be told of something        */
 };
 
 typedef struct SoftFault {
@@ -86,7 +89,7 @@ typedef struct SoftCpu {
     bool in_turn;                       /* icount.c: the clock follows this CPU's `count` ...        */
     uint64_t turn_start;                /* ... from here on                                         */
     unsigned slice_left;                /* instructions until another CPU's turn                    */
-    uint32_t logged;                    /* LOG_EXEC as the blocks were made for it                  */
+    uint32_t logged;                    /* LOG_EXEC and LOG_CPU as the blocks were made for them    */
     bool recheck;                       /* a device may have set a nearer timer                     */
     bool counted;                       /* the running block has been counted as a whole           */
     uint8_t canonical_shift;            /* 64 - width of linear addresses; 0 outside 64-bit code   */
@@ -100,6 +103,7 @@ typedef struct SoftCpu {
     bool triple;                        /* the fault that ends it all                               */
     bool catch_faults;                  /* soft_step: report faults instead of delivering them      */
     bool caught;
+    uint8_t singly;                     /* SINGLY_*: each instruction on its own                    */
     /* KVM's CPU, which is here for a while (accel/kvm/rescue.c), else NULL.  is_guest: KVM is at hand for what is its own, see
      * soft_decline.  declines: s->fault is not to be delivered, KVM judges that instruction (EXC_DECLINED: soft_decline).
      * apic_access: before a device access to the local APIC's page. */
@@ -110,6 +114,7 @@ typedef struct SoftCpu {
     uint8_t watch_hit;                  /* data breakpoints met by this instruction: bits of DR6 */
     uint32_t mxcsr_host;                /* the host's own, while the guest's is loaded              */
     SoftTsc tsc;
+    SoftDebug *debug;                   /* points and steps of a debugger; NULL: none               */
     SoftTlb *tlb;
     SoftCode *code;
     _Alignas(64) uint8_t buffer[1024];  /* a memory operand on its way to and from a borrowed stub  */
@@ -161,6 +166,8 @@ void soft_probe(SoftCpu *s, uint64_t linear, size_t len, bool write);
 /* Host address of `size` bytes within one page of plain memory, after all checks; NULL: a device, ROM, or across pages
  * (use soft_load/soft_store).  With `write` the page is marked dirty and code in it is thrown away; use it at once. */
 void *soft_host(SoftCpu *s, uint64_t linear, unsigned size, bool write);
+/* The same for those who perhaps do not access all of it: NULL also where a debugger watches some byte. */
+void *soft_host_span(SoftCpu *s, uint64_t linear, unsigned size, bool write);
 /* Devices, by address in a space: with the host's own MXCSR while they work, and an eye on events of this CPU behind it. */
 uint64_t soft_device_load(SoftCpu *s, Space *space, uint64_t at, unsigned size);
 void soft_device_store(SoftCpu *s, Space *space, uint64_t at, unsigned size, uint64_t value);
@@ -210,6 +217,11 @@ static inline void soft_sp_put(SoftCpu *s, uint64_t sp)         /* the bits beyo
 
 /* ---- Flags ---- */
 #define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
+/* Where code at `rip` lies, for -d and -dfilter. */
+static inline uint64_t log_linear(const SoftCpu *s, uint64_t rip)
+{
+    return cpu_mode(&s->cpu.state) == CPU_LONG ? rip : (uint32_t)(s->cpu.state.seg[SEG_CS].base + rip);
+}
 static inline uint64_t soft_flags(const SoftCpu *s)     /* all of RFLAGS */
 {
     return (s->cpu.state.rflags & ~(uint64_t)FLAGS_ARITH) | (s->cc >> 8 & 0xd5) | (s->cc & 1u) << 11 | FLAG_ONE;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "accel/soft/debug.h"
 #include "accel/soft/uop.h"
 #include "cpu/msr.h"
 #include "mem/host.h"
@@ -329,6 +330,9 @@ static bool walk_global(const SoftCpu *s, const PageWalk *w)
 static void fill(SoftCpu *s, unsigned kind, unsigned table, uint64_t linear, uint8_t *host, const PageWalk *w)
 {
     SoftTlb *t = s->tlb;
+    if (G_UNLIKELY(s->debug) && soft_debug_page(s, linear, kind == STORE)) {
+        return;
+    }
     unsigned slot = slot_of(linear);
     TlbEntry *e = &table_of(t, kind, table)[slot];
     uint8_t *state = &t->state[kind][table][slot];
@@ -372,17 +376,36 @@ static void check_strict(SoftCpu *s, unsigned table, uint64_t linear, unsigned s
     }
 }
 
-/* Data breakpoints (SDM vol 3 §18.2): told once the access has been made; the loop turns them into a trap. */
-static void check_watched(SoftCpu *s, uint64_t linear, unsigned size, bool write)
+/* Data breakpoints (SDM vol 3 §18.2): told once the access has been made; the loop turns them into a trap.  A debugger's are
+ * seen to in debug.c, which may begin the instruction anew. */
+static void check_watched(SoftCpu *s, unsigned table, uint64_t linear, unsigned size, bool write)
 {
     CpuState *c = &s->cpu.state;
-    for (unsigned i = 0; i < 4; i++) {
+    if (G_UNLIKELY(s->debug)) {
+        soft_debug_touch(s, linear, size, write);
+    }
+    for (unsigned i = 0; table == TLB_STRICT && i < 4; i++) {
         unsigned control = c->dr[7] >> (16 + 4 * i) & 15, type = control & 3;
         static const uint8_t lengths[] = {1, 2, 8, 4};
         uint64_t len = lengths[control >> 2], at = c->dr[i] & ~(len - 1);
         if (type & 1 && (type == 3 || write) && linear < at + len && at < linear + size) {
             s->watch_hit |= 1u << i; /* DR6 tells of those that are not enabled as well */
         }
+    }
+}
+
+/* An access that is made in pieces: once the first is done, the instruction can no longer begin anew. */
+static void expect(SoftCpu *s, uint64_t linear, unsigned size, bool write)
+{
+    if (G_UNLIKELY(s->debug)) {
+        soft_debug_expect(s, linear, size, write);
+    }
+}
+
+static void before_device(SoftCpu *s)
+{
+    if (G_UNLIKELY(s->debug)) {
+        soft_debug_alone(s);
     }
 }
 
@@ -413,6 +436,7 @@ static uint64_t load_pieces(SoftCpu *s, unsigned table, uint64_t linear, unsigne
 {
     uint64_t v = 0, mask = linear_mask(s);
     translate_both(s, table, linear, size, false);
+    expect(s, linear, size, false);
     for (unsigned i = 0; i < size; i++) {
         v |= tlb_load_in(s, table, (linear + i) & mask, 1) << 8 * i;
     }
@@ -451,10 +475,11 @@ uint64_t tlb_load_in(SoftCpu *s, unsigned table, uint64_t linear, unsigned size)
     }
     PageWalk w;
     const PhysPage *p = translate(s, table, linear, false, &w);
-    if (table == TLB_STRICT) {
-        check_watched(s, linear, size, false);
+    if (G_UNLIKELY(table == TLB_STRICT || s->debug)) {
+        check_watched(s, table, linear, size, false);
     }
     if (!p->host) {
+        before_device(s);
         return soft_device_load(s, s->cpu.memory, w.phys, size);
     }
     if (table != TLB_STRICT) {
@@ -488,16 +513,18 @@ void tlb_store_in(SoftCpu *s, unsigned table, uint64_t linear, unsigned size, ui
     if (crosses(linear, size)) {
         uint64_t mask = linear_mask(s);
         translate_both(s, table, linear, size, true);
+        expect(s, linear, size, true);
         for (unsigned i = 0; i < size; i++) {
             tlb_store_in(s, table, (linear + i) & mask, 1, value >> 8 * i & 0xff);
         }
         return;
     }
     const PhysPage *p = translate(s, table, linear, true, &w);
-    if (table == TLB_STRICT) {
-        check_watched(s, linear, size, true);
+    if (G_UNLIKELY(table == TLB_STRICT || s->debug)) {
+        check_watched(s, table, linear, size, true);
     }
     if (!p->host || !p->writable) {
+        before_device(s);
         soft_device_store(s, s->cpu.memory, w.phys, size, value);
         return;
     }
@@ -527,8 +554,8 @@ uint8_t *tlb_host_in(SoftCpu *s, unsigned table, uint64_t linear, unsigned size,
         return NULL;
     }
     const PhysPage *p = translate(s, table, linear, write, &w);
-    if (table == TLB_STRICT) {
-        check_watched(s, linear, size, write);
+    if (G_UNLIKELY(table == TLB_STRICT || s->debug)) {
+        check_watched(s, table, linear, size, write);
     }
     if (!p->host || (write && !p->writable)) {
         return NULL;
@@ -590,5 +617,8 @@ uint8_t *tlb_host(SoftCpu *s, const Uop *u, uint64_t linear, unsigned size, bool
 uint64_t tlb_load_rmw(SoftCpu *s, const Uop *u, uint64_t linear, unsigned size)
 {
     uint8_t *p = tlb_host(s, u, linear, size, true);
+    if (G_UNLIKELY(s->debug) && p) {
+        soft_debug_touch(s, linear, size, false);
+    }
     return p ? load_host(p, size) : tlb_load_in(s, s->tlb->selected, linear, size);
 }

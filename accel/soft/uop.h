@@ -88,6 +88,7 @@ struct Block {
     uint16_t size, insns, uop_count;    /* bytes, instructions, micro-ops */
     bool dead;
     bool special;                       /* to be entered by its first micro-op: counted, or dead */
+    uint32_t linear;                    /* linear address when it was made, the low half */
     Uop uops[];                         /* first of all "enter" */
 };
 
@@ -211,7 +212,7 @@ static inline __attribute__((always_inline)) uint8_t *tlb_hit(TlbEntry *table, u
 }
 
 /* ---- Leaving ---- */
-UopFn exec_enter, exec_enter_counting, exec_enter_logging, exec_stale, exec_leave, exec_op, exec_op_end, exec_linear, exec_fault;
+UopFn exec_enter, exec_enter_counting, exec_enter_logging, exec_enter_debug, exec_stale, exec_leave, exec_op, exec_op_end, exec_linear, exec_fault;
 /* On to a block: by its first micro-op only where that has something to do. */
 static inline __attribute__((always_inline)) const Uop *exec_into(SoftCpu *s, Block *b)
 {

@@ -5,6 +5,7 @@
  * + n is the register at 16 * n. */
 #include "hw/intc/apic.h"
 
+#include "core/log.h"
 #include "core/loop.h"
 #include "hw/intc/apic-bus.h"
 #include "hw/intc/i8259.h"
@@ -116,6 +117,7 @@ static void error(Apic *s, uint32_t what)
 
 static void accept_vector(Apic *s, uint8_t vector, bool level)
 {
+    TRACE(apic_accept, "apic %u: vector %u, %s", s->id, vector, level ? "level" : "edge");
     if (vector < LOWEST_VECTOR) {
         error(s, ESR_RECEIVE_VECTOR);
         return;
@@ -435,6 +437,7 @@ static void send_ipi(Apic *s, uint32_t icr, uint32_t dest)
     uint8_t vector = icr;
     unsigned shorthand = icr >> ICR_SHORTHAND_SHIFT & 3;
 
+    TRACE(apic_ipi, "apic %u: icr %#x to %#x", s->id, icr, dest);
     if (mode == 3 || mode == APIC_EXTINT) {
         return; /* reserved */
     }

@@ -5,6 +5,8 @@
  * acknowledge that finds nothing gives IR7. */
 #include "hw/intc/i8259.h"
 
+#include "core/log.h"
+
 enum { READY, ICW2, ICW3, ICW4 }; /* what the next write to the odd port is */
 enum { ICW1_IC4 = 0x01, ICW1_SNGL = 0x02, ICW1_LTIM = 0x08, ICW1 = 0x10 };
 enum { ICW4_AEOI = 0x02, ICW4_MASTER = 0x04, ICW4_BUF = 0x08, ICW4_SFNM = 0x10 };
@@ -276,6 +278,7 @@ static void i8259_input(void *dev, unsigned line, bool level)
     Pic *s = dev;
     uint8_t bit = 1 << (line & 7);
 
+    TRACE(pic_line, "%s IR%u %s", s->master ? "master" : "slave", line & 7, level ? "high" : "low");
     if (!level) {
         s->lines &= ~bit;
         s->latch &= ~bit;

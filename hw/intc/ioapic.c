@@ -6,6 +6,7 @@
  * "Interrupt Mask". */
 #include "hw/intc/ioapic.h"
 
+#include "core/log.h"
 #include "hw/platform.h"
 
 enum { SPACE_INDEXED = 1, ID_AT = 0, VERSION_AT = 4, ARBITRATION_AT = 8, TABLE_AT = 0x40 };
@@ -105,6 +106,7 @@ static void ioapic_input(void *dev, unsigned line, bool level)
     Ioapic *s = dev;
     uint32_t bit = UINT32_C(1) << line;
 
+    TRACE(ioapic_line, "pin %u %s", line, level ? "high" : "low");
     if (level && !(s->lines & bit) && !is_level(s->table[line])) {
         s->due |= bit;
     }

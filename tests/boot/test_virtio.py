@@ -42,8 +42,8 @@ class Virtio(SoftTest):
         said = [line for line in m.process.stderr.read().splitlines() if "requested feature" not in line]
         self.assertEqual(said, [])
 
-    # ---- Disks ----
 
+class Disks(Virtio):
     DISK = r"""
 cat /sys/bus/virtio/devices/virtio0/features
 echo "size $(cat /sys/block/vda/size) queues $(ls /sys/block/vda/mq | wc -l) serial $(cat /sys/block/vda/serial)"
@@ -132,8 +132,8 @@ poweroff -f
             f.seek(40000 * 512)
             self.assertEqual(f.read(7), b"beyond\n")
 
-    # ---- The others ----
 
+class Others(Virtio):
     RNG = r"""
 cat /sys/class/misc/hw_random/rng_current
 echo "got $(dd if=/dev/hwrng bs=4096 count=16 iflag=fullblock 2>/dev/null | gzip | wc -c)"

@@ -56,7 +56,7 @@ void soft_probe(SoftCpu *s, uint64_t linear, size_t len, bool write) { at(s, lin
 uint64_t soft_linear(SoftCpu *s, unsigned seg, uint64_t offset, unsigned size, bool write) { return offset; }
 
 /* Plain memory now and then, as if the rest were a device. */
-void *soft_host(SoftCpu *s, uint64_t linear, unsigned size, bool write)
+void *soft_host_span(SoftCpu *s, uint64_t linear, unsigned size, bool write)
 {
     uint8_t *p = at(s, linear, size);
     return linear & 8 ? p : NULL;

@@ -2,10 +2,12 @@
 
 #include <string.h>
 
+#include "accel/soft/debug.h"
 #include "accel/soft/op/far.h"
 #include "accel/soft/op/integer/integer.h"
 #include "accel/soft/op/io.h"
 #include "accel/soft/tlb.h"
+#include "cpu/blackbox/ring.h"
 #include "cpu/msr.h"
 
 Flat flat;
@@ -79,6 +81,7 @@ void op_jmp_far(SoftCpu *s, const Insn *i) { soft_fault(s, EXC_UD); }
 void op_ret_far(SoftCpu *s, const Insn *i) { soft_fault(s, EXC_UD); }
 void io_check(SoftCpu *s, unsigned port, unsigned size) {}
 unsigned io_breakpoints(const SoftCpu *s, unsigned port, unsigned size) { return 0; }
+void box_put(Cpu *c, unsigned kind_size, uint32_t what, uint64_t value, uint64_t old, uint64_t rip) {}
 
 /* Ports count up from their number. */
 static uint64_t port_value;
@@ -88,6 +91,10 @@ void space_store(Space *space, uint64_t at, unsigned size, uint64_t value) { por
 void borrow_enter(SoftCpu *s) {}
 void borrow_leave(SoftCpu *s) {}
 void soft_poll(SoftCpu *s, unsigned why) {}
+bool soft_debug_watched(const SoftCpu *s, uint64_t linear, size_t len, bool write) { return false; }
+void soft_debug_touch(SoftCpu *s, uint64_t linear, unsigned size, bool write) {}
+void soft_debug_expect(SoftCpu *s, uint64_t linear, size_t len, bool write) {}
+void soft_debug_unfinished(SoftCpu *s) {}
 
 /* ---- The CPU ---- */
 void flat_setup(SoftCpu *s, uint32_t mode)

@@ -120,7 +120,7 @@ void start_machine(const char *options, unsigned cpus)
     runstate_listen(&listener);
     make_memory();
     const ModelEnv env = {
-        .supported = accel->supported_cpuid, .kvm = true, .topology = {cpus, 1, 1, 1}};
+        .supported = accel->supported_cpuid, .kvm = accel == &kvm_accel, .topology = {cpus, 1, 1, 1}};
     CpuModel *model = model_new("qemu64", &env, &error);
     ck_assert_msg(model, "%s", error ? error->message : "");
     for (unsigned i = 0; i < cpus; i++) {
@@ -201,6 +201,11 @@ int run_cases(const char *name, const Case *cases, unsigned n)
         fprintf(stderr, "skipped: /dev/kvm cannot be opened here\n");
         return 77;
     }
+    return run_all_cases(name, cases, n);
+}
+
+int run_all_cases(const char *name, const Case *cases, unsigned n)
+{
     Suite *s = suite_create(name);
     for (unsigned i = 0; i < n; i++) {
         TCase *t = tcase_create(cases[i].name);

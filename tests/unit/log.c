@@ -83,6 +83,68 @@ START_TEST(patterns_from_a_file)
 }
 END_TEST
 
+static void note_event(void *arg, const char *name, bool on)
+{
+    g_string_append_printf(arg, "%s=%d ", name, on);
+}
+
+/* Reached or not, a call site is known. */
+static void trace_site(bool reach)
+{
+    if (reach) {
+        TRACE(unit_site, "reached");
+        TRACE(unit_site, "a second site of the same event");
+    }
+}
+
+static void each_member(void (*found)(void *arg, const char *group, const char *name), void *arg)
+{
+    found(arg, "chip", "chip.a");
+    found(arg, "chip", "chip.b");
+}
+
+static unsigned changes;
+static void count_change(void)
+{
+    changes++;
+}
+
+START_TEST(events)
+{
+    static const TraceSource source = {each_member, count_change};
+    g_autoptr(GString) all = g_string_new(NULL);
+    trace_site(false);
+    trace_add_source(&source);
+    trace_add_source(&source);
+    ck_assert(trace_enable("chip", true, NULL) && trace_enable("chip.b", false, NULL));
+    ck_assert_uint_eq(changes, 2);
+    ck_assert_uint_eq(trace_foreach(NULL, note_event, all), 3);
+    ck_assert_str_eq(all->str, "chip.a=1 chip.b=0 unit_site=0 ");
+    g_string_truncate(all, 0);
+    ck_assert(trace_enable("unit_*", true, NULL));
+    ck_assert_uint_eq(trace_foreach("unit_site", note_event, all), 1);
+    ck_assert_str_eq(all->str, "unit_site=1 ");
+    ck_assert_uint_eq(trace_foreach("chip", note_event, all), 0);
+}
+END_TEST
+
+START_TEST(filter)
+{
+    g_autoptr(GError) error = NULL;
+    ck_assert(log_filtered(0, 1));
+    ck_assert(log_set_filter("0x100+0x10,0x2ff-0x10,0x400..0x4ff,0xfffffffffffffff0+0x100", &error));
+    ck_assert(!log_filtered(0xff, 1) && log_filtered(0xff, 2) && log_filtered(0x10f, 1) && !log_filtered(0x110, 8));
+    ck_assert(!log_filtered(0x2ef, 1) && log_filtered(0x2f0, 1) && log_filtered(0x2ff, 1) && !log_filtered(0x300, 1));
+    ck_assert(log_filtered(0x4ff, 1) && !log_filtered(0x500, 1) && log_filtered(UINT64_MAX, 1));
+    static const char *const wrong[] = {"", "1", "1+", "1+0", "2..1", "1..", "+1", "1+2,", "1+2 "};
+    for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autoptr(GError) e = NULL;
+        ck_assert_msg(!log_set_filter(wrong[i], &e), "%s", wrong[i]);
+        ck_assert_ptr_nonnull(strstr(e->message, "-dfilter: '"));
+    }
+}
+END_TEST
+
 START_TEST(files)
 {
     g_autoptr(GError) error = NULL;
@@ -122,4 +184,4 @@ START_TEST(guest_errors_are_few)
 }
 END_TEST
 
-SUITE_MAIN("log", setup, teardown, items, patterns, patterns_from_a_file, files, guest_errors_are_few)
+SUITE_MAIN("log", setup, teardown, items, patterns, patterns_from_a_file, events, filter, files, guest_errors_are_few)

@@ -532,7 +532,8 @@ START_TEST(registers)
     ck_assert(hmp_register(&s, "rax", &v) && v == 0x123456789abcdef0);
     ck_assert(hmp_register(&s, "eax", &v) && v == 0x9abcdef0);
     ck_assert(hmp_register(&s, "r15", &v) && v == 15);
-    ck_assert(hmp_register(&s, "pc", &v) && v == 0xfff0);
+    ck_assert(hmp_register(&s, "eip", &v) && v == 0xfff0);
+    ck_assert(hmp_register(&s, "pc", &v) && v == 0xffff0); /* linear, for x/i $pc */
     ck_assert(hmp_register(&s, "cs", &v) && v == 0xf000);
     ck_assert(hmp_register(&s, "cs.base", &v) && v == 0xf0000);
     ck_assert(!hmp_register(&s, "r16", &v) && !hmp_register(&s, "cs.x", &v) &&

@@ -75,7 +75,7 @@ static uint8_t *masked_host(SoftCpu *s, const Masked *m, bool write, unsigned *f
         (s->cpu.state.rflags & FLAG_AC)) {
         return NULL;
     }
-    return soft_host(s, from, span, write);
+    return soft_host_span(s, from, span, write);
 }
 
 static void masked_load(SoftCpu *s, const Masked *m)

@@ -2,6 +2,7 @@
  * translations. */
 #include "accel/soft/op/system.h"
 #include "core/loop.h"
+#include "cpu/blackbox/ring.h"
 #include "cpu/msr.h"
 #include "cpu/segment.h"
 #include "hw/platform.h"
@@ -9,6 +10,15 @@
 
 static const uint64_t cr0_known =
     CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG;
+
+/* The black box has the value as it was written, which for CR0 is not always what is kept, and what it made of the mode. */
+static void note_cr(SoftCpu *s, unsigned cr, uint64_t v, uint64_t old)
+{
+    box_note(&s->cpu, BOX_CR, 0, cr, v, old, s->insn_rip);
+    if (cr == 0) {
+        box_mode(&s->cpu);
+    }
+}
 
 /* ---- PAE's four root entries (SDM vol 3 §4.4.1) ---- */
 
@@ -84,6 +94,7 @@ static void cr0_write(SoftCpu *s, uint64_t v)
 void op_clts(SoftCpu *s, const Insn *i)
 {
     system_privileged(s);
+    note_cr(s, 0, s->cpu.state.cr0 & ~CR0_TS, s->cpu.state.cr0);
     s->cpu.state.cr0 &= ~CR0_TS;
     soft_changed(s);
 }
@@ -92,8 +103,10 @@ void op_clts(SoftCpu *s, const Insn *i)
 void op_lmsw(SoftCpu *s, const Insn *i)
 {
     system_privileged(s);
-    uint64_t v = soft_get(s, i, 0), cr0 = s->cpu.state.cr0;
-    cr0_write(s, (cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) | (v & (CR0_PE | CR0_MP | CR0_EM | CR0_TS)));
+    uint64_t cr0 = s->cpu.state.cr0, mine = CR0_PE | CR0_MP | CR0_EM | CR0_TS;
+    uint64_t v = (cr0 & ~(mine & ~CR0_PE)) | (soft_get(s, i, 0) & mine);
+    cr0_write(s, v);
+    note_cr(s, 0, v, cr0);
 }
 
 /* Into a register wider than 16 bits goes more of CR0, as processors have it (undefined in the manual). */
@@ -205,6 +218,8 @@ static uint64_t cr_read(SoftCpu *s, unsigned cr)
 
 static void cr_write(SoftCpu *s, unsigned cr, uint64_t v)
 {
+    const CpuState *st = &s->cpu.state;
+    uint64_t old = cr == 0 ? st->cr0 : cr == 3 ? st->cr3 : cr == 4 ? st->cr4 : st->cr8;
     switch (cr) {
     case 0: cr0_write(s, v); break;
     case 2: s->cpu.state.cr2 = v; break;
@@ -212,6 +227,9 @@ static void cr_write(SoftCpu *s, unsigned cr, uint64_t v)
     case 4: cr4_write(s, v); break;
     case 8: cr8_write(s, v); break;
     default: soft_fault(s, EXC_UD);
+    }
+    if (cr != 2) {
+        note_cr(s, cr, v, old);
     }
 }
 
@@ -266,6 +284,7 @@ void op_xsetbv(SoftCpu *s, const Insn *i)
     system_privileged(s);
     system_gp(s, soft_gpr(s, CPU_RCX, 4) || !(v & XSTATE_FP) || (v & XSTATE_AVX && !(v & XSTATE_SSE)));
     system_gp(s, s->cpu.model && v & ~model_xcr0(s->cpu.model));
+    note_cr(s, BOX_XCR0, v, st->xcr0);
     st->xcr0 = v;
     soft_changed(s);
 }

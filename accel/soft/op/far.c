@@ -1,5 +1,7 @@
 /* Far CALL, JMP and RET (SDM vol 2; vol 3 §5.8). */
 #include "accel/soft/op/far.h"
+#include "core/log.h"
+#include "cpu/blackbox/ring.h"
 
 typedef struct FarPointer {
     uint64_t offset;
@@ -29,8 +31,13 @@ static FarPointer far_operand(SoftCpu *s, const Insn *i)
 
 static void enter_code(SoftCpu *s, const Segment *cs, uint64_t rip)
 {
-    s->cpu.state.seg[SEG_CS] = *cs;
-    s->cpu.state.rip = rip;
+    CpuState *st = &s->cpu.state;
+    if (log_enabled(LOG_PCALL)) {
+        log_printf("pcall: cpu %u far from %04x:%016" G_GINT64_MODIFIER "x to %04x:%016" G_GINT64_MODIFIER "x, cpl %u\n",
+                   s->cpu.index, st->seg[SEG_CS].selector, s->insn_rip, cs->selector, rip, segment_dpl(cs));
+    }
+    st->seg[SEG_CS] = *cs;
+    st->rip = rip;
     soft_changed(s);
 }
 
@@ -174,6 +181,7 @@ static void call_inner_level(SoftCpu *s, const Descriptor *gate, Descriptor *cod
     }
     push_return(s, &k, size);
     descriptor_accessed(s, code);
+    box_note(&s->cpu, BOX_CALL, 0, code->seg.selector, rip, 0, s->insn_rip);
     st->seg[SEG_SS] = k.ss;
     stack_commit(s, &k);
     enter_code(s, &code->seg, rip);

@@ -5,6 +5,8 @@
  * finds the interrupted program as it was. */
 #include "accel/soft/op/far.h"
 #include "core/log.h"
+#include "cpu/blackbox/print.h"
+#include "cpu/blackbox/report.h"
 
 enum { DR6_TRAPS = 0xf, DR6_SET = 0xe000 /* BD BS BT */, DR7_GD = 1 << 13 };
 enum { DEBUGCTL_LBR = 1 << 0, DEBUGCTL_BTF = 1 << 1 };
@@ -21,10 +23,9 @@ typedef struct Event {
 
 static const char *event_name(const Event *e)
 {
-    static const char *const names[] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", NULL, "#TS",
-                                        "#NP", "#SS", "#GP", "#PF", NULL, "#MF", "#AC", "#MC", "#XM"};
     bool named = e->kind == INT_EXCEPTION || e->kind == INT_ICEBP || e->vector == EXC_NMI;
-    return named && e->vector < sizeof(names) / sizeof(*names) && names[e->vector] ? names[e->vector] : "";
+    const char *name = named ? box_exception_name(e->vector) : NULL;
+    return name ? name : "";
 }
 
 static void log_event(const SoftCpu *s, const Event *e)
@@ -44,6 +45,19 @@ static void log_event(const SoftCpu *s, const Event *e)
                s->cpu.index, kinds[e->kind], e->vector, *name ? " " : "", name, error, soft_cpl(s),
                st->seg[SEG_CS].selector, st->rip, st->seg[SEG_SS].selector, st->gpr[CPU_RSP],
                (unsigned)soft_flags(s), cr2);
+}
+
+/* ---- The black box ---- */
+
+static void note_event(SoftCpu *s, const Event *e)
+{
+    const CpuState *st = &s->cpu.state;
+    BoxKind kind = e->kind == INT_SOFTWARE                             ? BOX_SOFTWARE
+                   : e->kind == INT_EXCEPTION || e->kind == INT_ICEBP ? BOX_EXCEPTION
+                   : e->vector == EXC_NMI                             ? BOX_NMI
+                                                                       : BOX_INTERRUPT;
+    uint64_t detail = kind != BOX_EXCEPTION ? 0 : e->vector == EXC_PF ? st->cr2 : e->vector == EXC_DB ? st->dr[6] : 0;
+    box_deliver(&s->cpu, kind, e->vector, e->has_error, e->error, detail);
 }
 
 /* ---- Handlers found as the 8086 does ---- */
@@ -266,9 +280,10 @@ void soft_interrupt(SoftCpu *s, unsigned vector, SoftIntKind kind, bool has_erro
     }
     s->delivering = kind == INT_EXCEPTION ? e.vector : EXC_NONE;
     s->delivering_external = kind != INT_SOFTWARE;
-    if (log_enabled(LOG_INT)) {
+    if (log_enabled(LOG_INT) && log_filtered(log_linear(s, st->rip), 1)) {
         log_event(s, &e);
     }
+    note_event(s, &e);
     if (cpu_mode(st) == CPU_REAL) {
         deliver_real(s, &e);
     } else if (long_active(s)) {
@@ -276,6 +291,7 @@ void soft_interrupt(SoftCpu *s, unsigned vector, SoftIntKind kind, bool has_erro
     } else {
         deliver_protected(s, &e);
     }
+    box_delivered(&s->cpu);
     s->delivering = EXC_NONE;
     s->delivering_external = false;
     st->event.interrupt_shadow = 0;
@@ -371,6 +387,7 @@ static void shut_down(SoftCpu *s)
         log_printf("int: cpu %u triple fault at %04x:%016" G_GINT64_MODIFIER "x\n", s->cpu.index,
                    s->cpu.state.seg[SEG_CS].selector, s->cpu.state.rip);
     }
+    box_shutdown(&s->cpu, BOX_TRIPLE_FAULT);
     s->triple = true;
 }
 
@@ -378,10 +395,14 @@ void soft_take_fault(SoftCpu *s)
 {
     SoftFault f = s->fault;
     unsigned vector = combined(s->delivering, f.vector);
+    box_fault(&s->cpu, f.vector, f.has_error, f.error, f.payload);
     s->delivering = EXC_NONE;
     s->delivering_external = false;
     if (f.vector == EXC_PF) {
         s->cpu.state.cr2 = f.payload;
+        if (log_enabled(LOG_MMU)) {
+            box_log_page_fault(&s->cpu, f.payload, f.error);
+        }
     } else if (f.vector == EXC_DB) {
         dr6_put(s, f.payload);
         if (!(f.payload & DR6_TRAPS)) { /* general detect is a fault as others; a breakpoint on the instruction leaves RF */

@@ -1,6 +1,7 @@
 #include "accel/soft/op/io.h"
 
 #include "accel/soft/op/system.h"
+#include "cpu/blackbox/ring.h"
 #include "mem/region.h"
 
 enum { TSS_AVAILABLE = 9, TSS_BUSY = 11, TSS_LIMIT_LEAST = 103, TSS_IO_BASE = 102 };
@@ -69,7 +70,9 @@ void op_in(SoftCpu *s, const Insn *i)
 {
     unsigned port = port_of(s, i, 1), size = i->op[0].size, met = io_breakpoints(s, port, size);
     io_check(s, port, size);
-    soft_gpr_put(s, CPU_RAX, size, soft_device_load(s, space_io(), port, size));
+    uint64_t value = soft_device_load(s, space_io(), port, size);
+    soft_gpr_put(s, CPU_RAX, size, value);
+    box_note(&s->cpu, BOX_IN, size, port, value, 0, s->insn_rip);
     trap_if_met(s, met);
 }
 
@@ -77,6 +80,8 @@ void op_out(SoftCpu *s, const Insn *i)
 {
     unsigned port = port_of(s, i, 0), size = i->op[1].size, met = io_breakpoints(s, port, size);
     io_check(s, port, size);
-    soft_device_store(s, space_io(), port, size, soft_gpr(s, CPU_RAX, size));
+    uint64_t value = soft_gpr(s, CPU_RAX, size);
+    box_note(&s->cpu, BOX_OUT, size, port, value, 0, s->insn_rip);
+    soft_device_store(s, space_io(), port, size, value);
     trap_if_met(s, met);
 }

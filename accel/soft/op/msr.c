@@ -3,7 +3,9 @@
 
 #include "accel/soft/op/system.h"
 #include "accel/soft/op/tsc.h"
+#include "core/log.h"
 #include "core/loop.h"
+#include "cpu/blackbox/ring.h"
 #include "hw/intc/apic.h"
 #include "hw/platform.h"
 
@@ -69,6 +71,16 @@ static bool is_kvms(uint32_t index, bool write)
     }
 }
 
+/* -d unimp: a register that is not in our table. */
+static void log_unknown(const SoftCpu *s, uint32_t index, const char *what)
+{
+    unsigned element;
+    if (log_enabled(LOG_UNIMP) && !msr_find(index, &element)) {
+        log_printf("unimp: cpu %u %s of MSR 0x%x ip=%04x:%016" G_GINT64_MODIFIER "x: no such register, #GP\n", s->cpu.index, what,
+                   index, s->cpu.state.seg[SEG_CS].selector, s->insn_rip);
+    }
+}
+
 void op_rdmsr(SoftCpu *s, const Insn *i)
 {
     uint64_t value = 0;
@@ -76,7 +88,11 @@ void op_rdmsr(SoftCpu *s, const Insn *i)
     if (soft_is_guest(s) && is_kvms((uint32_t)soft_gpr(s, CPU_RCX, 4), false)) {
         soft_decline(s);
     }
-    system_gp(s, !read_any(s, (uint32_t)soft_gpr(s, CPU_RCX, 4), &value));
+    uint32_t index = (uint32_t)soft_gpr(s, CPU_RCX, 4);
+    if (!read_any(s, index, &value)) {
+        log_unknown(s, index, "RDMSR");
+        system_gp(s, true);
+    }
     system_put_edx_eax(s, value);
 }
 
@@ -131,5 +147,11 @@ void op_wrmsr(SoftCpu *s, const Insn *i)
     if (soft_is_guest(s) && is_kvms((uint32_t)soft_gpr(s, CPU_RCX, 4), true)) {
         soft_decline(s);
     }
-    system_gp(s, !write_any(s, (uint32_t)soft_gpr(s, CPU_RCX, 4), system_edx_eax(s)));
+    uint32_t index = (uint32_t)soft_gpr(s, CPU_RCX, 4);
+    uint64_t value = system_edx_eax(s), old = index == MSR_EFER ? s->cpu.state.efer : 0;
+    if (!write_any(s, index, value)) {
+        log_unknown(s, index, "WRMSR");
+        system_gp(s, true);
+    }
+    box_note(&s->cpu, BOX_MSR, 0, index, value, old, s->insn_rip);
 }

@@ -1,15 +1,19 @@
 /* Waiting, CPUID, caches, and what exists only to be refused. */
+#include <Zydis/Zydis.h>
 #include <sched.h>
 #include <time.h>
 
 #include "accel/soft/op/system.h"
 #include "core/clock.h"
+#include "core/log.h"
+#include "cpu/blackbox/ring.h"
 
 /* The loop sleeps until an interrupt, NMI, SMI, INIT or RESET (SDM vol 2 HLT). */
 void op_hlt(SoftCpu *s, const Insn *i)
 {
     system_privileged(s);
     s->cpu.halted = true;
+    box_note(&s->cpu, BOX_HALT, 0, 0, 0, 0, s->insn_rip);
     soft_leave(s);
 }
 
@@ -113,6 +117,11 @@ void op_undefined(SoftCpu *s, const Insn *i)
 {
     if (soft_is_guest(s)) { /* hypercalls, virtual machines in the guest */
         soft_decline(s);
+    }
+    if (log_enabled(LOG_UNIMP) && i->mnemonic != ZYDIS_MNEMONIC_UD0 && i->mnemonic != ZYDIS_MNEMONIC_UD1 &&
+        i->mnemonic != ZYDIS_MNEMONIC_UD2) {
+        log_printf("unimp: cpu %u %s ip=%04x:%016" G_GINT64_MODIFIER "x: not built, #UD\n", s->cpu.index,
+                   ZydisMnemonicGetString(i->mnemonic), s->cpu.state.seg[SEG_CS].selector, s->insn_rip);
     }
     soft_fault(s, EXC_UD);
 }

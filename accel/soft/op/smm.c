@@ -8,6 +8,7 @@
  *
  * DR0-3, CR2, the FPU and MSRs are the handler's to save (§31.4.1.1). */
 #include "accel/soft/op/far.h"
+#include "cpu/blackbox/ring.h"
 #include "hw/platform.h"
 
 enum { SAVE_AREA = 0xfe00, SAVE_SIZE = 0x200, ENTRY = 0x8000 };
@@ -222,6 +223,7 @@ void soft_enter_smm(SoftCpu *s)
 {
     CpuState *st = &s->cpu.state;
     SaveArea area = {{0}};
+    box_note(&s->cpu, BOX_SMI, 0, 0, 0, 0, st->rip);
     SmmNotes notes = notes_now(s);
     st->rflags = soft_flags(s);
     if (has_long_mode(s)) {
@@ -281,10 +283,12 @@ void op_rsm(SoftCpu *s, const Insn *i)
         soft_fault(s, EXC_UD);
     }
     space_read(s->cpu.memory, (uint32_t)st->msr.smbase + SAVE_AREA, &area, sizeof(area));
+    box_note(&s->cpu, BOX_RSM, 0, 0, 0, 0, s->insn_rip);
     SmmNotes notes = has_long_mode(s) ? restore_64(&area, st) : restore_32(&area, st);
     st->pdpte_valid = false;
     soft_set_flags(s, st->rflags | FLAG_ONE);
     if (!state_valid(s)) {
+        box_shutdown(&s->cpu, BOX_BAD_RSM);
         s->triple = true;
         everything_changed(s);
         return;

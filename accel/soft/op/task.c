@@ -3,7 +3,9 @@
  * The new TSS is read, the old one written, link and busy bits changed, in this order, so that a page fault
  * on the way finds the old task as it was.  Then the registers are loaded; segment faults from there on
  * belong to the new task (§7.3). */
+#include "accel/soft/debug.h"
 #include "accel/soft/op/far.h"
+#include "cpu/blackbox/ring.h"
 
 /* Where things are in the two forms of TSS (figures 7-2 and 7-10). */
 typedef struct TssLayout {
@@ -207,6 +209,9 @@ static void switch_to(SoftCpu *s, Descriptor *new, TaskSwitch how, bool has_erro
     if (new->seg.limit < l->limit) {
         selector_fault(s, EXC_TS, new->seg.selector);
     }
+    if (G_UNLIKELY(s->debug)) {
+        soft_debug_alone(s); /* behind change_busy it could not begin anew */
+    }
     TaskImage t = image_load(s, &new->seg);
     uint64_t flags = soft_flags(s);
     image_save(s, &st->seg[SEG_TR], how == TASK_IRET ? flags & ~(uint64_t)FLAG_NT : flags);
@@ -214,6 +219,7 @@ static void switch_to(SoftCpu *s, Descriptor *new, TaskSwitch how, bool has_erro
         tss_put(s, &new->seg, TSS_LINK, 2, st->seg[SEG_TR].selector);
     }
     change_busy(s, new, how);
+    box_note(&s->cpu, BOX_TASK, 0, new->seg.selector, 0, st->seg[SEG_TR].selector, s->insn_rip);
     st->seg[SEG_TR] = new->seg;
     st->cr0 |= CR0_TS;
     st->dr[7] &= ~(uint64_t)DR7_LOCAL;

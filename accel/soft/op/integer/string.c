@@ -8,8 +8,10 @@
 #include <Zydis/Zydis.h>
 #include <string.h>
 
+#include "accel/soft/debug.h"
 #include "accel/soft/op/integer/integer.h"
 #include "accel/soft/op/io.h"
+#include "cpu/blackbox/ring.h"
 #include "mem/region.h"
 
 enum {
@@ -87,7 +89,7 @@ static uint8_t *span_host(Run *r, uint64_t linear, uint64_t n, bool write)
     if (before) {
         soft_probe(r->s, linear, 1, write); /* a fault is told to be where the first element is */
     }
-    uint8_t *low = soft_host(r->s, linear - before, (unsigned)(n * r->size), write);
+    uint8_t *low = soft_host_span(r->s, linear - before, (unsigned)(n * r->size), write);
     if (!low) {
         r->refused = mark;
         return NULL;
@@ -307,7 +309,9 @@ static uint64_t chunk_ins(Run *r, uint64_t n)
     uint64_t dst = soft_linear(r->s, SEG_ES, offset_of(r, CPU_RDI), r->size, true);
     soft_probe(r->s, dst, r->size, true);
     r->debug = io_breakpoints(r->s, port, r->size);
-    soft_store(r->s, dst, r->size, soft_device_load(r->s, space_io(), port, r->size));
+    uint64_t value = soft_device_load(r->s, space_io(), port, r->size);
+    box_note(&r->s->cpu, BOX_IN, r->size, port, value, 0, r->s->insn_rip);
+    soft_store(r->s, dst, r->size, value);
     advance(r, CPU_RDI, 1);
     return 1;
 }
@@ -318,7 +322,9 @@ static uint64_t chunk_outs(Run *r, uint64_t n)
     io_check(r->s, port, r->size);
     uint64_t src = soft_linear(r->s, r->prefix.seg, offset_of(r, CPU_RSI), r->size, false);
     r->debug = io_breakpoints(r->s, port, r->size);
-    soft_device_store(r->s, space_io(), port, r->size, soft_load(r->s, src, r->size));
+    uint64_t value = soft_load(r->s, src, r->size);
+    box_note(&r->s->cpu, BOX_OUT, r->size, port, value, 0, r->s->insn_rip);
+    soft_device_store(r->s, space_io(), port, r->size, value);
     advance(r, CPU_RSI, 1);
     return 1;
 }
@@ -335,7 +341,7 @@ static void repeat(Run *r, ChunkFn *chunk, bool compares)
 {
     SoftCpu *s = r->s;
     uint64_t count = soft_gpr(s, CPU_RCX, r->address_size);
-    bool watched = s->cpu.state.rflags & FLAG_TF || s->cpu.state.dr[7] & 0xff;
+    bool watched = s->cpu.state.rflags & FLAG_TF || s->cpu.state.dr[7] & 0xff || s->singly & SINGLY_DEBUG;
     uint64_t budget = watched ? 1 : BUDGET; /* traps come between iterations */
     while (count) {
         uint64_t done = chunk(r, MIN(count, budget));
@@ -347,6 +353,9 @@ static void repeat(Run *r, ChunkFn *chunk, bool compares)
         }
         if (budget == 0 || r->debug || loop_calls(s)) {
             s->cpu.state.rip = s->insn_rip;
+            if (G_UNLIKELY(s->debug)) {
+                soft_debug_unfinished(s);
+            }
             break;
         }
     }
