@@ -58,7 +58,7 @@ sync
 echo 3 >/proc/sys/vm/drop_caches
 echo "copy $(dd if=/dev/vda bs=64k skip=128 count=64 2>/dev/null | md5sum | cut -c1-32)"
 echo "part $(md5sum </tmp/part | cut -c1-32)"
-blkdiscard -z -o $((12 << 20)) -l $((1 << 20)) /dev/vda 2>/dev/null || dd if=/dev/zero of=/dev/vda bs=1M seek=12 count=1 conv=notrunc 2>/dev/null
+blkdiscard -o $((12 << 20)) -l $((1 << 20)) /dev/vda
 sync
 grep virtio /proc/interrupts
 echo script done
@@ -66,12 +66,12 @@ poweroff -f
 """
 
     def disk(self, device, cpus=1, queues=1, packed=False, modern=True, accel="soft"):
-        """Read all of it, copy a part with several writers, zero a piece; then look at the image."""
+        """Read all of it, copy a part with several writers, discard a piece; then look at the image."""
         data = random.Random(device).randbytes(SIZE)
         path = os.path.join(self.folder(), "disk.raw")
         with open(path, "wb") as f:
             f.write(data)
-        m = self.boot(self.DISK, ["virtio_blk"], "-drive", f"if=none,id=d,format=raw,file={path}", "-device",
+        m = self.boot(self.DISK, ["virtio_blk"], "-drive", f"if=none,id=d,format=raw,discard=unmap,file={path}", "-device",
                       f"{device},drive=d,serial=a-serial-number", cpus=cpus, accel=accel)
         self.check_end(m)
         md5 = lambda b: hashlib.md5(b).hexdigest()
