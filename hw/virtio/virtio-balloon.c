@@ -10,7 +10,7 @@
 
 enum { F_STATS = 1, F_DEFLATE_ON_OOM = 2, F_REPORTING = 5 };    /* §5.5.3 */
 enum { INFLATE, DEFLATE, STATS, REPORTING };                    /* §5.5.2; queues that are not offered have no number */
-enum { PAGE = 4096, QUEUE_SIZE = 128, PFNS = 256 };
+enum { PAGE = 4096, QUEUE_SIZE = 128, PFNS = 256, INFLATE_BYTES = 64 << 10 };
 
 static VirtioBalloon *the_balloon;
 
@@ -26,7 +26,9 @@ static void inflate(VirtioBalloon *s, const VirtBuffer *b)
 {
     uint32_t pfn[PFNS];
     size_t n;
-    for (uint64_t at = 0; (n = virtbuffer_read(b, at, pfn, sizeof pfn) / sizeof pfn[0]); at += sizeof pfn) {
+    /* Drivers name few pages at a time; of a buffer that names millions, the rest stays with the guest. */
+    for (uint64_t at = 0; at < INFLATE_BYTES && (n = virtbuffer_read(b, at, pfn, sizeof pfn) / sizeof pfn[0]);
+         at += sizeof pfn) {
         for (size_t i = 0; i < n;) { /* neighbours in one go */
             size_t run = 1;
             while (i + run < n && pfn[i + run] == pfn[i] + run) {

@@ -79,7 +79,7 @@ struct VirtioDevice {
     uint64_t pushed;                    /* queues that got buffers back                                      */
     uint64_t signals;                   /* queues whose interrupt is due                                     */
     bool config_signal;                 /* so is that of the configuration                                   */
-    unsigned budget;                    /* buffers that may still be taken in this run                       */
+    unsigned budget;                    /* what may still be taken in this run                               */
     Timer more;                         /* a run ended early: another one then                               */
     VirtQueue queue[VIRTIO_QUEUES];
 };

@@ -289,6 +289,12 @@ static bool take_packed(VirtQueue *q, Gather *g, uint16_t *id, uint16_t *slots)
     return gather_packed(q, d, g, id, slots);
 }
 
+/* Of the budget of a run: long chains take the place of several short ones. */
+static unsigned cost(unsigned pieces)
+{
+    return 1 + pieces / 16;
+}
+
 VirtBuffer *virtqueue_pop(VirtQueue *q)
 {
     VirtioDevice *v = q->dev;
@@ -306,7 +312,7 @@ VirtBuffer *virtqueue_pop(VirtQueue *q)
         virtio_break(v, "queue %u: more buffers than its %u slots", q->index, q->size);
         return NULL;
     }
-    v->budget--;
+    v->budget -= MIN(v->budget, cost(g.n_out + g.n_in));
     if (is_packed(q)) {
         advance(q, &q->avail, &q->avail_wrap, slots);
     } else {
@@ -323,7 +329,7 @@ VirtBuffer *virtqueue_pop(VirtQueue *q)
 void virtqueue_unpop(VirtBuffer *b)
 {
     VirtQueue *q = b->q;
-    q->dev->budget++;
+    q->dev->budget += cost(b->n_out + b->n_in);
     if (is_packed(q)) {
         if (q->avail < b->slots) {
             q->avail = (uint16_t)(q->avail + q->size);
