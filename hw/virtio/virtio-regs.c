@@ -88,10 +88,21 @@ static uint16_t vector_checked(const VirtioDevice *v, uint64_t vector)
     return vector < v->vectors ? (uint16_t)vector : VIRTIO_NO_VECTOR;
 }
 
+/* The driver gets its buffers back, and the device forgets them. */
+static void stop_queue(VirtQueue *q)
+{
+    const VirtioInfo *info = VIRTIO_INFO(q->dev);
+    virtio_queue_enable(q, false);
+    if (info->queue_reset) {
+        info->queue_reset(q->dev, q);
+    }
+}
+
 /* §2.7: where the three areas lie when only the page of the first is given. */
 static void pfn_write(VirtioDevice *v, VirtQueue *q, uint64_t pfn)
 {
     uint64_t align = v->queue_align ? v->queue_align : 4096;
+    stop_queue(q);
     q->desc = pfn * v->guest_page_size;
     q->driver = q->desc + 16u * q->size;
     q->device = (q->driver + 6 + 2u * q->size + align - 1) / align * align;
@@ -117,15 +128,11 @@ static void put_half(uint64_t *address, unsigned high, uint64_t value)
 static void reset_queue(VirtQueue *q)
 {
     VirtioDevice *v = q->dev;
-    const VirtioInfo *info = VIRTIO_INFO(v);
     if (!virtio_has(v, VIRTIO_F_RING_RESET)) {
         guest_error(&v->dev, "queue %u: queue reset was not negotiated", q->index);
         return;
     }
-    if (info->queue_reset) {
-        info->queue_reset(v, q);
-    }
-    virtio_queue_enable(q, false);
+    stop_queue(q);
     v->kicked &= ~VIRTIO_BIT(q->index);
     v->pushed &= ~VIRTIO_BIT(q->index);
     v->signals &= ~VIRTIO_BIT(q->index);
@@ -140,7 +147,7 @@ static void enable_write(VirtioDevice *v, VirtQueue *q, uint64_t value)
         virtio_queue_enable(q, true);
         virtio_kick(v, q->index);
     } else if (!value && v->mmio_version) { /* QueueReady may be cleared; queue_enable of PCI may not */
-        virtio_queue_enable(q, false);
+        stop_queue(q);
     }
 }
 

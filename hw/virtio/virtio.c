@@ -41,21 +41,16 @@ static bool features_acceptable(VirtioDevice *v)
 
 /* ---- Status (§2.1) ---- */
 
+/* The queues go first: while the device waits for its back end, nothing new is taken. */
 static void restart(VirtioDevice *v)
 {
     const VirtioInfo *info = VIRTIO_INFO(v);
-    if (info->reset) {
-        info->reset(v);
-    }
     v->status = v->isr = 0;
     v->queue_select = 0;
     v->config_vector = VIRTIO_NO_VECTOR;
     v->device_feature_select = v->driver_feature_select = 0;
     v->driver_features = 0;
     v->guest_page_size = v->queue_align = 4096;
-    v->kicked = v->pushed = v->signals = 0;
-    v->config_signal = false;
-    timer_off(&v->more);
     for (unsigned i = 0; i < v->queues; i++) {
         VirtQueue *q = &v->queue[i];
         q->size = q->max;
@@ -63,6 +58,12 @@ static void restart(VirtioDevice *v)
         q->desc = q->driver = q->device = 0;
         virtio_queue_enable(q, false);
     }
+    if (info->reset) {
+        info->reset(v);
+    }
+    v->kicked = v->pushed = v->signals = 0;
+    v->config_signal = false;
+    timer_off(&v->more);
 }
 
 void virtio_kick_all(VirtioDevice *v)

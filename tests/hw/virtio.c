@@ -408,22 +408,50 @@ START_TEST(queue_reset)
 }
 END_TEST
 
-START_TEST(reset_in_flight)
+/* A read is on its way when the queue goes: afterwards nothing is written, and the new queue has no trace of it. */
+static void check_abandoned(Carrier carrier, void (*stop)(void), bool whole)
 {
-    VbQueue *q = start(PCI_MODERN, 0);
+    VbQueue *q = start(carrier, 0);
     Seg segs[] = {{HEADER, 16, false}, {DATA, 4096, true}, {STATUS, 1, true}};
     vb_put(HEADER, 4, T_IN);
     vb_put(HEADER + 8, 8, 0);
     vb_put(STATUS, 1, 0xee);
     vb_add(q, segs, 3);
     vb_kick(q);
-    vb_reset();
-    uint64_t before = vb_get(DATA, 8);
+    stop();
+    vb_put(DATA, 8, 42);
     vb_wait();
-    ck_assert_uint_eq(vb_get(DATA, 8), before);
-    q = start_queue(0);
+    ck_assert_uint_eq(vb_get(DATA, 8), 42);
+    ck_assert_uint_eq(vb_get(STATUS, 1), 0xee);
+    q = whole ? start_queue(0) : vb_queue(0, 16);
     check_transfers(q);
 }
+
+static void stop_by_queue_reset(void)
+{
+    space_store(space_memory(), VB_MODERN + 0x16, 2, 0);
+    space_store(space_memory(), VB_MODERN + 0x3a, 2, 1);
+}
+
+static void stop_by_ready(void)
+{
+    space_store(space_memory(), VB_MMIO + 0x30, 4, 0);
+    space_store(space_memory(), VB_MMIO + 0x44, 4, 0);
+}
+
+static void stop_by_address(void)
+{
+    space_store(space_io(), VB_IO + 0x0e, 2, 0);
+    space_store(space_io(), VB_IO + 0x08, 4, 0);
+}
+
+START_TEST(reset_in_flight) { check_abandoned(PCI_MODERN, vb_reset, true); }
+END_TEST
+START_TEST(queue_reset_in_flight) { check_abandoned(PCI_MODERN, stop_by_queue_reset, false); }
+END_TEST
+START_TEST(queue_ready_in_flight) { check_abandoned(MMIO, stop_by_ready, false); }
+END_TEST
+START_TEST(queue_address_in_flight) { check_abandoned(PCI_LEGACY, stop_by_address, false); }
 END_TEST
 
 START_TEST(bus_master)
@@ -490,5 +518,6 @@ BENCH_MAIN("virtio", CASE(identity), CASE(modern_only), CASE(legacy_only), CASE(
            CASE(driver_ok), CASE(split_pci), CASE(split_pci_indirect), CASE(packed_pci), CASE(packed_pci_indirect),
            CASE(legacy_pci), CASE(split_mmio), CASE(packed_mmio), CASE(legacy_mmio), CASE(empty_mmio), CASE(intx),
            CASE(vectors), CASE(vectors_legacy), CASE(bad_vector), CASE(mmio_interrupt), CASE(split_event_index),
-           CASE(packed_event_index), CASE(queue_reset), CASE(reset_in_flight), CASE(bus_master), CASE(write_cache),
+           CASE(packed_event_index), CASE(queue_reset), CASE(reset_in_flight), CASE(queue_reset_in_flight), CASE(queue_ready_in_flight),
+           CASE(queue_address_in_flight), CASE(bus_master), CASE(write_cache),
            CASE(second_queue), CASE(outside_of_ram))
