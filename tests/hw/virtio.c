@@ -324,6 +324,7 @@ static void check_vectors(Carrier carrier)
     ck_assert(!vb.intx);
     ck_assert(drive_resize(disk, 2 * DISK, NULL));
     ck_assert_uint_eq(vb.messages[2], 1);
+    ck_assert_uint_eq(vb.messages[0], 0);
     ck_assert_uint_eq(vb_config(0, 4), 2 * DISK / 512);
 }
 
