@@ -6,6 +6,7 @@
 #include "core/keyval.h"
 #include "core/options.h"
 #include "hw/machine.h"
+#include "hw/virtio/virtio-balloon.h"
 
 static const char *const containers[] = {"/",
                                          "/backend",
@@ -341,6 +342,13 @@ static json_object *row_value(const Row *r, const void *base, const char *text)
     }
 }
 
+/* Of the balloon, the statistics are a property that no row has, and how often they come can be changed at any time. */
+static VirtioBalloon *balloon_of(const Device *d)
+{
+    VirtioBalloon *b = virtio_balloon();
+    return b && device_whole(&b->v.dev) == d ? b : NULL;
+}
+
 static json_object *device_value(const Device *d, const char *property)
 {
     if (!strcmp(property, "realized") || !strcmp(property, "hotplugged") ||
@@ -354,6 +362,9 @@ static json_object *device_value(const Device *d, const char *property)
             d->bus ? qom_path(&(QomNode){.kind = QOM_BUS, .bus = d->bus}) : g_strdup("");
         return json_object_new_string(path);
     }
+    if (!strcmp(property, "guest-stats") && balloon_of(d)) {
+        return virtio_balloon_stats(balloon_of(d));
+    }
     Lookup l = {.name = property};
     device_rows(d, look_row, &l);
     if (!l.row) {
@@ -361,6 +372,16 @@ static json_object *device_value(const Device *d, const char *property)
     }
     g_autofree char *text = device_get(d, property);
     return row_value(l.row, l.base, text);
+}
+
+static bool set_balloon_polling(VirtioBalloon *b, json_object *value, GError **error)
+{
+    int64_t seconds = json_object_get_int64(value);
+    if (seconds < 0 || seconds > INT32_MAX) {
+        return error_fail(error, "timer value must be from 0 to %d seconds", INT32_MAX);
+    }
+    virtio_balloon_poll(b, (uint32_t)seconds);
+    return true;
 }
 
 static json_object *machine_value(const char *property)
@@ -436,6 +457,9 @@ bool qom_set(const QomNode *node, const char *property, json_object *value, GErr
 {
     Lookup l = {.name = property};
     if (node->kind == QOM_DEVICE) {
+        if (!strcmp(property, "guest-stats-polling-interval") && balloon_of(node->dev)) {
+            return set_balloon_polling(balloon_of(node->dev), value, error);
+        }
         device_rows(node->dev, look_row, &l);
         if (l.row) {
             g_autofree char *text = value_text(value);

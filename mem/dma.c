@@ -99,3 +99,37 @@ void dma_unmap(Dma *dma, DmaVec *v, size_t written)
     g_free(v->iov);
     *v = (DmaVec){0};
 }
+
+typedef struct Discard {
+    uint8_t *host;
+    uint64_t len;
+} Discard;
+
+static void discard_from(void *arg, RamBlock *b)
+{
+    const Discard *d = arg;
+    uint8_t *start = ram_host(b);
+    if (d->host >= start && d->host < start + ram_size(b)) {
+        ram_discard(b, (uint64_t)(d->host - start), d->len);
+    }
+}
+
+void dma_discard(Dma *dma, uint64_t gpa, uint64_t len)
+{
+    if (!dma_allowed(dma) || (len && gpa > UINT64_MAX - (len - 1))) {
+        return;
+    }
+    while (len) {
+        const FlatRange *fr = space_find(dma->space, gpa);
+        if (!fr) {
+            return;
+        }
+        uint64_t piece = MIN(len, fr->size - (gpa - fr->at));
+        if (fr->region->kind == REGION_RAM && !fr->readonly) {
+            Discard d = {(uint8_t *)range_host(fr) + (gpa - fr->at), piece};
+            ram_foreach(discard_from, &d);
+        }
+        gpa += piece;
+        len -= piece;
+    }
+}

@@ -34,4 +34,8 @@ bool dma_map(Dma *dma, uint64_t gpa, size_t len, bool write, DmaVec *v);
 /* Give the pieces back; the first `written` bytes were written by the device (their pages become dirty). */
 void dma_unmap(Dma *dma, DmaVec *v, size_t written);
 
+/* The guest has no use for what is there (balloon): whole pages of RAM in [gpa, gpa+len) lose their contents and go back to
+ * the host, as far as their backing can.  Anything else is left as it is. */
+void dma_discard(Dma *dma, uint64_t gpa, uint64_t len);
+
 #endif

@@ -20,6 +20,7 @@ struct RamBlock {
     uint8_t *host;
     uint64_t size;
     size_t mapped; /* size, rounded to the page size of the backing */
+    bool shared;   /* writes reach the file */
     int fd;
     _Atomic(uint64_t *) dirty[DIRTY_CLIENTS]; /* one bit a page; NULL: nobody tracks */
 };
@@ -159,6 +160,7 @@ RamBlock *ram_new(const char *name, uint64_t size, const RamOptions *options, GE
         madvise(p, b->mapped, MADV_MERGEABLE);
     }
     b->host = p;
+    b->shared = flags & MAP_SHARED;
     b->name = g_strdup(name);
     if (o->prealloc) {
         preallocate(b, o->prealloc_threads);
@@ -222,6 +224,22 @@ void ram_write(RamBlock *b, uint64_t offset, const void *buf, size_t len)
     assert(offset <= b->size && len <= b->size - offset);
     memcpy(b->host + offset, buf, len);
     ram_dirty_set(b, offset, len);
+}
+
+void ram_discard(RamBlock *b, uint64_t offset, uint64_t len)
+{
+    assert(offset <= b->size && len <= b->size - offset);
+    uint64_t first = (offset + RAM_PAGE - 1) / RAM_PAGE * RAM_PAGE,
+             last = (offset + len) / RAM_PAGE * RAM_PAGE;
+    if (first >= last) {
+        return;
+    }
+    if (b->shared) {
+        fallocate(b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first,
+                  (off_t)(last - first));
+    }
+    madvise(b->host + first, last - first, MADV_DONTNEED);
+    ram_dirty_set(b, first, last - first);
 }
 
 /* ---- Dirty pages ---- */

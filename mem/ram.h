@@ -37,6 +37,9 @@ void ram_foreach(void (*fn)(void *arg, RamBlock *b), void *arg);
 void ram_read(const RamBlock *b, uint64_t offset, void *buf, size_t len);
 void ram_write(RamBlock *b, uint64_t offset, const void *buf, size_t len);      /* marks dirty */
 
+/* Give whole pages within the range back to the host; they read as zeros afterwards where that could be done. */
+void ram_discard(RamBlock *b, uint64_t offset, uint64_t len);
+
 /* Dirty pages.  A client's bitmap exists from its first ram_dirty_track(on) on.  Any thread. */
 void ram_dirty_track(RamBlock *b, DirtyClient client, bool on);
 void ram_dirty_set(RamBlock *b, uint64_t offset, uint64_t len);         /* for all tracking clients */

@@ -113,6 +113,12 @@ bool qmp_blockdev_change_medium(const BlockdevChangeMediumArgs *args, void *ret,
                                args->has_force && args->force, error);
 }
 
+bool qmp_block_resize(const BlockResizeArgs *args, void *ret, GError **error)
+{
+    Drive *d = find_drive(args->device, NULL, error);
+    return d && drive_resize(d, args->size, error);
+}
+
 /* ---- Events ---- */
 
 static void tray_moved(Drive *d, bool open)

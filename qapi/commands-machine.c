@@ -9,6 +9,7 @@
 #include "accel/debug.h"
 #include "hw/machine.h"
 #include "hw/misc/vmgenid.h"
+#include "hw/virtio/virtio-balloon.h"
 #include "qapi/schema/qapi-commands.h"
 
 bool qmp_query_name(const void *args, QNameInfo *ret, GError **error)
@@ -171,6 +172,36 @@ bool qmp_query_memory_size_summary(const void *args, QMemoryInfo *ret, GError **
     ret->base_memory = machine.ram_size;
     ret->has_plugged_memory = true;
     return true;
+}
+
+/* ---- The balloon ---- */
+
+static VirtioBalloon *find_balloon(GError **error)
+{
+    VirtioBalloon *b = virtio_balloon();
+    if (!b) {
+        error_fail_class(error, ERROR_DEVICE_NOT_ACTIVE, "No balloon device has been activated");
+    }
+    return b;
+}
+
+bool qmp_query_balloon(const void *args, QBalloonInfo *ret, GError **error)
+{
+    const VirtioBalloon *b = find_balloon(error);
+    ret->actual = b ? virtio_balloon_actual(b) : 0;
+    return b;
+}
+
+bool qmp_balloon(const BalloonArgs *args, void *ret, GError **error)
+{
+    VirtioBalloon *b = find_balloon(error);
+    if (b && args->value <= 0) {
+        return error_fail(error, "Parameter 'value' expects a size");
+    }
+    if (b) {
+        virtio_balloon_set(b, (uint64_t)args->value);
+    }
+    return b;
 }
 
 /* ---- Guest memory to files ---- */

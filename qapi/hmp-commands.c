@@ -192,7 +192,36 @@ static void cmd_pmemsave(Hmp *h, const HmpArgs *a)
     hmp_qmp(h, "pmemsave", &m);
 }
 
+/* A size in MiB, or with a suffix. */
+static bool size_argument(Hmp *h, const HmpArgs *a, const char *name, int64_t *size)
+{
+    uint64_t bytes;
+    if (!row_parse_size(hmp_text(a, name), 'M', &bytes) || bytes > INT64_MAX) {
+        hmp_print(h, "Error: '%s' is no size, expected: a number of MiB, or one with a suffix such as 64K or 2G\n",
+                  hmp_text(a, name));
+        return false;
+    }
+    *size = (int64_t)bytes;
+    return true;
+}
+
+static void cmd_balloon(Hmp *h, const HmpArgs *a)
+{
+    BalloonArgs b = {0};
+    if (size_argument(h, a, "value", &b.value)) {
+        hmp_qmp(h, "balloon", &b);
+    }
+}
+
 /* ---- Drives and character back ends ---- */
+
+static void cmd_block_resize(Hmp *h, const HmpArgs *a)
+{
+    BlockResizeArgs r = {.device = (char *)hmp_text(a, "device")};
+    if (size_argument(h, a, "size", &r.size)) {
+        hmp_qmp(h, "block_resize", &r);
+    }
+}
 
 static void cmd_eject(Hmp *h, const HmpArgs *a)
 {
@@ -394,6 +423,9 @@ static void cmd_gdbserver(Hmp *h, const HmpArgs *a)
 }
 
 const HmpCommand hmp_commands[] = {
+    {"balloon", "value:s", "target", "ask the guest to make do with so much memory (MiB)", cmd_balloon},
+    {"block_resize", "device:s size:s", "device size", "another size for an image and its drive (MiB)",
+     cmd_block_resize},
     {"boot_set", "bootdevice:s", "bootdevice", "another boot order, from the next reset on",
      cmd_boot_set},
     {"change", "-f device:s target:s format:s? read-only-mode:s?",

@@ -408,6 +408,12 @@ static void info_history(Hmp *h, const HmpArgs *a)
     }
 }
 
+static void info_balloon(Hmp *h, const HmpArgs *a)
+{
+    QUERY(BalloonInfo, b, qmp_query_balloon);
+    hmp_print(h, "balloon: actual=%" PRId64 "\n", b.actual >> 20);
+}
+
 static void info_memory_size(Hmp *h, const HmpArgs *a)
 {
     QUERY(MemoryInfo, m, qmp_query_memory_size_summary);
@@ -434,6 +440,7 @@ static void info_hotpluggable(Hmp *h, const HmpArgs *a)
 }
 
 const HmpCommand hmp_info_commands[] = {
+    {"balloon", "", "", "how much memory the guest has left, in MiB", info_balloon},
     {"blackbox", "cpu:i?", "[cpu]",
      "last events of a CPU, why it raised its last exception, and the last triple fault",
      info_blackbox},

@@ -1,6 +1,7 @@
 /* What the PC boards do with PCI functions: display, power management, disks. */
 #include <string.h>
 
+#include "block/drive.h"
 #include "core/runstate.h"
 #include "hw/board/pc.h"
 #include "hw/platform.h"
@@ -114,4 +115,34 @@ bool pc_make_ide_drives(GError **error)
         }
     }
     return true;
+}
+
+/* ---- Disks: -drive if=virtio, a function of its own for each ---- */
+
+typedef struct VirtioDrives {
+    bool ok;
+    GError **error;
+} VirtioDrives;
+
+static void make_virtio_drive(void *arg, DriveInfo *info)
+{
+    VirtioDrives *all = arg;
+    if (info->interface != IF_VIRTIO || !all->ok) {
+        return;
+    }
+    PciDevice *d = pci_new(device_class_find("virtio-blk-pci"), NULL, -1, false);
+    device_set_pointer(&d->dev, "drive", info->drive);
+    info->claimed = true;
+    all->ok = (!info->serial || device_set(&d->dev, "serial", info->serial, all->error)) &&
+              device_realize(&d->dev, pci_bus_as_bus(pc.pci), all->error);
+    if (!all->ok) {
+        device_free(&d->dev);
+    }
+}
+
+bool pc_make_virtio_drives(GError **error)
+{
+    VirtioDrives all = {true, error};
+    drive_info_foreach(make_virtio_drive, &all);
+    return all.ok;
 }

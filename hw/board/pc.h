@@ -39,6 +39,7 @@ Device *pc_function(const char *type, unsigned slot, unsigned fn, bool multifunc
                     const char *value, GError **error);
 bool pc_make_display(unsigned slot, GError **error);    /* as -vga says */
 bool pc_make_ide_drives(GError **error);                /* for -drive if=ide on buses ide.0 ... */
+bool pc_make_virtio_drives(GError **error);             /* for -drive if=virtio */
 bool pc_choose_smm(bool *smm, GError **error);          /* whether CPUs have system management mode */
 void pc_listen_for_wakeup(void);        /* before the power management is made */
 void pc_wire_power(Device *pm);         /* its SMI and S3 pins; it becomes pc.pm */

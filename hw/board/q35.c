@@ -62,7 +62,8 @@ static bool build(GError **error)
     wire_lpc();
     return pc_make_fw_cfg(error) && pc_make_hpet(error) && pc_make_display(VGA_SLOT, error) &&
            make_sata(error) &&
-           (!machine.smbus || pc_function("ICH9-SMB", ICH_SLOT, SMBUS, true, NULL, NULL, error));
+           (!machine.smbus || pc_function("ICH9-SMB", ICH_SLOT, SMBUS, true, NULL, NULL, error)) &&
+           pc_make_virtio_drives(error);
 }
 
 #define MIB (UINT64_C(1) << 20)

@@ -49,6 +49,8 @@ static const struct {
 } offers[] = {
     {"IDE", "piix3-ide"},
     {"floppy-bus", "isa-fdc"},
+    {"virtio-bus", "virtio-mmio"},
+    {"virtio-serial-bus", "virtio-serial-pci"},
 };
 
 static Bus *bus_for(const DeviceClass *class, GError **error)
@@ -67,7 +69,8 @@ static Bus *bus_for(const DeviceClass *class, GError **error)
         if (!bus || bus->devices->len) {
             const DeviceClass *controller = device_class_find(offers[i].controller);
             Device *d = controller ? device_new(controller, NULL) : NULL;
-            if (!d || !device_realize(d, bus_for(controller, error), error)) {
+            Bus *above = d && controller->bus ? bus_for(controller, error) : NULL;
+            if (!d || !device_realize(d, above, error)) {
                 error_fail(error, "no controller offers bus type %s", class->bus);
                 return NULL;
             }

@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""Linux's own virtio drivers under -accel soft: every device, both ring formats, both generations of the PCI interface."""
+import hashlib
+import os
+import random
+import socket
+import time
+
+import harness
+from harness import Machine
+from soft_guests import SoftTest, kernel
+
+SIZE = 16 << 20
+# Module, and the driver for the device under test behind the transport.
+TRANSPORT = ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci"]
+FOLDERS = {"virtio_blk": "drivers/block", "virtio_console": "drivers/char", "virtio-rng": "drivers/char/hw_random",
+           "evdev": "drivers/input"}
+COMPLAINTS = r"Oops|BUG:|Call Trace|WARNING:|virtio.*(fail|error|bad|broken|timed out)|I/O error|blk_update_request"
+
+
+def module(name):
+    base = f"/lib/modules/{os.path.basename(kernel()).split('-', 1)[1]}/kernel"
+    return harness.need_file(f"{base}/{FOLDERS.get(name, 'drivers/virtio')}/{name}.ko")
+
+
+class Virtio(SoftTest):
+    def boot(self, script, modules, *args, cpus=1, accel="soft"):
+        """A machine whose init loads the transport and these modules, then runs the script."""
+        names = [*TRANSPORT, *modules]
+        load = "".join(f"insmod /{name}.ko\n" for name in names)
+        archive = self.initramfs(load + script, **{f"{name}.ko": module(name) for name in names})
+        m = Machine("-accel", accel, "-m", 256, "-smp", cpus, "-kernel", kernel(), "-initrd", archive, "-append",
+                          "console=ttyS0 quiet loglevel=5 panic=-1", "-no-reboot", "-d", "guest_errors", *args)
+        self.addCleanup(m.close)
+        return m
+
+    def check_end(self, m):
+        """The script came to its end, and nobody complained: not the kernel, not the device about its driver."""
+        m.wait_for("script done", 400, m.serial)
+        self.assertEqual(m.process.wait(60), 0)
+        self.assertNotRegex(m.serial(), COMPLAINTS)
+        said = [line for line in m.process.stderr.read().splitlines() if "requested feature" not in line]
+        self.assertEqual(said, [])
+
+
+class Disks(Virtio):
+    DISK = r"""
+cat /sys/bus/virtio/devices/virtio0/features
+echo "size $(cat /sys/block/vda/size) queues $(ls /sys/block/vda/mq | wc -l) serial $(cat /sys/block/vda/serial)"
+echo "cache $(cat /sys/block/vda/queue/write_cache)"
+echo "read $(md5sum </dev/vda | cut -c1-32)"
+dd if=/dev/vda of=/tmp/part bs=64k count=64 2>/dev/null
+for i in 0 1 2 3; do
+    (dd if=/tmp/part of=/dev/vda bs=4k skip=$((i * 256)) seek=$((2048 + i * 256)) count=256 conv=notrunc 2>/dev/null) &
+done
+wait
+sync
+echo 3 >/proc/sys/vm/drop_caches
+echo "copy $(dd if=/dev/vda bs=64k skip=128 count=64 2>/dev/null | md5sum | cut -c1-32)"
+echo "part $(md5sum </tmp/part | cut -c1-32)"
+blkdiscard -o $((12 << 20)) -l $((1 << 20)) /dev/vda
+sync
+grep virtio /proc/interrupts
+echo script done
+poweroff -f
+"""
+
+    def disk(self, device, cpus=1, queues=1, packed=False, modern=True, accel="soft"):
+        """Read all of it, copy a part with several writers, discard a piece; then look at the image."""
+        data = random.Random(device).randbytes(SIZE)
+        path = os.path.join(self.folder(), "disk.raw")
+        with open(path, "wb") as f:
+            f.write(data)
+        m = self.boot(self.DISK, ["virtio_blk"], "-drive", f"if=none,id=d,format=raw,discard=unmap,file={path}", "-device",
+                      f"{device},drive=d,serial=a-serial-number", cpus=cpus, accel=accel)
+        self.check_end(m)
+        md5 = lambda b: hashlib.md5(b).hexdigest()
+        said = m.serial().replace("\r", "")
+        self.assertIn(f"size {SIZE // 512} queues {queues} serial a-serial-number\ncache write back\n", said)
+        self.assertIn(f"read {md5(data)}\n", said)
+        self.assertIn(f"copy {md5(data[:4 << 20])}\npart {md5(data[:4 << 20])}\n", said)
+        bits = [line.strip() for line in said.splitlines() if set(line.strip()) == {"0", "1"}][0]
+        self.assertEqual(bits[32], "1" if modern else "0")
+        self.assertEqual(bits[34], "1" if packed else "0")
+        with open(path, "rb") as f:
+            after = f.read()
+        part = data[:4 << 20]
+        self.assertEqual(md5(after), md5(data[:8 << 20] + part + bytes(1 << 20) + data[13 << 20:]))
+        return said
+
+    def test_disk_split(self):
+        self.assertRegex(self.disk("virtio-blk-pci"), r"PCI-MSI.*virtio0-req.0")
+
+    def test_disk_packed_two_queues(self):
+        said = self.disk("virtio-blk-pci,packed=on", cpus=2, queues=2, packed=True)
+        self.assertRegex(said, r"virtio0-req.1")
+
+    def test_disk_packed_without_index(self):
+        self.disk("virtio-blk-pci-non-transitional,packed=on,event_idx=off,indirect_desc=off", packed=True)
+
+    def test_disk_legacy_two_queues(self):
+        self.disk("virtio-blk-pci,disable-modern=on,num-queues=2", cpus=2, queues=2, modern=False)
+
+    def test_disk_legacy_without_msix(self):
+        said = self.disk("virtio-blk-pci,disable-modern=on,vectors=0,event_idx=off,indirect_desc=off", modern=False)
+        self.assertRegex(said, r"IO-APIC.*fasteoi +virtio0")
+
+    def test_disk_kvm(self):
+        harness.need_kvm()
+        self.disk("virtio-blk-pci", cpus=2, queues=2, accel="kvm")
+
+    RESIZE = r"""
+echo "before $(cat /sys/block/vda/size)"
+i=0
+while [ "$(cat /sys/block/vda/size)" = 32768 ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
+echo "after $(cat /sys/block/vda/size)"
+echo beyond | dd of=/dev/vda seek=40000 conv=notrunc,fsync 2>/dev/null
+echo script done
+poweroff -f
+"""
+
+    def test_disk_resize(self):
+        path = os.path.join(self.folder(), "disk.raw")
+        with open(path, "wb") as f:
+            f.truncate(SIZE)
+        m = self.boot(self.RESIZE, ["virtio_blk"], "-drive", f"if=virtio,id=d,format=raw,file={path}")
+        m.wait_for("before 32768", 400, m.serial)
+        m.qmp.command("block_resize", device="d", size=2 * SIZE)
+        m.wait_for("after 65536", 100, m.serial)
+        self.check_end(m)
+        with open(path, "rb") as f:
+            f.seek(40000 * 512)
+            self.assertEqual(f.read(7), b"beyond\n")
+
+
+class Others(Virtio):
+    RNG = r"""
+cat /sys/class/misc/hw_random/rng_current
+echo "got $(dd if=/dev/hwrng bs=4096 count=16 iflag=fullblock 2>/dev/null | gzip | wc -c)"
+echo script done
+poweroff -f
+"""
+
+    def test_rng(self):
+        m = self.boot(self.RNG, ["virtio-rng"], "-device", "virtio-rng-pci,packed=on")
+        self.check_end(m)
+        self.assertIn("virtio_rng.0", m.serial())
+        got = int(m.wait_for(r"got (\d+)", 1, m.serial)[1])
+        self.assertGreater(got, 65536)      # it cannot be compressed
+
+    PORTS = r"""
+cat /sys/class/virtio-ports/*/name
+read line </dev/virtio-ports/org.test || read line </dev/vport0p1
+echo "port: $line"
+exec 3<>/dev/vport0p1
+echo "answer to $line" >&3
+dd if=/dev/zero bs=4k count=64 2>/dev/null | tr '\0' z >&3
+read line <&3
+echo "port: $line"
+stty -F /dev/hvc0 raw -echo
+read line </dev/hvc0
+echo "console: $line" | tee /dev/hvc0
+echo script done
+sleep 1
+poweroff -f
+"""
+
+    def connect(self, path):
+        s = socket.socket(socket.AF_UNIX)
+        end = time.monotonic() + 30
+        while True:
+            try:
+                s.connect(path)
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+        s.settimeout(100)
+        self.addCleanup(s.close)
+        return s
+
+    def test_ports(self):
+        folder = self.folder()
+        m = self.boot(self.PORTS, ["virtio_console"], "-device", "virtio-serial-pci", "-chardev",
+                      f"socket,id=p,path={folder}/port,server=on,wait=off", "-device",
+                      "virtserialport,chardev=p,name=org.test,id=port", "-chardev",
+                      f"socket,id=c,path={folder}/console,server=on,wait=off", "-device", "virtconsole,chardev=c")
+        port, console = self.connect(f"{folder}/port"), self.connect(f"{folder}/console")
+        m.wait_for("org.test", 400, m.serial)
+        self.assertEqual(m.qmp.wait_event("VSERPORT_CHANGE", 100)["data"], {"id": "port", "open": True})
+        port.sendall(b"hello\n")
+        said = port.makefile("rb")
+        self.assertEqual(said.readline(), b"answer to hello\n")
+        self.assertEqual(said.read(1 << 18), b"z" * (1 << 18))
+        port.sendall(b"second\n")
+        m.wait_for("port: second", 100, m.serial)
+        console.sendall(b"typed\n")
+        m.wait_for("console: typed", 100, m.serial)
+        echo, said = console.makefile("rb"), b""
+        while said.strip() != b"console: typed":        # before it comes the terminal's echo
+            said = echo.readline()
+        self.check_end(m)
+
+    BALLOON = r"""
+free -k | sed -n 's/^Mem: *\([0-9]*\).*/total \1/p'
+echo ready
+i=0
+while [ "$(free -k | awk '/^Mem/ { print ($2 < 160000) }')" = 0 ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
+free -k | sed -n 's/^Mem: *\([0-9]*\).*/smaller \1/p'
+while [ "$(free -k | awk '/^Mem/ { print ($2 > 200000) }')" = 0 ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
+free -k | sed -n 's/^Mem: *\([0-9]*\).*/larger \1/p'
+dd if=/dev/zero of=/tmp/fill bs=1M count=60 2>/dev/null
+md5sum </tmp/fill
+echo script done
+poweroff -f
+"""
+
+    def test_balloon(self):
+        m = self.boot(self.BALLOON, ["virtio_balloon"], "-device",
+                      "virtio-balloon-pci,id=b,free-page-reporting=on,guest-stats-polling-interval=1")
+        self.assertEqual(m.qmp.command("query-balloon"), {"actual": 256 << 20})
+        m.wait_for("ready", 400, m.serial)
+        m.qmp.command("balloon", value=128 << 20)
+        m.wait_for(r"smaller \d+", 100, m.serial)
+        end = time.monotonic() + 100
+        while m.qmp.command("query-balloon")["actual"] != 128 << 20 and time.monotonic() < end:
+            time.sleep(0.2)
+        self.assertEqual(m.hmp("info balloon"), "balloon: actual=128\r\n")
+        stats = m.qmp.command("qom-get", path="/machine/peripheral/b", property="guest-stats")
+        self.assertGreater(stats["stats"]["stat-total-memory"], 50 << 20)
+        self.assertGreater(stats["last-update"], 0)
+        m.qmp.command("qom-set", path="/machine/peripheral/b", property="guest-stats-polling-interval", value=0)
+        m.hmp("balloon 256")
+        self.check_end(m)
+        self.assertIn("BALLOON_CHANGE", [e["event"] for e in m.qmp.events])
+        total, smaller, larger = (int(m.wait_for(fr"{w} (\d+)", 1, m.serial)[1])
+                                  for w in ("total", "smaller", "larger"))
+        self.assertLess(smaller, total - 60000)
+        self.assertGreater(larger, total - 10000)
+        self.assertIn(hashlib.md5(bytes(60 << 20)).hexdigest(), m.serial())
+
+    # An event of evdev: 16 bytes of time, type, code, value; SYN is left out.
+    INPUT = r"""
+cat /sys/class/input/input*/name
+for e in /sys/class/input/event*; do
+    name=$(cat $e/device/name)
+    case "$name" in
+    "QEMU Virtio"*)
+        while set -- $(dd bs=24 count=1 2>/dev/null | od -An -tu2 -v); do echo "${name##* } $9 ${10} ${11}"; done \
+            </dev/input/${e##*/} & ;;
+    esac
+done
+sleep 1
+echo ready
+read line </dev/ttyS1
+echo script done
+poweroff -f
+"""
+
+    def test_input(self):
+        folder = self.folder()
+        m = self.boot(self.INPUT, ["virtio_input", "evdev"], "-device", "virtio-keyboard-pci", "-device",
+                      "virtio-mouse-pci,packed=on", "-device", "virtio-tablet-pci", "-chardev",
+                      f"socket,id=s,path={folder}/end,server=on,wait=off", "-serial", "chardev:s")
+        end = self.connect(f"{folder}/end")
+        m.wait_for("ready", 400, m.serial)
+        m.keys("a", "home")
+        for event in ({"type": "rel", "data": {"axis": "x", "value": -5}},
+                      {"type": "abs", "data": {"axis": "y", "value": 16384}},
+                      {"type": "btn", "data": {"button": "left", "down": True}}):
+            m.qmp.command("input-send-event", events=[event])
+        for said in ("Keyboard 1 30 1", "Keyboard 1 102 1", "Keyboard 1 30 0", "Mouse 2 0 65531", "Tablet 3 1 16384",
+                     "Tablet 1 272 1"):
+            m.wait_for(f"^{said}", 60, m.serial)
+        end.sendall(b"end\n")
+        self.check_end(m)
+
+
+if __name__ == "__main__":
+    harness.main()
