@@ -20,7 +20,7 @@ static bool decoder_for(unsigned code_size, ZydisDecoder *d)
 }
 
 unsigned disas_one(const uint8_t *code, size_t len, unsigned code_size, uint64_t ip,
-                   DisasSyntax syntax, GString *out)
+                   GString *out)
 {
     ZydisDecoder decoder;
     ZydisFormatter formatter;
@@ -28,9 +28,7 @@ unsigned disas_one(const uint8_t *code, size_t len, unsigned code_size, uint64_t
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     char text[256];
     if (!decoder_for(code_size, &decoder) ||
-        !ZYAN_SUCCESS(ZydisFormatterInit(&formatter, syntax == DISAS_ATT
-                                                         ? ZYDIS_FORMATTER_STYLE_ATT
-                                                         : ZYDIS_FORMATTER_STYLE_INTEL)) ||
+        !ZYAN_SUCCESS(ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_ATT)) ||
         !ZYAN_SUCCESS(ZydisFormatterSetProperty(&formatter, ZYDIS_FORMATTER_PROP_HEX_UPPERCASE, ZYAN_FALSE)) ||
         !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &insn, operands)) ||
         !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &insn, operands,
@@ -54,8 +52,7 @@ static size_t fetch(const Cpu *c, uint64_t at, bool physical, uint8_t *code)
     return n;
 }
 
-uint64_t disas_print(const Cpu *c, uint64_t at, bool physical, unsigned count, DisasSyntax syntax,
-                     GString *out)
+uint64_t disas_print(const Cpu *c, uint64_t at, bool physical, unsigned count, GString *out)
 {
     unsigned mode = cpu_code_size(&c->state);
     while (count--) {
@@ -67,7 +64,7 @@ uint64_t disas_print(const Cpu *c, uint64_t at, bool physical, unsigned count, D
             g_string_append(out, "Cannot access memory\n");
             break;
         }
-        unsigned len = disas_one(code, n, mode, at, syntax, text);
+        unsigned len = disas_one(code, n, mode, at, text);
         len = len ? len : 1;
         for (unsigned i = 0; i < len; i++) {
             g_string_append_printf(out, "%02x ", code[i]);

@@ -101,7 +101,7 @@ static void examine(Hmp *h, const HmpArgs *a, bool physical)
         return;
     }
     if (a->format.format == 'i') {
-        disas_print(c, at, physical, (unsigned)MIN(a->format.count, 100000), DISAS_ATT, h->out);
+        disas_print(c, at, physical, (unsigned)MIN(a->format.count, 100000), h->out);
     } else if (a->format.format == 's') {
         dump_string(h, physical ? NULL : c, a->format.count, at);
     } else {

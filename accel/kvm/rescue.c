@@ -388,7 +388,7 @@ static void trace(Cpu *c, RescueWhy why, unsigned n)
         uint8_t bytes[DISAS_MAX_LENGTH];
         g_autoptr(GString) text = g_string_new(NULL);
         size_t len = code_at(c, c->state.rip, bytes);
-        disas_one(bytes, len, cpu_code_size(&c->state), c->state.rip, DISAS_ATT, text);
+        disas_one(bytes, len, cpu_code_size(&c->state), c->state.rip, text);
         TRACE(kvm_rescue, "cpu%u: %s, %u from %04x:%" PRIx64 ": %s", c->index, reasons[why], n,
               c->state.seg[SEG_CS].selector, c->state.rip, text->str);
     }

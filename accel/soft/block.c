@@ -432,7 +432,7 @@ static void log_block(SoftCpu *s, const Insn *insns, unsigned n)
         uint64_t at = log_linear(s, insns[k].rip);
         if (log_filtered(at, insns[k].length)) {
             g_string_append_printf(text, "in_asm: cpu %u %016" G_GINT64_MODIFIER "x  ", s->cpu.index, at);
-            disas_one(insns[k].bytes, insns[k].length, sizes[s->mode & MODE_SIZE], insns[k].rip, DISAS_ATT, text);
+            disas_one(insns[k].bytes, insns[k].length, sizes[s->mode & MODE_SIZE], insns[k].rip, text);
             g_string_append_c(text, '\n');
         }
     }

@@ -155,7 +155,7 @@ static unsigned find_before(const Cpu *c, uint64_t rip, uint64_t at[INSNS_BEFORE
     for (unsigned start = have; start; start--) {
         unsigned n = 0, left = start, len = 1;
         while (left && len) {
-            len = disas_one(&code[BYTES_BEFORE - left], left, size, rip - left, DISAS_ATT, text);
+            len = disas_one(&code[BYTES_BEFORE - left], left, size, rip - left, text);
             memmove(at, at + 1, (INSNS_BEFORE - 1) * sizeof(*at));
             at[INSNS_BEFORE - 1] = rip - left;
             left -= len;
@@ -187,11 +187,11 @@ void box_print_code(const Cpu *c, GString *out)
     unsigned n = find_before(c, rip, at);
     for (unsigned i = 0; i < n; i++) {
         g_string_append(out, "    ");
-        disas_print(c, at[i], false, 1, DISAS_INTEL, out);
+        disas_print(c, at[i], false, 1, out);
     }
     for (unsigned i = 0; i < INSNS_AFTER; i++) {
         g_string_append(out, i ? "    " : "  > ");
-        rip = disas_print(c, rip, false, 1, DISAS_INTEL, out);
+        rip = disas_print(c, rip, false, 1, out);
     }
 }
 
@@ -221,7 +221,9 @@ static void print_gates(const Cpu *c, GString *out)
 {
     const BlackBox *b = c->box;
     uint32_t shown = 0;
-    g_string_append_printf(out, "Gates (IDT at 0x%" PRIx64 ", limit 0x%x):\n", c->state.idtr.base, c->state.idtr.limit);
+    bool untouched = cpu_mode(&c->state) != CPU_REAL && c->state.idtr.base == 0 && c->state.idtr.limit == 0x3ff;
+    g_string_append_printf(out, "Gates (IDT at 0x%" PRIx64 ", limit 0x%x%s):\n", c->state.idtr.base, c->state.idtr.limit,
+                           untouched ? ": still the vectors of real mode, no LIDT since" : "");
     for (unsigned n = 0; b && n < b->faults; n++) {
         unsigned vector = b->chain[n].during;
         if (b->chain[n].during_kind != BOX_NONE && (vector > 31 || !(shown >> vector & 1))) {

@@ -42,7 +42,7 @@ class Block:
         """[prompt, command, lines expected behind it] for each command."""
         out = []
         for line in self.lines:
-            if match := re.match(r"(\$|\(gdb\)|>) ?(.*)", line):
+            if match := re.match(r"(\$|\(gdb\)) (.*)", line):
                 out.append([match[1], match[2], []])
             elif out:
                 out[-1][2].append(line)
@@ -82,12 +82,14 @@ class Terminal:
 
     def shell(self, command):
         if command.startswith("gdb"):
+            if self.gdb:
+                self.gdb.close()
             self.gdb = Gdb(*shlex.split(command)[1:], seconds=SECONDS, cwd=self.folder, env=self.environment)
             return self.gdb.greeting
         if command.endswith(" &"):
-            log = open(os.path.join(self.folder, "background.log"), "ab")
-            self.running.append(subprocess.Popen(shlex.split(command[:-2]), cwd=self.folder, env=self.environment,
-                                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+            with open(os.path.join(self.folder, "background.log"), "ab") as log:
+                self.running.append(subprocess.Popen(shlex.split(command[:-2]), cwd=self.folder, env=self.environment,
+                                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log))
             self.wait_for_sockets(command)
             return ""
         done = subprocess.run(command, shell=True, executable="/bin/bash", cwd=self.folder, env=self.environment,
@@ -99,6 +101,14 @@ class Terminal:
             end = time.monotonic() + 20
             while not os.path.exists(os.path.join(self.folder, name)) and time.monotonic() < end:
                 time.sleep(0.02)
+
+    def behind(self):
+        """What was left running has said."""
+        try:
+            with open(os.path.join(self.folder, "background.log"), encoding="utf-8", errors="replace") as log:
+                return log.read()
+        except FileNotFoundError:
+            return ""
 
     def close(self):
         for process in self.running:
@@ -116,22 +126,22 @@ def as_lines(text):
 class Page(unittest.TestCase):
     """A test for each section, see add_tests."""
 
-    def replay(self, blocks):
+    def replay(self, before, own):
         need_tool("gdb"), need_tool("gcc")
         folder = tempfile.mkdtemp(prefix="ostler-docs-")
         self.addCleanup(shutil.rmtree, folder, True)
         os.symlink(shutil.which(OSTLER) or os.path.abspath(OSTLER), os.path.join(folder, "ostler"))
         environment = {**os.environ, "PATH": folder + ":" + os.environ["PATH"], "LC_ALL": "C.UTF-8"}
         done = False
-        for block in blocks:
+        for block in before + own:
             if block.kind in ("c", "asm", "python") and block.name:
                 with open(os.path.join(folder, block.name), "w", encoding="utf-8") as f:
                     f.write("\n".join(block.lines) + "\n")
             elif block.kind == "console" and all(glob.glob(path) for path in block.needs):
                 self.console(block, folder, environment)
-                done |= block.name != "setup"
+                done |= block in own
         if not done:
-            raise unittest.SkipTest("missing: " + ", ".join(n for b in blocks for n in b.needs))
+            raise unittest.SkipTest("missing: " + ", ".join(n for b in own for n in b.needs))
 
     def console(self, block, folder, environment):
         terminal = Terminal(folder, environment)
@@ -143,10 +153,8 @@ class Page(unittest.TestCase):
                 if SHOW:
                     print(text, end="", flush=True)
                 elif not re.fullmatch(pattern(expected), text):
-                    log = os.path.join(folder, "background.log")
-                    behind = open(log, encoding="utf-8", errors="replace").read() if os.path.exists(log) else ""
                     self.fail(f"docs/debugging.md, block at line {block.line}: {prompt} {command}\nexpected:\n"
-                              + "\n".join(expected) + f"\ncame:\n{text}{behind}")
+                              + "\n".join(expected) + f"\ncame:\n{text}{terminal.behind()}")
         finally:
             terminal.close()
 
@@ -158,7 +166,7 @@ def add_tests():
         if any(b.kind == "console" for b in own):
             files = [b for b in blocks if b.name and b.line < own[0].line]      # and those that make something of them
             name = "test_" + re.sub(r"\W+", "_", section.lower()).strip("_")
-            setattr(Page, name, lambda self, own=own, files=files: self.replay(files + own))
+            setattr(Page, name, lambda self, own=own, files=files: self.replay(files, own))
 
 
 SHOW = "--show" in sys.argv
