@@ -12,7 +12,7 @@ static bool make_power_management(GError **error)
         return false;
     }
     if (smm) {
-        platform.smm_space = i440fx_smm_space(pc.host);
+        platform.smm_space = pc_host_smm_space(pc.host);
     }
     if (machine.acpi == OFA_OFF) {
         return true;
@@ -33,8 +33,8 @@ static bool build(GError **error)
         !pc_load_bios(error)) {
         return false;
     }
-    pc.host = i440fx_new(&pc.memory, error);
-    pc.pci = pc.host ? i440fx_bus(pc.host) : NULL;
+    pc.host = pc_host_new(&i440fx_host_class, &pc.memory, error);
+    pc.pci = pc.host ? pc_host_bus(pc.host) : NULL;
     Device *piix3 = pc.pci ? pc_function("PIIX3", 1, 0, true, NULL, NULL, error) : NULL;
     if (!piix3) {
         return false;

@@ -14,7 +14,7 @@ static bool make_lpc(GError **error)
         return false;
     }
     if (smm) {
-        platform.smm_space = q35_smm_space(pc.host);
+        platform.smm_space = pc_host_smm_space(pc.host);
     }
     pc_listen_for_wakeup(); /* before the chip's own: it must not have forgotten that it slept */
     Device *lpc =
@@ -54,8 +54,8 @@ static bool build(GError **error)
         !pc_load_bios(error)) {
         return false;
     }
-    pc.host = q35_new(&pc.memory, error);
-    pc.pci = pc.host ? q35_bus(pc.host) : NULL;
+    pc.host = pc_host_new(&q35_host_class, &pc.memory, error);
+    pc.pci = pc.host ? pc_host_bus(pc.host) : NULL;
     if (!pc.pci || !make_lpc(error) || !pc_make_interrupts(error) || !pc_make_isa_chips(error)) {
         return false;
     }

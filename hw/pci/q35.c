@@ -6,47 +6,24 @@
  * firmware for this board expects it, TSEG ends where RAM below 4 GiB ends, whatever TOLUD says. */
 #include "hw/pci/q35.h"
 
-#include <string.h>
-
 typedef struct Mch {
-    PciDevice pci;
+    PcHostFunction host;
     uint32_t extended_tseg; /* MiB, a property */
     uint64_t epbar, mchbar, pciexbar, dmibar;
     uint16_t ext_tseg, ggc;
     uint32_t deven;
-    uint8_t pam_bios, pam[6], lac, smram, esmramc;
+    uint8_t lac, esmramc;
     uint16_t remapbase, remaplimit, tom, touud, tolud, errsts, errcmd, smicmd, scicmd;
     uint32_t gbsm, bgsm, tsegmb, skpd;
-    PcMemory *memory; /* NULL on the bench */
     PciBus *root;
-    PamAreas areas;
-    SmramAreas smram_areas;
     Region *window; /* configuration, in the memory space */
     uint64_t window_at, window_size;
 } Mch;
 
-typedef struct Q35Host {
-    Device dev;
-    uint64_t pci_hole64_size;
-    PciConfigPorts ports;
-    PcMemory *memory;
-    Mch *function;
-} Q35Host;
-
-enum { SMRAM_ENABLE = 1 << 3, SMRAM_LOCK = 1 << 4, SMRAM_OPEN = 1 << 6 };
 enum { TSEG_EN = 1, TSEG_SIZE = 3 << 1 };
 enum { ECAM_ENABLE = 1, ECAM_MIB = 1 << 20 };
 
 /* ---- Registers ---- */
-
-/* §5.1.33: locking closes the area for good and freezes the bits, those of ESMRAMC and TSEG too. */
-static void smram_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_t value)
-{
-    Mch *s = dev;
-    if (s->smram & SMRAM_LOCK) {
-        s->smram &= (uint8_t)~SMRAM_OPEN;
-    }
-}
 
 /* Not Intel's: asked with all ones, it tells how large a TSEG of size 3 is, in MiB. */
 static void ext_tseg_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_t value)
@@ -56,7 +33,7 @@ static void ext_tseg_write(void *dev, unsigned arg, unsigned i, uint64_t old, ui
 }
 
 #define CFG    .space = SPACE_PCI_CONFIG
-#define UNLESS LOCK(Mch, smram, SMRAM_LOCK, 0)
+#define UNLESS LOCK(PcHostFunction, smram, SMRAM_LOCK, 0)
 // clang-format off
 static const Row mch_rows[] = {
     PROP_AS(Mch, extended_tseg, "extended-tseg-mbytes", "16", "Size of the largest TSEG, in MiB", .max = 0xfff),
@@ -67,12 +44,12 @@ static const Row mch_rows[] = {
     REG(Mch, deven, 0x54, CFG, .rw = 0x000003db, .reset = 0x000003db, .doc = "Device enable"),
     REG(Mch, pciexbar, MCH_PCIEXBAR, CFG, .rw = 0xffc000007, .reset = 0xb0000000, .doc = "Configuration window"),
     REG(Mch, dmibar, 0x68, CFG, .rw = 0xffffff001, .doc = "Root complex registers of the link to the ICH"),
-    REG(Mch, pam_bios, 0x90, CFG, .rw = 0x30, .doc = "PAM0: F0000h-FFFFFh", .bits = "- - - - RE WE"),
-    REGS(Mch, pam, 0x91, CFG, .rw = 0x33, .doc = "PAM1-6: two 16 KiB areas each", .bits = "LO_RE LO_WE - - HI_RE HI_WE"),
+    REG(PcHostFunction, pam_bios, 0x90, CFG, .rw = 0x30, .doc = "PAM0: F0000h-FFFFFh", .bits = "- - - - RE WE"),
+    REGS(PcHostFunction, pam, 0x91, CFG, .rw = 0x33, .doc = "PAM1-6: two 16 KiB areas each", .bits = "LO_RE LO_WE - - HI_RE HI_WE"),
     REG(Mch, lac, 0x97, CFG, .rw = 0x83, .doc = "Legacy access control"),
     REG(Mch, remapbase, 0x98, CFG, .rw = 0x03ff, .reset = 0x03ff, .doc = "Remap base, in units of 64 MiB"),
     REG(Mch, remaplimit, 0x9a, CFG, .rw = 0x03ff, .doc = "Remap limit, in units of 64 MiB"),
-    REG(Mch, smram, 0x9d, CFG, .rw = 0x78, .reset = 0x02, .on_write = smram_write, .doc = "SMM RAM control", UNLESS,
+    REG(PcHostFunction, smram, 0x9d, CFG, .rw = 0x78, .reset = 0x02, .on_write = pc_host_smram_write, .doc = "SMM RAM control", UNLESS,
         .bits = "- BASE - G_SMRAME D_LCK D_CLS D_OPEN"),
     REG(Mch, esmramc, 0x9e, CFG, .rw = 0x87, .w1c = 0x40, .reset = 0x38, .doc = "Extended SMM RAM control", UNLESS,
         .bits = "T_EN - - SM_L2 SM_L1 SM_CACHE E_SMERR H_SMRAME"),
@@ -122,7 +99,7 @@ static void update_window(Mch *s)
     static const IoOps ops = {window_read, window_write, 1, 4};
     enum { PRIORITY = 5 };
     uint64_t at, size;
-    if (!q35_ecam(&s->pci, &at, &size)) {
+    if (!q35_ecam(&s->host.pci, &at, &size)) {
         at = size = 0;
     }
     if (at == s->window_at && size == s->window_size) {
@@ -142,11 +119,7 @@ static void update_window(Mch *s)
 static bool mch_realize(void *dev, GError **error)
 {
     Mch *s = dev;
-    s->root = s->pci.bus;
-    if (s->memory) {
-        pam_init(&s->areas, s->memory);
-        smram_init(&s->smram_areas, s->memory);
-    }
+    s->root = s->host.pci.bus;
     return true;
 }
 
@@ -154,8 +127,6 @@ static void mch_unrealize(void *dev)
 {
     Mch *s = dev;
     region_free(g_steal_pointer(&s->window));
-    pam_free(&s->areas);
-    smram_free(&s->smram_areas);
 }
 
 /* §5.1.34: 1, 2 or 8 MiB, or the board's own size. */
@@ -164,30 +135,23 @@ static uint64_t tseg_size(const Mch *s)
     static const uint8_t mib[] = {1, 2, 8};
     unsigned code = (s->esmramc & TSEG_SIZE) >> 1;
     uint64_t size = (uint64_t)(code < 3 ? mib[code] : s->extended_tseg) << 20;
-    bool on = (s->smram & SMRAM_ENABLE) && (s->esmramc & TSEG_EN);
-    return on && size < s->memory->below_4g ? size : 0;
+    bool on = (s->host.smram & SMRAM_ENABLE) && (s->esmramc & TSEG_EN);
+    return on && size < s->host.memory->below_4g ? size : 0;
 }
 
 static void mch_update(void *dev)
 {
     Mch *s = dev;
-    if (!s->memory) {
-        return;
+    if (s->host.memory) {
+        smram_set_top(&s->host.smram_areas, s->host.memory, tseg_size(s));
+        update_window(s);
     }
-    pam_set(&s->areas, 0, s->pam_bios >> 4 & 3);
-    for (unsigned i = 0; i < G_N_ELEMENTS(s->pam); i++) {
-        pam_set(&s->areas, 1 + 2 * i, s->pam[i] & 3);
-        pam_set(&s->areas, 2 + 2 * i, s->pam[i] >> 4 & 3);
-    }
-    smram_set(&s->smram_areas, s->smram & SMRAM_ENABLE, s->smram & SMRAM_OPEN);
-    smram_set_top(&s->smram_areas, s->memory, tseg_size(s));
-    update_window(s);
 }
 
 const DeviceClass mch_class = {
     .name = "mch",
     .doc = "Host bridge",
-    .base = &pci_device_class,
+    .base = &pc_host_function_class,
     .bus = "PCI",
     .category = "bridge",
     .internal = true,
@@ -210,70 +174,19 @@ const DeviceClass mch_class = {
 /* ---- The host bridge ---- */
 
 static const Row q35_host_rows[] = {
-    PROP_AS(Q35Host, pci_hole64_size, "pci-hole64-size", "32G",
+    PROP_AS(PcHost, pci_hole64_size, "pci-hole64-size", "32G",
             "Room for 64-bit BARs that firmware is told of, at least", .type = TYPE_SIZE),
-    STATE(Q35Host, ports.address, .doc = "CONFIG_ADDRESS"),
     END,
 };
-
-static bool q35_host_realize(void *dev, GError **error)
-{
-    Q35Host *h = dev;
-    PciHost host = {
-        .mem = h->memory ? h->memory->pci : space_root(space_memory()),
-        .io = space_root(space_io()),
-        .dma_space = space_memory(),
-    };
-    h->ports.root = pci_bus_new(&h->dev, "pcie.0", &host);
-    region_map(host.io,
-               device_region_io_opaque(&h->dev, "pci-conf", 8, &pci_config_ports_ops, &h->ports),
-               0xcf8, 0);
-    return true;
-}
-
-static void q35_host_unrealize(void *dev)
-{
-    Q35Host *h = dev;
-    pci_bus_free(g_steal_pointer(&h->ports.root));
-}
 
 const DeviceClass q35_host_class = {
     .name = "q35-pcihost",
     .fw_node = "pci@i0cf8",
     .doc = "Q35 host bridge with its PCI Express bus",
+    .base = &pc_host_class,
     .category = "bridge",
     .internal = true,
-    .size = sizeof(Q35Host),
+    .size = sizeof(PcHost),
     .rows = q35_host_rows,
-    .realize = q35_host_realize,
-    .unrealize = q35_host_unrealize,
+    .info = &(const PcHostInfo){.bus = "pcie.0", .function = &mch_class},
 };
-
-Device *q35_new(PcMemory *m, GError **error)
-{
-    Q35Host *h = device_new(&q35_host_class, NULL);
-    h->memory = m;
-    if (!device_realize(&h->dev, NULL, error)) {
-        device_free(&h->dev);
-        return NULL;
-    }
-    Mch *s = (Mch *)pci_new(&mch_class, NULL, PCI_DEVFN(0, 0), false);
-    s->memory = m;
-    if (!device_realize(&s->pci.dev, pci_bus_as_bus(h->ports.root), error)) {
-        device_free(&s->pci.dev);
-        device_free(&h->dev);
-        return NULL;
-    }
-    h->function = s;
-    return &h->dev;
-}
-
-PciBus *q35_bus(Device *host)
-{
-    return ((Q35Host *)host)->ports.root;
-}
-
-Space *q35_smm_space(Device *host)
-{
-    return ((Q35Host *)host)->function->smram_areas.space;
-}

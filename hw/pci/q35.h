@@ -5,17 +5,9 @@
 #ifndef HW_PCI_Q35_H
 #define HW_PCI_Q35_H
 
-#include "hw/pci/pc-memory.h"
-#include "hw/pci/pci.h"
+#include "hw/pci/pc-host.h"
 
-/* Both devices, realized.  `m` outlives them and was set up by pc_memory_init.  The host bridge's device is returned;
- * device_free takes the bus and all that is plugged into it along. */
-Device *q35_new(PcMemory *m, GError **error);
-PciBus *q35_bus(Device *host);
-/* What a CPU in system-management mode sees. */
-Space *q35_smm_space(Device *host);
-
-extern const DeviceClass q35_host_class, mch_class;
+extern const DeviceClass q35_host_class, mch_class;        /* pc_host_new makes both */
 
 /* PCIEXBAR: where the window lies.  False: nowhere. */
 enum { MCH_PCIEXBAR = 0x60 };

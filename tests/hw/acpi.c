@@ -22,7 +22,7 @@ static Device *pci_function(const char *type, unsigned devfn)
 {
     GError *error = NULL;
     PciDevice *d = pci_new(device_class_find(type), NULL, (int)devfn, true);
-    ck_assert_msg(device_realize(&d->dev, pci_bus_as_bus(i440fx_bus(host)), &error), "%s", type);
+    ck_assert_msg(device_realize(&d->dev, pci_bus_as_bus(pc_host_bus(host)), &error), "%s", type);
     return &d->dev;
 }
 
@@ -42,7 +42,7 @@ static void make_machine(unsigned cpus)
     machine.ram_below_4g = UINT64_C(3) << 30;
     machine.ram_above_4g = UINT64_C(1) << 30;
     pc_memory_init(&memory, &pc_split_i440fx, region_ram("pc.ram", ram, 0, 16 << 20), 16 << 20, 0);
-    host = i440fx_new(&memory, &error);
+    host = pc_host_new(&i440fx_host_class, &memory, &error);
     ck_assert_ptr_nonnull(host);
     IsaBus *isa = piix3_isa(pci_function("PIIX3", PCI_DEVFN(1, 0)));
     pm = pci_function("PIIX4_PM", PCI_DEVFN(1, 3));
@@ -376,7 +376,7 @@ START_TEST(windows_follow_the_firmware)
     enum { COMMAND_REG = 4, BAR0_HIGH = 0x14, PMBA = 0x40 };
     GError *error = NULL;
     make_machine(1);
-    PciBus *bus = i440fx_bus(host);
+    PciBus *bus = pc_host_bus(host);
     PciDevice *card = pci_new(&card_class, NULL, -1, false), *function = (PciDevice *)pm;
     ck_assert(device_realize(&card->dev, pci_bus_as_bus(bus), &error));
     ck_assert(tables_add(fw, &error));

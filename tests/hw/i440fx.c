@@ -19,9 +19,9 @@ static void setup(uint64_t size)
     }
     pc_memory_init(&memory, &pc_split_i440fx, ram_region, size, 0);
     pc_memory_map_bios(&memory, bios);
-    host = i440fx_new(&memory, &error);
+    host = pc_host_new(&i440fx_host_class, &memory, &error);
     ck_assert_msg(host != NULL, "%s", error ? error->message : "");
-    bus = i440fx_bus(host);
+    bus = pc_host_bus(host);
     mem_commit();
 }
 
@@ -125,7 +125,7 @@ END_TEST
 START_TEST(smram)
 {
     setup(16 << 20);
-    Space *smm = i440fx_smm_space(host);
+    Space *smm = pc_host_smm_space(host);
     uint32_t v = 0x55;
     ram_write(ram, 0xa0000, &v, 4);
     ck_assert_msg(peek(0xa0000) == UINT32_MAX, "the VGA window");

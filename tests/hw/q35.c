@@ -18,9 +18,9 @@ static void setup(uint64_t size)
     bios = ram_new("pc.bios", 256 << 10, NULL, NULL);
     pc_memory_init(&memory, &pc_split_q35, ram_region, size, 0);
     pc_memory_map_bios(&memory, bios);
-    host = q35_new(&memory, &error);
+    host = pc_host_new(&q35_host_class, &memory, &error);
     ck_assert_msg(host != NULL, "%s", error ? error->message : "");
-    bus = q35_bus(host);
+    bus = pc_host_bus(host);
     mem_commit();
 }
 
@@ -126,7 +126,7 @@ END_TEST
 START_TEST(smram)
 {
     setup(16 << 20);
-    Space *smm = q35_smm_space(host);
+    Space *smm = pc_host_smm_space(host);
     uint32_t v = 0x55;
     ram_write(ram, 0xa0000, &v, 4);
     cfg(0x9d, 1, 0x08);
@@ -145,7 +145,7 @@ END_TEST
 START_TEST(tseg)
 {
     setup(64 << 20);
-    Space *smm = q35_smm_space(host);
+    Space *smm = pc_host_smm_space(host);
     uint64_t at = 63 << 20;
     poke(at, 0x1111);
     poke(at - 4, 0x2222);
