@@ -28,8 +28,21 @@ bool cmdline_done(void)
 
 static const Option options[];
 
+/* Scripts look for the name and take the version of the dialect from this line, in both. */
+static void print_version(void)
+{
+    printf("QEMU emulator version 7.2.0 (ostler %s)\n", OSTLER_VERSION);
+}
+
+static HANDLER(opt_version)
+{
+    print_version();
+    return cmdline_done();
+}
+
 static HANDLER(opt_help)
 {
+    print_version();
     printf("usage: %s [options] [disk_image]\n\n'disk_image' is a raw hard disk image for IDE hard "
            "disk 0\n",
            g_get_prgname());
@@ -47,12 +60,6 @@ static HANDLER(opt_help)
     }
     printf("\nDuring -nographic: Ctrl-a h lists the keys of the multiplexer, Ctrl-a x ends the "
            "program.\n");
-    return cmdline_done();
-}
-
-static HANDLER(opt_version)
-{
-    printf("QEMU emulator version 7.2.0 (ostler %s)\n", OSTLER_VERSION);
     return cmdline_done();
 }
 

@@ -10,7 +10,6 @@ there; each block ends what it has started.
     test_docs.py            replay
     test_docs.py --show     print what really comes, to write the page from
 """
-import glob
 import os
 import re
 import shlex
@@ -137,7 +136,7 @@ class Page(unittest.TestCase):
             if block.kind in ("c", "asm", "python") and block.name:
                 with open(os.path.join(folder, block.name), "w", encoding="utf-8") as f:
                     f.write("\n".join(block.lines) + "\n")
-            elif block.kind == "console" and all(glob.glob(path) for path in block.needs):
+            elif block.kind == "console" and all(os.path.exists(path) for path in block.needs):
                 self.console(block, folder, environment)
                 done |= block in own
         if not done:

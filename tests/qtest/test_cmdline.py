@@ -151,7 +151,8 @@ class CommandLine(unittest.TestCase):
                 self.assertIn(expected, printed[0])
 
     def test_help(self):
-        for words, expected in (("-help", "-machine"), ("-machine help", "pc-i440fx"), ("-cpu help", "qemu64"),
+        for words, expected in (("-help", "-machine"), ("-help", "QEMU emulator version 7"), ("-machine help", "pc-i440fx"),
+                                ("-cpu help", "qemu64"),
                                 ("-accel help", "kvm"), ("-device help", "isa-serial"), ("-device VGA,help", "vgamem_mb"),
                                 ("-chardev help", "socket"), ("-display help", "curses"), ("-d help", "guest_errors"),
                                 ("-version", "version"), ("-vga help", "std")):
