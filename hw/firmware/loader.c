@@ -51,7 +51,9 @@ static GBytes *read_file(const char *option, const char *path, GError **error)
     char *data;
     gsize len;
     if (!g_file_get_contents(path, &data, &len, &local)) {
-        error_fail(error, "-%s: could not open '%s': %s", option, path, local->message);
+        const char *reason = strrchr(local->message, ':'); /* the rest names the file again */
+        error_fail(error, "-%s: could not open %s file '%s': %s", option, option, path,
+                   reason ? reason + 2 : local->message);
         return NULL;
     }
     return g_bytes_new_take(data, len);
