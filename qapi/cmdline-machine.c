@@ -1,8 +1,10 @@
 /* Options that say what the machine is. */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -337,6 +339,22 @@ HANDLER(opt_rtc)
     }
     machine.rtc_slew = fix && !strcmp(fix, "slew");
     return nothing_left(kv, "base, clock, driftfix", error);
+}
+
+HANDLER(opt_overcommit)
+{
+    g_autoptr(KeyVal) kv = keyval_parse(value, NULL, error);
+    bool given, lock = false, power = false;
+    if (!kv || !take_onoff(kv, "overcommit", "mem-lock", &given, &lock, error) ||
+        !take_onoff(kv, "overcommit", "cpu-pm", &given, &power, error) ||
+        !nothing_left(kv, "mem-lock, cpu-pm", error)) {
+        return false;
+    }
+    if (power) {
+        return error_fail(error, "-overcommit: cpu-pm=on is not built, expected: off");
+    }
+    return !lock || mlockall(MCL_CURRENT | MCL_FUTURE) == 0 ||
+           error_fail(error, "-overcommit: mem-lock=on: %s", g_strerror(errno));
 }
 
 /* ---- Actions ---- */

@@ -302,6 +302,7 @@ static const Option options[] = {
     {"net", true, PHASE_DEVICE, opt_net, .syntax = "none", .help = "no network (none is built yet)"},
     {"nic", true, PHASE_DEVICE, opt_net},
     {"netdev", true, PHASE_DEVICE, opt_net},
+    {"overcommit", true, PHASE_MACHINE, opt_overcommit, .syntax = "[mem-lock=on|off][,cpu-pm=off]", .help = "keep all memory of the program resident"},
     {"rtc", true, PHASE_MACHINE, opt_rtc, .syntax = "[base=utc|localtime|datetime][,clock=host|rt|vm][,driftfix=none|slew]", .help = "the clock of the board"},
     {"no-reboot", false, PHASE_MACHINE, opt_no_reboot, .help = "end instead of rebooting"},
     {"no-shutdown", false, PHASE_MACHINE, opt_no_shutdown, .help = "stop instead of ending at shutdown"},

@@ -95,6 +95,8 @@ WRONG = r"""
 -mon chardev=nope,mode=x | expected: readline, control
 -display nope | none, curses
 -vga nope | -vga nope: unknown adapter
+-overcommit cpu-pm=on | expected: off
+-overcommit mem=1 | mem-lock, cpu-pm
 -kernel nonexist | nonexist
 -kernel . | directory
 -kernel short | -kernel: 'short' is neither
