@@ -76,20 +76,31 @@ static RunListener *listener_at(unsigned i)
     return &g_array_index(listeners, RunListener, i);
 }
 
+/* In order of registration; when they are to stop, the other way round. */
+static void tell_changed(bool running, RunState now)
+{
+    for (unsigned n = 0, count = listener_count(); n < count; n++) {
+        RunListener *l = listener_at(running ? n : count - 1 - n);
+        if (l->changed) {
+            l->changed(l->arg, running, now);
+        }
+    }
+}
+
+static void set_state(RunState now)
+{
+    TRACE(runstate_set, "%s", names[now]);
+    state = now;
+}
+
 void machine_stop(RunState why)
 {
     assert(why != RUN_RUNNING);
     if (state != RUN_RUNNING) { /* it stays what it is: "prelaunch", "suspended" ... */
         return;
     }
-    TRACE(runstate_set, "%s", names[why]);
-    state = why;
-    for (unsigned i = listener_count(); i-- > 0;) {
-        RunListener *l = listener_at(i);
-        if (l->changed) {
-            l->changed(l->arg, false, why);
-        }
-    }
+    set_state(why);
+    tell_changed(false, why);
     clock_stop();
     EMIT(stop);
 }
@@ -111,16 +122,13 @@ bool machine_continue(GError **error)
     if (needs_reset) {
         return error_fail(error, "Resetting the Virtual Machine is required");
     }
-    TRACE(runstate_set, "running");
-    state = RUN_RUNNING;
+    if (state == RUN_SUSPENDED) { /* it has not been stopped; what wakes it is another matter */
+        return true;
+    }
+    set_state(RUN_RUNNING);
     EMIT(resume);
     clock_start();
-    for (unsigned i = 0; i < listener_count(); i++) {
-        RunListener *l = listener_at(i);
-        if (l->changed) {
-            l->changed(l->arg, true, RUN_RUNNING);
-        }
-    }
+    tell_changed(true, RUN_RUNNING);
     return true;
 }
 
@@ -180,12 +188,7 @@ static void reset_machine(ShutdownCause cause)
     bool was_running = state == RUN_RUNNING;
     TRACE(machine_reset, "cause %d", (int)cause);
     if (was_running) { /* CPUs stand still while the machine is reset; nobody hears of it */
-        for (unsigned i = listener_count(); i-- > 0;) {
-            RunListener *l = listener_at(i);
-            if (l->changed) {
-                l->changed(l->arg, false, RUN_PAUSED);
-            }
-        }
+        tell_changed(false, RUN_PAUSED);
     }
     for (unsigned i = 0; i < listener_count(); i++) {
         RunListener *l = listener_at(i);
@@ -200,13 +203,12 @@ static void reset_machine(ShutdownCause cause)
     if (state == RUN_INTERNAL_ERROR || state == RUN_SHUTDOWN || state == RUN_GUEST_PANICKED) {
         state = RUN_PAUSED;
     }
+    if (state == RUN_SUSPENDED && cause != CAUSE_NONE) { /* a reset ends its sleep */
+        set_state(RUN_RUNNING);
+        was_running = true;
+    }
     if (was_running) {
-        for (unsigned i = 0; i < listener_count(); i++) {
-            RunListener *l = listener_at(i);
-            if (l->changed) {
-                l->changed(l->arg, true, RUN_RUNNING);
-            }
-        }
+        tell_changed(true, RUN_RUNNING);
     }
 }
 
@@ -235,10 +237,12 @@ void machine_guest_crashloaded(void)
     EMIT(guest_crashloaded);
 }
 
+/* The CPUs sleep; the clock goes on, and with it whatever may wake them. */
 static void suspend(void)
 {
     if (state == RUN_RUNNING) {
-        machine_stop(RUN_SUSPENDED);
+        set_state(RUN_SUSPENDED);
+        tell_changed(false, RUN_SUSPENDED);
         EMIT(suspend);
     }
 }
@@ -254,8 +258,9 @@ static void wakeup(void)
             l->wakeup(l->arg);
         }
     }
+    set_state(RUN_RUNNING);
+    tell_changed(true, RUN_RUNNING);
     EMIT(wakeup);
-    machine_continue(NULL);
 }
 
 void runstate_settle(void)

@@ -38,7 +38,7 @@ void machine_request_reset(ShutdownCause cause);
 void machine_request_shutdown(ShutdownCause cause);
 void machine_request_shutdown_code(ShutdownCause cause, int exit_code); /* isa-debug-exit */
 void machine_request_powerdown(void);   /* the power button */
-void machine_request_suspend(void);
+void machine_request_suspend(void);     /* CPUs sleep, the clock goes on; neither STOP nor RESUME is emitted */
 void machine_request_wakeup(void);
 void machine_request_stop(RunState why);/* from a vCPU: internal error, guest debug ... */
 

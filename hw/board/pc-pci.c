@@ -40,21 +40,15 @@ static void smi_pin(void *unused, unsigned line, bool level)
     }
 }
 
-/* The firmware tells a resume from a boot by the shutdown status byte. */
-static void s3_pin(void *unused, unsigned line, bool level)
-{
-    enum { CMOS_SHUTDOWN_STATUS = 0x0f, RESUME = 0xfe };
-    if (level) {
-        mc146818_set(pc.rtc, CMOS_SHUTDOWN_STATUS, RESUME);
-    }
-}
-
 /* Out of S3 everything but memory comes from its reset state; the power management still knows that
- * it slept, and says so in WAK_STS. */
+ * it slept, and says so in WAK_STS.  The firmware tells a resume from a boot by the shutdown status
+ * byte. */
 static void machine_wakes(void *unused)
 {
+    enum { CMOS_SHUTDOWN_STATUS = 0x0f, RESUME = 0xfe };
     if (device_pin(pc.pm, "pm.s3", 0)->level) {
         machine_reset_now(CAUSE_NONE);
+        mc146818_set(pc.rtc, CMOS_SHUTDOWN_STATUS, RESUME);
     }
 }
 
@@ -75,7 +69,6 @@ void pc_wire_power(Device *pm)
 {
     pc.pm = pm;
     irq_connect(device_pin(pm, "smi", 0), smi_pin, NULL, 0);
-    irq_connect(device_pin(pm, "pm.s3", 0), s3_pin, NULL, 0);
 }
 
 /* ---- Disks: -drive if=ide, by bus and unit ---- */

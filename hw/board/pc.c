@@ -10,6 +10,7 @@
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
 #include "hw/isa/i8237.h"
+#include "hw/pci/acpi-pm.h"
 #include "hw/platform.h"
 #include "hw/storage/isa-fdc.h"
 #include "hw/timer/mc146818.h"
@@ -280,6 +281,13 @@ static bool make_dma(GError **error)
     return true;
 }
 
+static void alarm_pin(void *unused, unsigned line, bool level)
+{
+    if (level) {
+        acpi_pm_alarm();
+    }
+}
+
 /* The base is in seconds since 1970, by the guest's calendar. */
 static char *rtc_properties(void)
 {
@@ -307,6 +315,7 @@ static bool make_clock(GError **error)
     machine.rtc = pc.rtc;
     map_io(pc.rtc, 0, "rtc", 0x70, 4);
     irq_connect(device_pin(pc.rtc, "irq", 0), timer_pin, NULL, 8);
+    irq_connect(device_pin(pc.rtc, "alarm_pin", 0), alarm_pin, NULL, 0);
     return true;
 }
 

@@ -42,7 +42,7 @@ bool pc_make_ide_drives(GError **error);                /* for -drive if=ide on 
 bool pc_make_virtio_drives(GError **error);             /* for -drive if=virtio */
 bool pc_choose_smm(bool *smm, GError **error);          /* whether CPUs have system management mode */
 void pc_listen_for_wakeup(void);        /* before the power management is made */
-void pc_wire_power(Device *pm);         /* its SMI and S3 pins; it becomes pc.pm */
+void pc_wire_power(Device *pm);         /* its SMI pin; it becomes pc.pm */
 /* pc-flash.c: chips for the pflash drives, if there are any (*made) */
 bool pc_make_flash(bool *made, GError **error);
 /* pc-firmware.c: CMOS and fw_cfg, when every device is there */

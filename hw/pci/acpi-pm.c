@@ -97,7 +97,8 @@ static void wake(AcpiPm *s)
 {
     if (s->suspended) {
         s->suspended = false;
-        s->sts |= WAK_STS;
+        s->sts |= (uint16_t)(WAK_STS | s->woken_by);
+        s->woken_by = 0;
     }
 }
 
@@ -109,12 +110,30 @@ static void machine_wakes(void *arg)
     }
 }
 
+/* A fixed event; asleep, it is told to whom it has woken (the button is always on, §4.8.3.1.1). */
+static void event(uint16_t which)
+{
+    AcpiPm *s = the_pm;
+    if (!s) {
+        return;
+    }
+    if (!s->suspended) {
+        s->sts |= which;
+        device_settle(device_whole(&s->dev));
+    } else if (which == PWRBTN_STS || (s->en & which)) {
+        s->woken_by |= which;
+        machine_request_wakeup();
+    }
+}
+
 static void power_button(void *arg)
 {
-    if (the_pm) {
-        the_pm->sts |= PWRBTN_STS;
-        device_settle(device_whole(&the_pm->dev));
-    }
+    event(PWRBTN_STS);
+}
+
+void acpi_pm_alarm(void)
+{
+    event(RTC_STS);
 }
 
 void acpi_pm_init(AcpiPm *s)
@@ -154,6 +173,7 @@ static const Row acpi_pm_rows[] = {
     STATE(AcpiPm, sts),
     STATE(AcpiPm, tmr_half),
     STATE(AcpiPm, suspended, .keep = true),
+    STATE(AcpiPm, woken_by, .keep = true),
     TIMER(AcpiPm, overflow, overflow_fired),
     PIN(AcpiPm, s3, "High while the machine sleeps in S3"),
     END

@@ -15,6 +15,7 @@ typedef struct AcpiPm {
     uint16_t sts, en, cnt;
     uint32_t tmr_half;                  /* how often the timer's top bit had turned when TMR_STS was cleared */
     bool suspended;                     /* in S3: the next reset is the way out of it                        */
+    uint16_t woken_by;                  /* in S3: status bits of what wakes the machine                      */
     Timer overflow;
     Irq s3;
 } AcpiPm;
@@ -24,6 +25,8 @@ extern const DeviceClass acpi_pm_class;
 /* From the whole's realize and unrealize: this one has the machine's power button. */
 void acpi_pm_init(AcpiPm *pm);
 void acpi_pm_exit(AcpiPm *pm);
+/* The clock's alarm rang (§4.8.2.4): an event of the machine's PM block, which may be asleep. */
+void acpi_pm_alarm(void);
 /* Whether the fixed events, or general-purpose ones that the whole knows of, ask for the system control interrupt. */
 bool acpi_pm_sci(const AcpiPm *pm, bool gpe);
 /* What software asks of the firmware through the SMI command port. */

@@ -87,7 +87,7 @@ typedef struct Rtc {
     int64_t origin_tick; /* from which periods are counted: the last one before the rate changed */
     int64_t start_s;     /* offset_s as the machine started */
     Timer next;
-    Irq irq;
+    Irq irq, alarm_pin;
     void (*changed)(void *arg, int64_t offset);
     void *changed_arg;
 } Rtc;
@@ -336,8 +336,9 @@ static void rtc_update(void *dev)
     s->seen_s = MIN(s->seen_s, rtc_time(s, &fraction));
     s->seen_tick = MIN(s->seen_tick, tick_now(s));
     s->origin_tick = MIN(s->origin_tick, s->seen_tick);
-    bool raised = flags_now(s) & s->b & C_FLAGS;
+    uint8_t raised = flags_now(s) & s->b & C_FLAGS;
     irq_set(&s->irq, raised);
+    irq_set(&s->alarm_pin, raised & C_AF);
     int64_t wait = raised ? INT64_MAX : next_event(s);
     /* The deadline is on the virtual clock, whatever clock it is for: what counts is read again
      * then. */
@@ -498,6 +499,7 @@ static const Row rows[] = {
     STATE(Rtc, start_s, .keep = true, .max = MAX_SECONDS, .doc = "offset_s at the start"),
     TIMER(Rtc, next, event_fire, .doc = "Next event that interrupts"),
     PIN(Rtc, irq, "IRQ#"),
+    PIN(Rtc, alarm_pin, "High while it is the alarm that interrupts"),
     DERIVED(Rtc, changed),
     DERIVED(Rtc, changed_arg),
     END

@@ -9,7 +9,7 @@ from harness import Machine
 
 PM = 0x600
 S3 = 1 << 10 | 1 << 13                  # SLP_TYP of the board's _S3, SLP_EN
-WAK = 1 << 15
+BUTTON, RTC, WAK = 1 << 8, 1 << 10, 1 << 15         # PM1 status
 
 
 class Sleep(unittest.TestCase):
@@ -63,6 +63,54 @@ class Sleep(unittest.TestCase):
         self.assertEqual(self.ask(f"inw {PM:#x}") & WAK, WAK)
         self.ask(f"outw {PM:#x} {WAK:#x}")
         self.assertEqual(self.ask(f"inw {PM:#x}") & WAK, 0)
+
+    def sleep(self):
+        self.ask(f"outw {PM + 4:#x} {S3:#x}")
+        self.m.qmp.wait_event("SUSPEND")
+
+    def woken_by(self):
+        self.m.qmp.wait_event("WAKEUP")
+        self.enable()
+        return self.ask(f"inw {PM:#x}")
+
+    def test_alarm(self):
+        """The clock's alarm wakes the machine when PM1 says so, and is named afterwards; its time goes on meanwhile."""
+        self.start("-rtc", "clock=vm")
+        self.enable()
+        for index in (1, 3, 5):                         # every second
+            self.ask(f"outb 0x70 {index}"), self.ask("outb 0x71 0xff")
+        self.ask("outb 0x70 11"), self.ask("outb 0x71 0x22")
+        self.ask(f"outw {PM + 2:#x} {RTC:#x}")
+        self.sleep()
+        self.ask("clock_step 1500000000")
+        self.assertEqual(self.woken_by() & (WAK | RTC | BUTTON), WAK | RTC)
+        self.assertEqual([e["event"] for e in self.m.qmp.events if e["event"] in ("STOP", "RESUME")], [])
+
+    def test_alarm_not_enabled(self):
+        self.start("-rtc", "clock=vm")
+        self.enable()
+        for index in (1, 3, 5):
+            self.ask(f"outb 0x70 {index}"), self.ask("outb 0x71 0xff")
+        self.ask("outb 0x70 11"), self.ask("outb 0x71 0x22")
+        self.sleep()
+        self.ask("clock_step 1500000000")
+        self.assertEqual(self.m.qmp.command("query-status")["status"], "suspended")
+
+    def test_button(self):
+        self.start()
+        self.enable()
+        self.sleep()
+        self.m.qmp.command("system_powerdown")
+        self.assertEqual(self.woken_by() & (WAK | RTC | BUTTON), WAK | BUTTON)
+
+    def test_reset(self):
+        self.start()
+        self.enable()
+        self.sleep()
+        self.m.qmp.command("system_reset")
+        self.m.qmp.wait_event("RESET")
+        self.assertEqual(self.m.qmp.command("query-status")["status"], "running")
+        self.assertEqual(self.cmos(0x0f), 0)
 
     def test_not_asleep(self):
         self.start()

@@ -174,11 +174,22 @@ START_TEST(buttons_and_sleep)
     expect("");
     machine_request_suspend();
     ck_assert_int_eq(poll(), -1);
-    expect("b- a- STOP SUSPEND ");
+    expect("b- a- SUSPEND ");
+    ck_assert_int_eq(runstate(), RUN_SUSPENDED);
+    ck_assert(clock_running());
+    ck_assert(machine_continue(NULL));  /* nothing was stopped */
+    machine_stop(RUN_PAUSED);
     ck_assert_int_eq(runstate(), RUN_SUSPENDED);
     machine_request_wakeup();
     ck_assert_int_eq(poll(), -1);
-    expect("aW WAKEUP RESUME a+ b+ ");
+    expect("aW a+ b+ WAKEUP ");
+    machine_request_suspend();
+    ck_assert_int_eq(poll(), -1);
+    g_string_truncate(told, 0);
+    machine_request_reset(CAUSE_HOST_QMP_SYSTEM_RESET);
+    ck_assert_int_eq(poll(), -1);
+    ck_assert_ptr_nonnull(strstr(told->str, "a+ b+ "));
+    ck_assert_int_eq(runstate(), RUN_RUNNING);
 }
 END_TEST
 
