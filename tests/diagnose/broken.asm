@@ -82,7 +82,7 @@ main:
 ; says: 1\. #PF at 0x00000000007ffffc \(write, supervisor, page not present; error code 0x2\) by the instruction .*: PDE at 0x50004 \(index 1\) is not present \(value 0x0\)
 ; says: delivering #PF raised #PF at 0x00000000007ffffc .* both together are #DF: pushing to SS:ESP 0x7ffffc failed: PDE at 0x50004
 ; says: delivering #DF raised #PF at .*: pushing to SS:ESP 0x7ffffc failed
-; says: > 0x[0-9a-f]+: +50 +push eax
+; says: > 0x[0-9a-f]+: +50 +push %eax
 ; says: Stack at 0x800000: cannot be read
 ; kvm: CR2, the address of the last #PF, is 0x7ffffc: PDE at 0x50004 \(index 1\) is not present
 %elifdef STACK_UNMAPPED
@@ -110,7 +110,7 @@ main:
 
 ; case: PDPTE_PAE                       ; PAE with W and U in a root entry, as long mode has it
 ; says: 1\. #GP, error code 0x0 by the instruction .*: PDPTE at 0x50018 \(index 3\) has reserved bits set: 0x6 of its value 0x51007
-; says: > 0x[0-9a-f]+: +0f 22 c0 +mov cr0, eax
+; says: > 0x[0-9a-f]+: +0f 22 c0 +mov %eax, %cr0
 ; kvm: the instruction may have raised #GP or #SS: PDPTE at 0x50018 \(index 3\) has reserved bits set
 %elifdef PDPTE_PAE
         mov dword [0x50018], 0x51007
@@ -221,7 +221,7 @@ main:
 
 ; case: RIP_NON_CANONICAL               ; a jump to what is no address
 ; says: 1\. #GP, error code 0x0 by the instruction .*: it leads to 0x8000000000001000, which is not canonical
-; says: > 0x[0-9a-f]+: +ff e0 +jmp rax
+; says: > 0x[0-9a-f]+: +ff e0 +jmp \*?%rax
 ; kvm: the instruction may have raised #GP or #SS: it leads to 0x8000000000001000, which is not canonical
 %elifdef RIP_NON_CANONICAL
         mov word [table_pointer], 0x3f
