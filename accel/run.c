@@ -359,6 +359,16 @@ static void on_changed(void *arg, bool running, RunState state)
     }
 }
 
+/* Whoever asks for the end of what the CPU does now waits for it, as behind RUN_STOPPED. */
+static void on_request(void)
+{
+    Cpu *c = cpu_current();
+    if (c) {
+        atomic_store(&c->stop_request, true);
+        run_kick(c);
+    }
+}
+
 /* The run state has stopped us before, and continues us after the reset. */
 static void on_reset(void *arg, ShutdownCause cause)
 {
@@ -388,6 +398,7 @@ bool accel_start_cpus(GError **error)
         accel->reset();
     }
     runstate_listen(&listener);
+    runstate_on_request(on_request);
     return true;
 }
 

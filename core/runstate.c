@@ -134,6 +134,22 @@ bool machine_continue(GError **error)
 
 /* ---- Requests ---- */
 
+static void (*on_request)(void);
+
+void runstate_on_request(void (*fn)(void))
+{
+    on_request = fn;
+}
+
+/* After it nothing is to happen any more on the CPU that asked. */
+static void requested(void)
+{
+    if (on_request) {
+        on_request();
+    }
+    loop_wake();
+}
+
 void machine_request_reset(ShutdownCause cause)
 {
     if (run_actions.reboot == REBOOT_SHUTDOWN && cause != CAUSE_SUBSYSTEM_RESET &&
@@ -142,13 +158,13 @@ void machine_request_reset(ShutdownCause cause)
     } else {
         reset_wanted = (int)cause;
     }
-    loop_wake();
+    requested();
 }
 
 void machine_request_shutdown(ShutdownCause cause)
 {
     shutdown_wanted = (int)cause;
-    loop_wake();
+    requested();
 }
 
 void machine_request_shutdown_code(ShutdownCause cause, int exit_code)
@@ -166,7 +182,7 @@ void machine_request_powerdown(void)
 void machine_request_suspend(void)
 {
     suspend_wanted = true;
-    loop_wake();
+    requested();
 }
 
 void machine_request_wakeup(void)
@@ -178,7 +194,7 @@ void machine_request_wakeup(void)
 void machine_request_stop(RunState why)
 {
     stop_wanted = (int)why;
-    loop_wake();
+    requested();
 }
 
 /* ---- Carrying them out ---- */

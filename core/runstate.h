@@ -42,6 +42,10 @@ void machine_request_suspend(void);     /* CPUs sleep, the clock goes on; neithe
 void machine_request_wakeup(void);
 void machine_request_stop(RunState why);/* from a vCPU: internal error, guest debug ... */
 
+/* Called on the thread that requests a reset, shutdown, suspend or stop, before the request is carried out: the CPU that asked
+ * executes nothing behind it.  One function; set before the CPUs run. */
+void runstate_on_request(void (*fn)(void));
+
 /* What to do on -no-reboot, -no-shutdown and -action; set by the command line and by QMP set-action. */
 typedef struct RunActions {
     enum { REBOOT_RESET, REBOOT_SHUTDOWN } reboot;

@@ -111,6 +111,7 @@ class System(unittest.TestCase):
             self.fail(f"{len(failures)} failed:\n" + "\n".join(failures[:40]))
         if code is None:
             self.fail(f"no end within {SECONDS:g} s, {where}\n{tail}")
+        self.assertFalse(text.endswith("!"), f"it ran on behind the write that ends the machine\n{tail}")
         if program.ends_by_reset:
             self.assertEqual((code, topics[-1:]), (0, ["reset"]), f"it should reset the machine\n{tail}")
             return text
