@@ -4,6 +4,7 @@
 #include "block/drive.h"
 #include "core/runstate.h"
 #include "hw/board/pc.h"
+#include "hw/pci/pc-host.h"
 #include "hw/platform.h"
 #include "hw/timer/mc146818.h"
 
@@ -40,14 +41,16 @@ static void smi_pin(void *unused, unsigned line, bool level)
     }
 }
 
-/* Out of S3 everything but memory comes from its reset state; the power management still knows that
- * it slept, and says so in WAK_STS.  The firmware tells a resume from a boot by the shutdown status
- * byte. */
+/* Out of S3 everything but memory and its shadow map comes from its reset state; the power
+ * management still knows that it slept, and says so in WAK_STS.  The firmware tells a resume from a
+ * boot by the shutdown status byte. */
 static void machine_wakes(void *unused)
 {
     enum { CMOS_SHUTDOWN_STATUS = 0x0f, RESUME = 0xfe };
     if (device_pin(pc.pm, "pm.s3", 0)->level) {
+        PcHostShadow shadow = pc_host_shadow(pc.host);
         machine_reset_now(CAUSE_NONE);
+        pc_host_set_shadow(pc.host, &shadow);
         mc146818_set(pc.rtc, CMOS_SHUTDOWN_STATUS, RESUME);
     }
 }

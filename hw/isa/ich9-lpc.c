@@ -177,8 +177,10 @@ static const Row lpc_rows[] = {
     PROP(Ich9Lpc, noreboot, "on", "The TCO watchdog's second expiry does not reset"),
     ACPI_PM(Ich9Lpc, pm, SPACE_PM),
     PART(Ich9Lpc, tco, tco_class, .space = SPACE_PM, .at = TCO_AT),
-    REG(Ich9Lpc, pmbase, ICH9_PMBASE, CFG, .rw = 0xff80, .reset = 1, .doc = "Base of the ACPI registers"),
-    REG(Ich9Lpc, acpi_cntl, 0x44, CFG, .rw = 0x87, .doc = "ACPI control", .bits = "SEL0 SEL1 SEL2 - - - - EN"),
+    /* In the chip these two lose their values in S3.  SeaBIOS sets them again when it resumes, but through the host bridge's
+     * configuration window, which is closed by then. */
+    REG(Ich9Lpc, pmbase, ICH9_PMBASE, CFG, .rw = 0xff80, .reset = 1, .keep = true, .doc = "Base of the ACPI registers"),
+    REG(Ich9Lpc, acpi_cntl, 0x44, CFG, .rw = 0x87, .keep = true, .doc = "ACPI control", .bits = "SEL0 SEL1 SEL2 - - - - EN"),
     REG(Ich9Lpc, gpiobase, 0x48, CFG, .rw = 0xff80, .reset = 1, .doc = "Base of the GPIO registers"),
     REG(Ich9Lpc, gc, 0x4c, CFG, .rw = 0x11, .doc = "GPIO control"),
     REGS(Ich9Lpc, pirq, 0x60, CFG, .rw = 0x8f, .reset = 0x80, .doc = "Route of PIRQA# to PIRQD#"),

@@ -1,5 +1,7 @@
 #include "hw/pci/pc-host.h"
 
+#include <string.h>
+
 /* ---- Function 0 ---- */
 
 /* 440FX §3.2.19, Q35 §5.1.33: locking closes the area for good; the rows freeze the bits. */
@@ -126,4 +128,21 @@ PciBus *pc_host_bus(Device *host)
 Space *pc_host_smm_space(Device *host)
 {
     return ((PcHost *)host)->function->smram_areas.space;
+}
+
+PcHostShadow pc_host_shadow(const Device *host)
+{
+    const PcHostFunction *s = ((const PcHost *)host)->function;
+    PcHostShadow shadow = {.bios = s->pam_bios, .smram = s->smram};
+    memcpy(shadow.area, s->pam, sizeof(s->pam));
+    return shadow;
+}
+
+void pc_host_set_shadow(Device *host, const PcHostShadow *shadow)
+{
+    PcHostFunction *s = ((PcHost *)host)->function;
+    s->pam_bios = shadow->bios;
+    s->smram = shadow->smram;
+    memcpy(s->pam, shadow->area, sizeof(s->pam));
+    device_settle(&s->pci.dev);
 }

@@ -41,4 +41,12 @@ PciBus *pc_host_bus(Device *host);
 /* What a CPU in system-management mode sees: the memory space with SMRAM on top while the guest has it enabled. */
 Space *pc_host_smm_space(Device *host);
 
+/* The shadow map as it is, and SMRAM.  Firmware resumes from S3 by the copy of itself and the SMI handler that it had left in
+ * RAM, so a board carries these over that reset; over any other they go to their reset state, as the data sheets have it. */
+typedef struct PcHostShadow {
+    uint8_t bios, area[6], smram;
+} PcHostShadow;
+PcHostShadow pc_host_shadow(const Device *host);
+void pc_host_set_shadow(Device *host, const PcHostShadow *shadow);
+
 #endif

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Small chips under Linux's own drivers, with -accel soft: watchdogs, displays, the VM generation identifier."""
+import re
 import uuid
 
 import harness
@@ -12,6 +13,37 @@ class ChipsTest(SoftTest):
         archive = self.initramfs(load + script, **files)
         return self.start("-m", 256, "-kernel", kernel(), "-initrd", archive, "-append",
                           "console=ttyS0 quiet panic=-1 " + append, *args)
+
+
+class Sleep(ChipsTest):
+    """Linux suspends to RAM, the clock's alarm wakes it, and it can still switch itself off."""
+    TWICE = """
+dd if=/dev/urandom of=/tmp/x bs=64k count=16 2>/dev/null
+md5sum /tmp/x | sed 's/^/before /'
+for i in 1 2; do
+    echo +2 >/sys/class/rtc/rtc0/wakealarm
+    echo mem >/sys/power/state
+    echo awake $i of $(nproc)
+done
+md5sum /tmp/x | sed 's/^/after /'
+dmesg | grep 'ACPI Error' | sed 's/^/complaint: /'
+poweroff -f
+"""
+
+    def twice(self, board, cpus):
+        m = self.linux(self.TWICE, [], "-machine", board, "-smp", cpus)
+        self.assertEqual(m.process.wait(240), 0, m.serial())
+        text = m.serial()
+        self.assertIn(f"awake 1 of {cpus}", text)
+        self.assertIn(f"awake 2 of {cpus}", text)
+        self.assertEqual(re.search("before (.*)", text)[1], re.search("after (.*)", text)[1])
+        self.assertNotIn("complaint", text)
+
+    def test_pc(self):
+        self.twice("pc", 2)
+
+    def test_q35(self):
+        self.twice("q35", 2)
 
 
 class Watchdogs(ChipsTest):

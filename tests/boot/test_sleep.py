@@ -112,6 +112,23 @@ class Sleep(unittest.TestCase):
         self.assertEqual(self.m.qmp.command("query-status")["status"], "running")
         self.assertEqual(self.cmos(0x0f), 0)
 
+    def test_shadow(self):
+        """The copy of the firmware stays in sight over a sleep, and not over a reset."""
+        self.start()
+        self.enable()
+        shadow = 0x80000000 | 0x58                      # 00.0, PAM0 at 59h
+        self.ask(f"outl 0xcf8 {shadow:#x}"), self.ask("outb 0xcfd 0x30")
+        self.ask("write 0xf1234 0x4 0x78563412")
+        self.sleep()
+        self.m.qmp.command("system_wakeup")
+        self.m.qmp.wait_event("WAKEUP")
+        self.assertEqual(self.ask("readl 0xf1234"), 0x12345678)
+        self.m.qmp.command("system_reset")
+        self.m.qmp.wait_event("RESET")
+        self.ask(f"outl 0xcf8 {shadow:#x}")
+        self.assertEqual(self.ask("inb 0xcfd"), 0)
+        self.assertNotEqual(self.ask("readl 0xf1234"), 0x12345678)
+
     def test_not_asleep(self):
         self.start()
         self.enable()
