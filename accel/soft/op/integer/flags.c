@@ -1,9 +1,8 @@
 /* Flags one by one, instructions that do nothing, fences, random numbers. */
-#include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "accel/soft/op/integer/integer.h"
+#include "core/random.h"
 
 /* SF ZF AF PF CF: all of cc but OF. */
 enum { CC_LAHF = 0xd500 };
@@ -63,19 +62,9 @@ static struct {
     size_t left;                        /* words not yet given away, at the start of the buffer */
 } pool;
 
-/* getrandom() waits only at the host's boot; up to 256 bytes it is not interrupted after that. */
 static void pool_fill(void)
 {
-    char *p = (char *)pool.words;
-    size_t done = 0;
-    while (done < sizeof(pool.words)) {
-        ssize_t n = getrandom(p + done, MIN(sizeof(pool.words) - done, 256), 0);
-        if (n > 0) {
-            done += (size_t)n;
-        } else if (n < 0 && errno != EINTR) {
-            g_error("getrandom: %s", g_strerror(errno));
-        }
-    }
+    host_random(pool.words, sizeof(pool.words));
     pool.left = G_N_ELEMENTS(pool.words);
 }
 
