@@ -354,7 +354,7 @@ HANDLER(opt_overcommit)
         return error_fail(error, "-overcommit: cpu-pm=on is not built, expected: off");
     }
     return !lock || mlockall(MCL_CURRENT | MCL_FUTURE) == 0 ||
-           error_fail(error, "-overcommit: mem-lock=on: %s", g_strerror(errno));
+           error_fail(error, "-overcommit: mem-lock=on: %s (ulimit -l says how much may be locked)", g_strerror(errno));
 }
 
 /* ---- Actions ---- */

@@ -1,38 +1,12 @@
 /* 440FX: PAM, SMRAM, the memory map around it (290549). */
 #include "hw/pci/i440fx.h"
-#include "tests/hw/bench.h"
-
-static RamBlock *ram, *bios;
-static Region *ram_region;
-static PcMemory memory;
-static Device *host;
-static PciBus *bus;
+#include "tests/hw/pc-host-bench.h"
 
 static void setup(uint64_t size)
 {
-    GError *error = NULL;
-    ram = ram_new("pc.ram", size, NULL, NULL);
-    ram_region = region_ram("pc.ram", ram, 0, size);
-    bios = ram_new("pc.bios", 256 << 10, NULL, NULL);
-    for (unsigned at = 0; at < 256 << 10; at += 4) {
-        ram_write(bios, at, &at, 4);
-    }
-    pc_memory_init(&memory, &pc_split_i440fx, ram_region, size, 0);
-    pc_memory_map_bios(&memory, bios);
-    host = pc_host_new(&i440fx_host_class, &memory, &error);
-    ck_assert_msg(host != NULL, "%s", error ? error->message : "");
-    bus = pc_host_bus(host);
-    mem_commit();
+    setup_host(&i440fx_host_class, &pc_split_i440fx, size);
 }
 
-static uint32_t peek(uint64_t at)
-{
-    return (uint32_t)space_load(space_memory(), at, 4);
-}
-static void poke(uint64_t at, uint32_t v)
-{
-    space_store(space_memory(), at, 4, v);
-}
 static void cfg8(unsigned at, uint8_t v)
 {
     pci_config_write(bus, 0, at, 1, v);

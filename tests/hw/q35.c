@@ -1,37 +1,15 @@
 /* 82Q35 MCH: memory map, configuration window, PAM, SMRAM and TSEG (316966). */
 #include "hw/pci/q35.h"
-#include "tests/hw/bench.h"
+#include "tests/hw/pc-host-bench.h"
 
-static RamBlock *ram, *bios;
-static Region *ram_region;
-static PcMemory memory;
-static Device *host;
-static PciBus *bus;
 static const uint64_t GIB = UINT64_C(1) << 30;
 enum { ECAM = 0xb0000000, MIB = 1 << 20 };
 
 static void setup(uint64_t size)
 {
-    GError *error = NULL;
-    ram = ram_new("pc.ram", size, NULL, NULL);
-    ram_region = region_ram("pc.ram", ram, 0, size);
-    bios = ram_new("pc.bios", 256 << 10, NULL, NULL);
-    pc_memory_init(&memory, &pc_split_q35, ram_region, size, 0);
-    pc_memory_map_bios(&memory, bios);
-    host = pc_host_new(&q35_host_class, &memory, &error);
-    ck_assert_msg(host != NULL, "%s", error ? error->message : "");
-    bus = pc_host_bus(host);
-    mem_commit();
+    setup_host(&q35_host_class, &pc_split_q35, size);
 }
 
-static uint32_t peek(uint64_t at)
-{
-    return (uint32_t)space_load(space_memory(), at, 4);
-}
-static void poke(uint64_t at, uint32_t v)
-{
-    space_store(space_memory(), at, 4, v);
-}
 static void cfg(unsigned at, unsigned size, uint32_t v)
 {
     pci_config_write(bus, 0, at, size, v);
