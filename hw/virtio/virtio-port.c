@@ -27,7 +27,7 @@ static void port_event(void *dev, int event)
 {
     VirtioPort *p = dev;
     if (p->serial && (event == CHAR_OPENED || event == CHAR_CLOSED)) {
-        virtio_port_todo(p, PORT_TODO_OPEN);
+        virtio_port_tell(p, PORT_TELL_OPEN);
     }
 }
 

@@ -34,33 +34,33 @@ static bool is_open(const VirtioSerial *s, unsigned nr)
 
 /* ---- Control messages ---- */
 
-void virtio_port_todo(VirtioPort *p, unsigned todo)
+void virtio_port_tell(VirtioPort *p, unsigned what)
 {
     VirtioSerial *s = p->serial;
-    if (s->driver_ready && (s->added[p->nr] || (todo & PORT_TODO_ADD))) {
-        s->todo[p->nr] |= (uint8_t)todo;
+    if (s->driver_ready && (s->added[p->nr] || (what & PORT_TELL_ADD))) {
+        s->untold[p->nr] |= (uint8_t)what;
         virtio_kick(&s->v, CONTROL_IN);
         device_settle(&s->v.dev);
     }
 }
 
-/* The message for one bit of todo; its length, 0: it is no longer true. */
-static size_t make_message(VirtioSerial *s, unsigned nr, unsigned todo, uint8_t *out)
+/* The message for one bit of untold; its length, 0: it is no longer true. */
+static size_t make_message(VirtioSerial *s, unsigned nr, unsigned what, uint8_t *out)
 {
     const VirtioPort *p = s->port[nr];
     Control c = {.id = nr, .value = 1};
     size_t more = 0;
-    switch (todo) {
-    case PORT_TODO_REMOVE:
+    switch (what) {
+    case PORT_TELL_REMOVE:
         c.event = DEVICE_REMOVE;
         s->added[nr] = false;
         break;
-    case PORT_TODO_ADD:
+    case PORT_TELL_ADD:
         c.event = DEVICE_ADD;
         s->added[nr] = p;
         break;
-    case PORT_TODO_CONSOLE: c.event = CONSOLE_PORT; break;
-    case PORT_TODO_NAME:
+    case PORT_TELL_CONSOLE: c.event = CONSOLE_PORT; break;
+    case PORT_TELL_NAME:
         c.event = PORT_NAME;
         more = p && p->name ? MIN(strlen(p->name), NAME_MAX_LEN) : 0;
         break;
@@ -68,7 +68,7 @@ static size_t make_message(VirtioSerial *s, unsigned nr, unsigned todo, uint8_t 
         c.event = PORT_OPEN;
         c.value = p && p->chardev && char_is_open(p->chardev);
     }
-    if (!p && todo != PORT_TODO_REMOVE) {
+    if (!p && what != PORT_TELL_REMOVE) {
         return 0;
     }
     memcpy(out, &c, sizeof c);
@@ -80,14 +80,14 @@ static bool send_control(VirtioSerial *s, VirtQueue *q)
 {
     uint8_t message[sizeof(Control) + NAME_MAX_LEN];
     for (unsigned nr = 0; nr < SERIAL_PORTS; nr++) {
-        while (s->todo[nr]) {
+        while (s->untold[nr]) {
             VirtBuffer *b = virtqueue_pop(q);
             if (!b) {
                 return true;
             }
-            unsigned todo = s->todo[nr] & (unsigned)-s->todo[nr];
-            s->todo[nr] &= (uint8_t)~todo;
-            size_t len = make_message(s, nr, todo, message);
+            unsigned what = s->untold[nr] & (unsigned)-s->untold[nr];
+            s->untold[nr] &= (uint8_t)~what;
+            size_t len = make_message(s, nr, what, message);
             if (len) {
                 virtqueue_push(b, virtbuffer_write(b, 0, message, len));
             } else {
@@ -118,7 +118,7 @@ static void device_ready(VirtioSerial *s, bool ok)
     s->driver_ready = ok;
     for (unsigned nr = 0; ok && nr < SERIAL_PORTS; nr++) {
         if (s->port[nr] && !s->added[nr]) {
-            s->todo[nr] = PORT_TODO_ADD;
+            s->untold[nr] = PORT_TELL_ADD;
         }
     }
 }
@@ -133,8 +133,8 @@ static void control(VirtioSerial *s, const Control *c)
     } else if (c->event == PORT_OPEN) {
         guest_opens(s, c->id, c->value);
     } else if (c->event == PORT_READY && c->value == 1) {
-        s->todo[c->id] |= (virtio_port_is_console(p) ? PORT_TODO_CONSOLE : 0) | (p->name ? PORT_TODO_NAME : 0) |
-                          (p->chardev && char_is_open(p->chardev) ? PORT_TODO_OPEN : 0);
+        s->untold[c->id] |= (virtio_port_is_console(p) ? PORT_TELL_CONSOLE : 0) | (p->name ? PORT_TELL_NAME : 0) |
+                          (p->chardev && char_is_open(p->chardev) ? PORT_TELL_OPEN : 0);
     } else {
         guest_error(&s->v.dev, "control message %u, value %u", c->event, c->value);
     }
@@ -274,7 +274,7 @@ static void serial_restart(VirtioDevice *v)
     s->driver_ready = false;
     for (unsigned nr = 0; nr < SERIAL_PORTS; nr++) {
         guest_opens(s, nr, false);
-        s->todo[nr] = 0;
+        s->untold[nr] = 0;
         s->added[nr] = false;
         s->tx_done[nr] = 0;
     }
@@ -319,7 +319,7 @@ static bool bus_plug(Bus *bus, Device *dev, GError **error)
     }
     p->serial = s;
     s->port[p->nr] = p;
-    virtio_port_todo(p, PORT_TODO_ADD);
+    virtio_port_tell(p, PORT_TELL_ADD);
     return true;
 }
 
@@ -328,9 +328,9 @@ static void bus_unplug(Bus *bus, Device *dev)
     VirtioSerial *s = bus->impl;
     VirtioPort *p = (VirtioPort *)dev;
     guest_opens(s, p->nr, false);
-    s->todo[p->nr] = 0;
+    s->untold[p->nr] = 0;
     s->port[p->nr] = NULL;
-    virtio_port_todo(p, PORT_TODO_REMOVE);
+    virtio_port_tell(p, PORT_TELL_REMOVE);
     p->serial = NULL;
 }
 
@@ -361,7 +361,7 @@ static const Row rows[] = {
     CALC(rows, 2, 2, .space = C, .ro = true),
     CALC(max_nr_ports, 4, 4, .space = C, .ro = true, FROM(VirtioSerial, max_ports)),
     CALC(emerg_wr, 4, 8, .space = C, .wo = true, .on_write = emergency_write),
-    STATES(VirtioSerial, todo, .max = 31, .doc = "Control messages that wait for a buffer"),
+    STATES(VirtioSerial, untold, .max = 31, .doc = "Control messages that wait for a buffer"),
     STATES(VirtioSerial, added),
     STATES(VirtioSerial, guest_open),
     STATES(VirtioSerial, tx_done),

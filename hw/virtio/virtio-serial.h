@@ -16,7 +16,7 @@ typedef struct VirtioSerial {
     bool emergency_write;
     VirtioPort *port[SERIAL_PORTS];     /* what is plugged in */
     /* state, by port */
-    uint8_t todo[SERIAL_PORTS];         /* control messages that wait for a buffer (enum PortTodo) */
+    uint8_t untold[SERIAL_PORTS];       /* control messages that wait for a buffer (enum PortTell) */
     bool added[SERIAL_PORTS];           /* the driver was told of it */
     bool guest_open[SERIAL_PORTS];
     uint64_t tx_done[SERIAL_PORTS];     /* bytes of the first buffer that the back end has */
@@ -24,7 +24,7 @@ typedef struct VirtioSerial {
 } VirtioSerial;
 
 /* In the order in which they are sent. */
-enum PortTodo { PORT_TODO_REMOVE = 1, PORT_TODO_ADD = 2, PORT_TODO_CONSOLE = 4, PORT_TODO_NAME = 8, PORT_TODO_OPEN = 16 };
+enum PortTell { PORT_TELL_REMOVE = 1, PORT_TELL_ADD = 2, PORT_TELL_CONSOLE = 4, PORT_TELL_NAME = 8, PORT_TELL_OPEN = 16 };
 
 struct VirtioPort {
     Device dev;
@@ -36,7 +36,7 @@ struct VirtioPort {
 
 extern const DeviceClass virtio_serial_class;
 bool virtio_port_is_console(const VirtioPort *p);
-void virtio_port_todo(VirtioPort *p, unsigned todo);    /* messages to send as soon as the driver takes them */
+void virtio_port_tell(VirtioPort *p, unsigned what);    /* messages to send as soon as the driver takes them */
 size_t virtio_port_room(VirtioPort *p); /* bytes that the guest would take now */
 void virtio_port_receive(VirtioPort *p, const uint8_t *buf, size_t len);        /* len <= room */
 void virtio_port_writable(VirtioPort *p);       /* the back end has room again */
