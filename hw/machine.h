@@ -9,6 +9,7 @@
 #include "char/char.h"
 #include "core/error.h"
 #include "core/row.h"
+#include "cpu/cpu.h"
 #include "cpu/model.h"
 #include "hw/device.h"
 
@@ -83,6 +84,7 @@ typedef struct Machine {
     GPtrArray *option_roms;             /* -option-rom paths                                                 */
     /* what the board made, for others to find */
     Device *fw_cfg, *rtc, *pic;
+    bool (*wire_cpu)(Cpu *c, GError **error);           /* what it does for each CPU: local APIC; NULL: nothing    */
     uint64_t ram_below_4g, ram_above_4g;
     bool ready;
 } Machine;
@@ -97,7 +99,7 @@ bool machine_build(GError **error);
 /* When all devices exist: the board describes them to the firmware.  The machine is ready to be reset. */
 bool machine_finish(GError **error);
 /* For boards: a CPU for each of machine.cpus, with the model of -cpu. */
-bool machine_make_cpus(void);
+bool machine_make_cpus(GError **error);
 bool machine_make_model(GError **error);
 /* `-smp` text that was given, by parts (0: not given): fills in topology, cpus and max_cpus. */
 typedef struct SmpOptions { unsigned cpus, maxcpus, sockets, dies, cores, threads; } SmpOptions;

@@ -39,6 +39,9 @@ static void make_machine(unsigned cpus)
     machine.class = machine_class_find("pc");
     machine.cpus = machine.max_cpus = cpus;
     machine.topology = (Topology){1, 1, cpus, 1};
+    for (unsigned i = 0; i < cpus; i++) {
+        cpu_new(NULL, topology_apic_id(&machine.topology, i), NULL);
+    }
     machine.ram_below_4g = UINT64_C(3) << 30;
     machine.ram_above_4g = UINT64_C(1) << 30;
     pc_memory_init(&memory, &pc_split_i440fx, region_ram("pc.ram", ram, 0, 16 << 20), 16 << 20, 0);
