@@ -1,7 +1,7 @@
 /* CPU hot-plug by ACPI: registers (QEMU docs/specs/acpi_cpu_hotplug.txt; ACPI 6.4 §5.6.6, §6.3).
  *
  * After power-up the ports show a bitmap of the CPUs that are there, by APIC ID, for tables of old.  A
- * zero written to the first four of them changes over to registers for one CPU at a time, which stay. */
+ * zero written to the first of them changes over to registers for one CPU at a time, which stay. */
 #include "hw/pci/acpi-cpuhp.h"
 
 #include "cpu/cpu.h"
@@ -170,7 +170,7 @@ static void data_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64
 static const Row rows[] = {
     {.kind = ROW_REG, .name = "present", .size = 1, .count = BITMAP_BYTES, .ro = true, OLD, .get = bitmap_get,
      .doc = "CPUs that are there, by APIC ID"},
-    CALC(change_over, 4, 0, OLD, .wo = true, .on_write = change_over, .doc = "0: registers for one CPU at a time"),
+    CALC(change_over, 1, 0, OLD, .wo = true, .on_write = change_over, .doc = "0: registers for one CPU at a time"),
     REG(AcpiCpuhp, selector, 0, NEW, .wo = true, .rw = UINT32_MAX, .keep = true, .doc = "CPU that the others are about"),
     CALC(data2, 4, 0, NEW, .ro = true, .is = 0, .doc = "Upper half of what was asked for"),
     CALC(flags, 1, 4, NEW, .get = status_get, .on_write = control_write, .doc = "What it is, and what was done about it",
