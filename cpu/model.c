@@ -541,6 +541,22 @@ static void warn_of_mixed_spellings(const Options *o)
     }
 }
 
+/* Where APIC IDs are wider than the destination of an MSI, a guest needs to know that messages here carry seven bits more; it
+ * takes KVM's word for it (Linux, Documentation/virt/kvm/x86/cpuid.rst), and for x2APIC without interrupt remapping. */
+static bool derive_wide_messages(Options *o)
+{
+    enum { MESSAGE_MOST = 254 };
+    const Topology *t = &o->m->env.topology;
+    unsigned bit = FEATURE_KVM_MSI_EXT_DEST_ID % 32;
+    bool wanted = !o->m->env.kvm && o->kvm && o->tcg_cpuid && model_has(o->m, FEATURE_X2APIC) &&
+                  topology_apic_id(t, topology_cpus(t) - 1) > MESSAGE_MOST &&
+                  !((o->off[WORD_KVM] | o->minus[WORD_KVM]) >> bit & 1);
+    if (wanted) {
+        o->m->words[WORD_KVM] = 1u << bit;
+    }
+    return wanted;
+}
+
 static bool finish(Options *o, GError **error)
 {
     CpuModel *m = o->m;
@@ -565,7 +581,7 @@ static bool finish(Options *o, GError **error)
     }
     derive_topology_bits(m);
     derive_levels(o);
-    m->kvm_signature = m->env.kvm && o->kvm;
+    m->kvm_signature = (m->env.kvm && o->kvm) || derive_wide_messages(o);
     m->hypervisor_leaves =
         m->kvm_signature || model_has(m, HV_ANY) || (!m->env.kvm && o->tcg_cpuid);
     if (!m->caches) {

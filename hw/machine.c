@@ -187,8 +187,17 @@ bool machine_make_model(GError **error)
     machine.cpu_model = model_new(option, &env, error);
     if (!machine.cpu_model) {
         g_prefix_error(error, "-cpu %s: ", option);
+        return false;
     }
-    return machine.cpu_model != NULL;
+    enum { XAPIC_MOST = 254 };
+    uint32_t last = topology_apic_id(&machine.topology, machine.max_cpus - 1);
+    if (last > XAPIC_MOST && !model_has(machine.cpu_model, FEATURE_X2APIC)) {
+        return error_fail(error,
+                          "-smp: APIC IDs up to %u need CPUs with x2apic, which '%s' has not "
+                          "(-cpu max, or %s,+x2apic)",
+                          last, option, option);
+    }
+    return true;
 }
 
 bool machine_make_cpus(GError **error)

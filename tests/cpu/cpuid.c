@@ -331,6 +331,29 @@ START_TEST(test_seats)
 }
 END_TEST
 
+/* Messages with wide destinations are told of where IDs need them, and nowhere else. */
+START_TEST(test_wide_messages)
+{
+    static const struct {
+        const char *option;
+        Topology t;
+        bool wide;
+    } cases[] = {
+        {"max", {1, 1, 288, 1}, true},  {"max", {1, 1, 255, 1}, false}, {"max", {3, 1, 65, 1}, true},
+        {"qemu64", {1, 1, 288, 1}, false}, {"max,kvm-msi-ext-dest-id=off", {1, 1, 288, 1}, false},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        ModelEnv env = {.topology = cases[i].t};
+        CpuModel *m = model_or_fail(cases[i].option, &env);
+        model_cpuid(m, NULL, 0x40000000, 0, r);
+        ck_assert_int_eq(!memcmp(&r[1], "KVMKVMKVM\0\0", 12), cases[i].wide);
+        model_cpuid(m, NULL, 0x40000001, 0, r);
+        ck_assert_uint_eq(r[0], cases[i].wide ? 1u << 15 : 0);
+        model_free(m);
+    }
+}
+END_TEST
+
 START_TEST(test_list)
 {
     ModelEnv env = {.kvm = true, .topology = {1, 1, 2, 2}};
@@ -382,4 +405,4 @@ START_TEST(test_any_leaf)
 END_TEST
 
 SUITE("cpuid", test_basic, test_out_of_range, test_dynamic, test_xsave, test_apic_ids,
-      test_topology_intel, test_topology_amd, test_seats, test_list, test_any_leaf)
+      test_topology_intel, test_topology_amd, test_seats, test_wide_messages, test_list, test_any_leaf)

@@ -34,6 +34,8 @@ WRONG = r"""
 -smp 0 | expected: a number from 1
 -smp 4,cores=3 | must not exceed maxcpus
 -smp 300 | max CPUs supported
+-M q35 -smp 288 | need CPUs with x2apic
+-M q35 -smp 289 -cpu max | max CPUs supported
 -smp 2,maxcpus=1 | -smp: cpus (2) must not exceed
 -smp 2,nope=1 | expected: cpus, maxcpus
 -m x | -m: size=x, expected

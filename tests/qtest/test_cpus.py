@@ -60,8 +60,8 @@ class Cpus(unittest.TestCase):
     def indexes(self):
         return [c["cpu-index"] for c in self.q.qmp.command("query-cpus-fast")]
 
-    def compare(self, board, smp, topology, cpus):
-        self.start(board, smp)
+    def compare(self, board, smp, topology, cpus, *args):
+        self.start(board, smp, *args)
         places = self.q.qmp.command("query-hotpluggable-cpus")[::-1]
         want = [apic_id(p["props"], topology) for p in places]
         self.assertEqual(sorted(set(want)), want)
@@ -83,7 +83,7 @@ class Cpus(unittest.TestCase):
         self.compare("pc", "1", (1, 1, 1, 1), 1)
         self.compare("pc", "3,maxcpus=12,sockets=2,cores=3,threads=2", (2, 1, 3, 2), 3)
         self.compare("q35", "5,maxcpus=18,sockets=2,dies=3,cores=3,threads=1", (2, 3, 3, 1), 5)
-        self.compare("q35", "130,maxcpus=195,sockets=3,cores=65", (3, 1, 65, 1), 130)
+        self.compare("q35", "130,maxcpus=195,sockets=3,cores=65", (3, 1, 65, 1), 130, "-cpu", "max")
 
     CPU = {"driver": "qemu64-x86_64-cpu", "socket-id": 2, "core-id": 0, "thread-id": 0}
 
