@@ -328,7 +328,7 @@ static const Option options[] = {
     {"qtest-log", true, PHASE_EARLY, opt_qtest_log, .syntax = "file", .help = "log of it"},
     {"s", false, PHASE_LINES, opt_gdb, .help = "the same as -gdb tcp::1234"},
     {"gdb", true, PHASE_LINES, opt_gdb, .syntax = "dev", .help = "wait for a debugger there (tcp::N, unix:PATH, stdio, pty, chardev:ID, none)"},
-    {"object", true, PHASE_BACKEND, opt_not_built, .text = "user-creatable objects"},
+    {"object", true, PHASE_BACKEND, opt_object, .syntax = "type,id=id[,prop=value...]", .help = "make an object ('help' lists the types, 'type,help' its properties)"},
     {"blockdev", true, PHASE_BACKEND, opt_not_built, .text = "-blockdev (use -drive)"},
     {"incoming", true, PHASE_BACKEND, opt_not_built, .text = "migration"},
     {"loadvm", true, PHASE_BACKEND, opt_not_built, .text = "snapshots of machines"},

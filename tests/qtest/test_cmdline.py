@@ -73,6 +73,14 @@ WRONG = r"""
 -chardev socket,id=a,path=/nonexist/x | /nonexist/x
 -chardev file,id=a | no filename
 -chardev null,id=a,nope=1 | Invalid parameter 'nope'
+-object nope,id=a | invalid object type: nope (expected: memory-backend-file
+-object memory-backend-ram,size=1M | Parameter 'id' is missing
+-object memory-backend-ram,id=a | size is missing
+-object memory-backend-ram,id=a,size=x | expected: a size
+-object memory-backend-ram,id=a,size=1M,nope=1 | nope' not found
+-object memory-backend-file,id=a,size=1M | mem-path is missing
+-object memory-backend-file,id=a,size=1M,mem-path=/nonexist/x | /nonexist/x
+-object memory-backend-ram,id=a,size=1M -object memory-backend-ram,id=a,size=1M | Duplicate object ID 'a'
 -device nope | is not a valid device model name
 -device nope,help | is not a valid device model name
 -device VGA,nope=1 | 'VGA.nope' not found
