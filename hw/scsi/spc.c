@@ -108,11 +108,12 @@ static int32_t vital_page(const ScsiUnit *u, uint8_t code, uint8_t *p)
 
 void spc_inquiry(ScsiUnit *u, const uint8_t *cdb, ScsiPlan *p)
 {
-    enum { VITAL = 1, LENGTH = 36, CD_DEVICE = 0x05, RMB = 0x80, SPC4 = 6, HISUP = 0x10, FORMAT = 2, CMDQUE = 2 };
+    enum { VITAL = 1, CMDDT = 2, LENGTH = 36, CD_DEVICE = 0x05, RMB = 0x80, SPC4 = 6, HISUP = 0x10, FORMAT = 2, CMDQUE = 2 };
     bool vital = cdb[1] & VITAL;
     uint8_t *r = scsi_buffer(p, 512);
     r[0] = u->cd ? CD_DEVICE : 0;
-    if (cdb[1] & ~VITAL || (vital && u->atapi) || (!vital && cdb[2])) {
+    /* Bits 5 to 7 were the LUN once, and Linux puts it there until it knows better. */
+    if (cdb[1] & CMDDT || (vital && u->atapi) || (!vital && cdb[2])) {
         scsi_invalid_field(p);
         return;
     }
