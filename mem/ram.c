@@ -23,6 +23,7 @@ struct RamBlock {
     bool shared;   /* writes reach the file */
     int fd;
     _Atomic(uint64_t *) dirty[DIRTY_CLIENTS]; /* one bit a page; NULL: nobody tracks */
+    atomic_uint refs;
 };
 
 static GPtrArray *blocks; /* main lock */
@@ -160,6 +161,7 @@ RamBlock *ram_new(const char *name, uint64_t size, const RamOptions *options, GE
         madvise(p, b->mapped, MADV_MERGEABLE);
     }
     b->host = p;
+    b->refs = 1;
     b->shared = flags & MAP_SHARED;
     b->name = g_strdup(name);
     if (o->prealloc) {
@@ -172,12 +174,17 @@ RamBlock *ram_new(const char *name, uint64_t size, const RamOptions *options, GE
     return g_steal_pointer(&b);
 }
 
-void ram_free(RamBlock *b)
+RamBlock *ram_ref(RamBlock *b)
 {
-    if (!b) {
+    b->refs++;
+    return b;
+}
+
+void ram_unref(RamBlock *b)
+{
+    if (--b->refs) {
         return;
     }
-    g_ptr_array_remove(blocks, b);
     munmap(b->host, b->mapped);
     if (b->fd >= 0) {
         close(b->fd);
@@ -187,6 +194,14 @@ void ram_free(RamBlock *b)
     }
     g_free(b->name);
     g_free(b);
+}
+
+void ram_free(RamBlock *b)
+{
+    if (b) {
+        g_ptr_array_remove(blocks, b);
+        ram_unref(b);
+    }
 }
 
 const char *ram_name(const RamBlock *b)
