@@ -470,7 +470,7 @@ START_TEST(drive_errors)
     fake.fail = 0;
     IN(0, 0x35);
     ck_sense(0);
-    IN(0, 0x91, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, BLOCKS >> 8, 0);
+    IN(0, 0x91, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, BLOCKS >> 8, 0);
     ck_sense(0);
     IN(0, 0x35, 0, 0, 1);
     ck_sense(0x052100);
