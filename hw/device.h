@@ -70,7 +70,8 @@ struct Device {
     uint8_t accessing;                  /* within a guest's access: its own DMA does not come back in        */
     bool realized, hotplugged;
     bool traced;                        /* some of its register rows are selected by -trace                      */
-    bool removing;                      /* device_del was asked                                              */
+    bool removing;                      /* device_del has asked the guest to let it go                       */
+    bool going;                         /* the guest has let it go: freed by the main loop, soon             */
     void (*intercept)(void *arg, unsigned line, bool level);    /* qtest listens to the inputs               */
     void *intercept_arg;
 };
@@ -140,12 +141,18 @@ bool device_load(Device *dev, const char *name, unsigned i, uint64_t value, GErr
 void device_loaded(Device *dev);
 
 /* ---- The tree of devices and buses ---- */
+typedef enum UnplugAnswer { UNPLUG_NOW, UNPLUG_ASKED, UNPLUG_ERROR } UnplugAnswer;
+
 typedef struct BusClass {
     const char *type;                   /* "ISA", "PCI", "IDE"; the name that DeviceClass.bus asks for       */
     bool hotplug;
     /* Attach a realizing device: check its address property, grant Dma; and undo it. */
     bool (*plug)(Bus *bus, Device *dev, GError **error);
     void (*unplug)(Bus *bus, Device *dev);
+    /* In a running machine, hw/hotplug.h: device_add has added it, tell the guest (NULL: it sees by itself); and
+     * device_del wants it gone: ask the guest, or let it go now (NULL), or fail with *error. */
+    void (*plugged)(Bus *bus, Device *dev);
+    UnplugAnswer (*unplug_request)(Bus *bus, Device *dev, GError **error);
     char *(*device_path)(const Device *dev);            /* OpenFirmware-style name for the boot order; caller frees */
     void (*print)(const Device *dev, GString *out);     /* extra lines of `info qtree`                        */
 } BusClass;

@@ -1,9 +1,9 @@
 /* The types of objects and how users make devices of them. */
 #include <string.h>
 
+#include "hw/hotplug.h"
 #include "hw/machine.h"
 #include "hw/qom.h"
-#include "qapi/schema/qapi-events.h"
 
 /* Types that exist only as bases.  A device class without .base derives from the one of its bus. */
 static const struct {
@@ -213,6 +213,7 @@ Device *qom_device_add(const char *driver, const char *bus_name, const char *id,
     }
     if (machine.ready) {
         device_reset(d, true);
+        device_plugged(d);
     }
     return d;
 }
@@ -229,8 +230,5 @@ bool qom_device_del(const char *id, GError **error)
     if (!d->class->hotpluggable || !g_str_has_prefix(d->path, "/machine/peripheral")) {
         return error_fail(error, "Device '%s' does not support hotplugging", d->class->name);
     }
-    g_autofree char *name = g_strdup(d->id), *path = g_strdup(d->path);
-    device_free(d);
-    event_device_deleted(name, path);
-    return true;
+    return device_unplug_request(d, error);
 }

@@ -79,7 +79,7 @@ static void update_smi(Ich9Lpc *s)
     irq_set(&s->smi, false);
 }
 
-void ich9_lpc_gpe(Device *lpc, unsigned bit)
+static void set_gpe(Device *lpc, unsigned bit)
 {
     Ich9Lpc *s = (Ich9Lpc *)lpc;
     g_assert(bit < 64);
@@ -248,7 +248,7 @@ static bool lpc_realize(void *dev, GError **error)
     PciBus *bus = s->pci.bus;
     s->pm_io = device_region(dev, SPACE_PM, "ich9-pm", PM_SIZE);
     s->rcba_mem = device_region(dev, SPACE_RCBA, "lpc-rcrb-mmio", RCBA_SIZE);
-    acpi_pm_init(&s->pm);
+    acpi_pm_init(&s->pm, set_gpe);
     if (!bus) {
         return true;
     }

@@ -14,7 +14,5 @@ enum {                                  /* where the q35 board's firmware and ta
 extern const DeviceClass ich9_lpc_class;
 /* The bus behind a realized bridge; NULL on the bench. */
 IsaBus *ich9_lpc_isa(Device *lpc);
-/* Raise general-purpose event `bit` (0..63): a system control interrupt while the guest enabled it. */
-void ich9_lpc_gpe(Device *lpc, unsigned bit);
 
 #endif

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "hw/firmware/fw-cfg.h"
-#include "hw/pci/piix4-pm.h"
+#include "hw/pci/acpi-pm.h"
 
 typedef struct Vmgenid {
     Device dev;
@@ -105,13 +105,6 @@ static void vmgenid_unrealize(void *dev)
     s->dev.dma = NULL;
 }
 
-static void find_pm(void *arg, Device *d)
-{
-    if (!strcmp(d->class->name, "PIIX4_PM")) {
-        *(Device **)arg = d;
-    }
-}
-
 /* A snapshot that another run took: the guest learns that it is a copy. */
 static void vmgenid_update(void *dev)
 {
@@ -120,13 +113,9 @@ static void vmgenid_update(void *dev)
     if (!at || !memcmp(s->told, s->guid, sizeof(s->told))) {
         return;
     }
-    Device *pm = NULL;
     memcpy(s->told, s->guid, sizeof(s->told));
     dma_write(s->dev.dma, at + VMGENID_OFFSET, s->guid, sizeof(s->guid));
-    device_foreach(find_pm, &pm);
-    if (pm) {
-        piix4_pm_gpe(pm, VMGENID_GPE);
-    }
+    acpi_gpe(GPE_VMGENID);
 }
 
 static const Row rows[] = {

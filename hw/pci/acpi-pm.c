@@ -136,11 +136,19 @@ void acpi_pm_alarm(void)
     event(RTC_STS);
 }
 
-void acpi_pm_init(AcpiPm *s)
+void acpi_gpe(unsigned bit)
+{
+    if (the_pm) {
+        the_pm->gpe(device_whole(&the_pm->dev), bit);
+    }
+}
+
+void acpi_pm_init(AcpiPm *s, void (*gpe)(Device *whole, unsigned bit))
 {
     static const RunListener listener = {.powerdown = power_button, .wakeup = machine_wakes};
     static bool listening;
     the_pm = s;
+    s->gpe = gpe;
     if (!listening) {
         runstate_listen(&listener);
         listening = true;

@@ -18,15 +18,21 @@ typedef struct AcpiPm {
     uint16_t woken_by;                  /* in S3: status bits of what wakes the machine                      */
     Timer overflow;
     Irq s3;
+    void (*gpe)(Device *whole, unsigned bit);           /* set by acpi_pm_init                               */
 } AcpiPm;
 extern const DeviceClass acpi_pm_class;
 #define ACPI_PM(T, f, space_) PART(T, f, acpi_pm_class, .space = space_)
 
-/* From the whole's realize and unrealize: this one has the machine's power button. */
-void acpi_pm_init(AcpiPm *pm);
+/* From the whole's realize and unrealize: this one has the machine's power button and its general-purpose events, which
+ * `gpe` sets in the whole. */
+void acpi_pm_init(AcpiPm *pm, void (*gpe)(Device *whole, unsigned bit));
 void acpi_pm_exit(AcpiPm *pm);
 /* The clock's alarm rang (§4.8.2.4): an event of the machine's PM block, which may be asleep. */
 void acpi_pm_alarm(void);
+/* A general-purpose event of the machine (§4.8.4.1): sets its status bit; nothing where there is no PM block.  Bits:
+ * 1 PCI hot-plug, 2 processors, 3 memory, 5 VM generation. */
+enum { GPE_PCI_HOTPLUG = 1, GPE_CPU_HOTPLUG = 2, GPE_MEMORY_HOTPLUG = 3, GPE_VMGENID = 5 };
+void acpi_gpe(unsigned bit);
 /* Whether the fixed events, or general-purpose ones that the whole knows of, ask for the system control interrupt. */
 bool acpi_pm_sci(const AcpiPm *pm, bool gpe);
 /* What software asks of the firmware through the SMI command port. */

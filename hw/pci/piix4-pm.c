@@ -44,7 +44,7 @@ typedef struct Piix4Pm {
     uint32_t pm_at, smbus_at; /* where they are mapped; 0: nowhere */
 } Piix4Pm;
 
-void piix4_pm_gpe(Device *pm, unsigned bit)
+static void set_gpe(Device *pm, unsigned bit)
 {
     Piix4Pm *s = (Piix4Pm *)pm;
     g_assert(bit < 16);
@@ -133,7 +133,7 @@ static bool piix4_pm_realize(void *dev, GError **error)
                    0);
         region_map(io, device_region(dev, SPACE_APM, "apm", 2), PIIX4_SMI_CMD, 0);
     }
-    acpi_pm_init(&s->pm);
+    acpi_pm_init(&s->pm, set_gpe);
     return true;
 }
 

@@ -10,7 +10,5 @@ enum {                                  /* where the pc board's firmware and tab
 };
 
 extern const DeviceClass piix4_pm_class;
-/* Raise general-purpose event `bit` (0..15): a system control interrupt while the guest enabled it. */
-void piix4_pm_gpe(Device *pm, unsigned bit);
 
 #endif

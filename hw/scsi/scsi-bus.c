@@ -110,13 +110,18 @@ static bool bus_plug(Bus *parent, Device *dev, GError **error)
     return true;
 }
 
+/* Who was there when the machine began is found without being told of. */
+static void bus_plugged(Bus *parent, Device *dev)
+{
+    scsi_changed((ScsiDevice *)dev, SCSI_PLUGGED);
+}
+
 static void bus_unplug(Bus *parent, Device *dev)
 {
     ScsiDevice *d = (ScsiDevice *)dev;
     d->bus = parent->impl;
-    if (d->announced) {
+    if (d->attached) {
         scsi_changed(d, SCSI_UNPLUGGED);
-        d->announced = false;
     }
     d->bus = NULL;
 }
@@ -133,6 +138,7 @@ static const BusClass bus_class = {
     .hotplug = true,
     .plug = bus_plug,
     .unplug = bus_unplug,
+    .plugged = bus_plugged,
     .device_path = device_path,
 };
 

@@ -87,7 +87,7 @@ struct ScsiDevice {
     uint16_t rotation_rate;
     bool removable, dpofua, share_rw;
     int write_cache, rerror, werror;
-    bool announced;                     /* the adapter knows of it                                           */
+    bool attached;                      /* it came to life: the adapter may know of it                       */
     ScsiBus *bus;                       /* NULL: leaving                                                     */
     /* not saved: nothing is in flight then */
     ScsiTask *tasks;

@@ -151,8 +151,7 @@ static bool attach(ScsiDevice *d, bool cd, GError **error)
     if (!set_on_error(d, error)) {
         return false;
     }
-    d->announced = true;
-    scsi_changed(d, SCSI_PLUGGED);
+    d->attached = true;
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* ICH9 functions 31.0 and 31.3: interrupt routing, ACPI, SMI, TCO, reset control, SMBus (316972).
  */
 #include "hw/isa/ich9-lpc.h"
+#include "hw/pci/acpi-pm.h"
 
 #include "core/clock.h"
 #include "core/runstate.h"
@@ -149,7 +150,7 @@ START_TEST(sci)
     ck_assert_uint_eq(gsis(), 1 << 4);
     out(PM, 2, 0x100);
     ck_assert_uint_eq(gsis(), 0);
-    ich9_lpc_gpe(lpc, 13);
+    acpi_gpe(13);
     ck_assert_uint_eq(in(PM + 0x20, 4), 1 << 13);
     ck_assert_uint_eq(gsis(), 0);
     out(PM + 0x28, 4, 1 << 13);

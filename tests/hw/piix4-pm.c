@@ -1,4 +1,5 @@
 /* PIIX4 function 3: ACPI registers, PM timer, sleep, APM, SMBus (290562 §7, ACPI 1.0b §4.7). */
+#include "hw/pci/acpi-pm.h"
 #include "hw/pci/piix4-pm.h"
 
 #include "core/clock.h"
@@ -106,7 +107,7 @@ START_TEST(general_purpose_events)
 {
     setup(NULL);
     out(0x604, 2, 1);
-    piix4_pm_gpe(pm, 1);
+    acpi_gpe(1);
     ck_assert_uint_eq(in(PIIX4_GPE_BASE, 4), 0x00000002);
     ck_assert(!sci->level);
     out(PIIX4_GPE_BASE + 2, 1, 2);

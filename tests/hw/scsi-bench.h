@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/loop.h"
+#include "hw/hotplug.h"
 #include "hw/scsi/scsi-bus.h"
 #include "tests/hw/bench.h"
 #include "tests/hw/fake-drive.h"
@@ -70,6 +71,7 @@ static inline ScsiDevice *sb_plug(const char *type, Drive *drive, const char *pr
         device_set_pointer(d, "drive", drive);
     }
     ck_assert_msg(device_realize(d, sb.bus->bus, &error), "%s", error ? error->message : "");
+    device_plugged(d);
     return (ScsiDevice *)d;
 }
 

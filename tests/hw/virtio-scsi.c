@@ -7,6 +7,7 @@
 #include "block/drive.h"
 #include "core/loop.h"
 #include "core/options.h"
+#include "hw/hotplug.h"
 #include "hw/scsi/scsi-bus.h"
 #include "mem/ram.h"
 #include "tests/hw/fake-drive.h"
@@ -34,6 +35,7 @@ static Device *plug(Drive *drive, const char *id, int target, int lun)
     ((ScsiDevice *)d)->scsi_id = target;
     ((ScsiDevice *)d)->lun = lun;
     ck_assert_msg(device_realize(d, bus_find_type("SCSI"), &error), "%s", error ? error->message : "");
+    device_plugged(d);
     return d;
 }
 
