@@ -39,11 +39,11 @@ static bool has_slot(const PciePort *s)
     return info_of(s)->kind == PCIE_ROOT_PORT || info_of(s)->kind == PCIE_DOWNSTREAM;
 }
 
-/* The slot is function 0: without it nobody sees the others. */
+/* The slot is function 0: without it nobody sees the others.  One that is hot-plugged counts when it works. */
 static bool is_filled(const PciePort *s)
 {
     const PciDevice *card = s->bridge.bus ? pci_find(s->bridge.bus, 0) : NULL;
-    return card && card->dev.realized && !card->dev.going;
+    return card && !card->dev.going && (card->dev.realized || !card->dev.hotplugged);
 }
 
 /* ---- The controller of one slot ---- */
