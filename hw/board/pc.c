@@ -6,6 +6,8 @@
 #include "core/runstate.h"
 #include "hw/audio/pcspk.h"
 #include "hw/firmware/path.h"
+#include "hw/input/ps2.h"
+#include "hw/input/vmmouse.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
@@ -338,6 +340,29 @@ static bool make_keyboard(GError **error)
     return true;
 }
 
+static void mouse_news(void *unused, unsigned line, bool level)
+{
+    if (level) {
+        i8042_poke_mouse(pc.i8042);
+    }
+}
+
+static bool make_vmport(GError **error)
+{
+    if (machine.vmport == OFA_OFF) {
+        return true;
+    }
+    Device *port = board_device("vmport", "vmport", NULL, NULL, error);
+    Device *mouse = port ? board_device("vmmouse", "vmmouse", NULL, NULL, error) : NULL;
+    if (!mouse) {
+        return false;
+    }
+    region_map(space_root(space_io()), vmport_region(port), VMPORT, 0);
+    vmmouse_wire(mouse, port);
+    irq_connect(device_pin(mouse, "news", 0), mouse_news, NULL, 0);
+    return true;
+}
+
 static bool make_line(const char *type, Char *line, GError **error)
 {
     Device *d = device_new(device_class_find(type), NULL);
@@ -393,7 +418,7 @@ bool pc_make_isa_chips(GError **error)
         irq_connect(&pc.isa->irq[i], pc_gsi, NULL, i);
     }
     wire_a20();
-    return make_timer(error) && make_clock(error) && make_dma(error) && make_keyboard(error) &&
+    return make_timer(error) && make_clock(error) && make_dma(error) && make_keyboard(error) && make_vmport(error) &&
            make_lines(error) && make_floppies(error);
 }
 
