@@ -4,12 +4,13 @@
  * belong. "etc/table-loader" tells the firmware where to allocate them, which offsets to turn into
  * addresses, and which bytes make sums zero.  Firmware knows the file sizes before it assigns
  * addresses to PCI functions, while the tables describe the result: so the files are made again
- * when they are selected, in the size that was announced. */
+ * when one of them is first selected, in the size that was announced. */
 #include "hw/firmware/acpi-board.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "core/runstate.h"
 #include "hw/firmware/tables.h"
 #include "hw/machine.h"
 #include "hw/memory/numa.h"
@@ -544,9 +545,21 @@ static bool offer(FwCfg *fw, GError **error)
     return ok;
 }
 
+/* The firmware may take the pieces apart: OVMF lets devices decode while it reads the script, and no more when it fetches
+ * what the script speaks of.  So they are made at the first look after a reset, and then stay as they are. */
+static bool looked;
+
 static void selected(void *arg)
 {
-    offer(arg, NULL);
+    if (!looked) {
+        looked = true;
+        offer(arg, NULL);
+    }
+}
+
+static void machine_was_reset(void *arg, ShutdownCause cause)
+{
+    looked = false;
 }
 
 static bool check_id(const char *property, const char *value, size_t most, GError **error)
@@ -564,5 +577,8 @@ bool acpi_add(FwCfg *fw, GError **error)
         !check_id("x-oem-table-id", machine.oem_table_id, ACPI_OEM_TABLE_ID, error)) {
         return false;
     }
+    static const RunListener listener = {.reset = machine_was_reset};
+    runstate_listen(&listener);
+    looked = false;
     return offer(fw, error);
 }
