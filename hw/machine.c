@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/runstate.h"
+#include "hw/hotplug.h"
 #include "hw/memory/main-ram.h"
 #include "hw/memory/numa.h"
 #include "hw/platform.h"
@@ -246,6 +247,7 @@ static void reset_device(void *arg, Device *d)
 
 static void reset_all(void *arg, ShutdownCause cause)
 {
+    device_unplug_all();
     device_foreach(reset_device, NULL);
     mem_commit();
 }

@@ -188,6 +188,32 @@ PciDevice *pci_find(const PciBus *bus, unsigned devfn); /* NULL: the slot is emp
 /* A new function on `bus`, not yet realized: device_new + device_set("addr") for boards.  devfn < 0: first free slot. */
 PciDevice *pci_new(const DeviceClass *class, const char *id, int devfn, bool multifunction);
 
+/* ---- Slots whose functions come and go while the machine runs ---- */
+
+typedef enum PciSlotChange { SLOT_FILLED, SLOT_EMPTIED } PciSlotChange;
+
+/* A hot-plug controller.  That of a root bus serves all buses behind it as well, else each port has its own. */
+typedef struct PciSlots {
+    bool (*accepts)(void *opaque, const PciBus *bus);
+    void (*plugged)(void *opaque, PciBus *bus, unsigned slot);      /* function 0 has come: tell the guest */
+    UnplugAnswer (*unplug_request)(void *opaque, PciBus *bus, PciDevice *pd, GError **error);
+    /* Of a port's own: a function was there from the start, or function 0 is there no more.  May be NULL. */
+    void (*changed)(void *opaque, PciSlotChange what);
+} PciSlots;
+void pci_bus_set_slots(PciBus *bus, const PciSlots *slots, void *opaque);
+bool pci_bus_has_acpi_slots(const PciBus *bus); /* the root bus's controller speaks for the ports, too */
+void pci_bus_set_single(PciBus *bus);   /* one slot alone: behind a port of PCI Express */
+/* The guest lets go of, or keeps, what is in the slot: all its functions. */
+void pci_slot_gone(PciBus *bus, unsigned slot);
+void pci_slot_kept(PciBus *bus, unsigned slot);
+void pci_bus_reset(PciBus *bus);        /* RST#: all functions, and those behind their bridges */
+void pci_bus_power(PciBus *bus, bool on);       /* without power nobody answers; on either way all are reset */
+/* The number by which ACPI hot-plug knows a bus; -1: it does not. */
+int pci_bus_selector(const PciBus *bus);
+void pci_bus_set_selector(PciBus *bus, int selector);
+PciDevice *pci_bus_bridge(const PciBus *bus);   /* whose secondary side it is; NULL for a root bus */
+void pci_bus_foreach(PciBus *root, void (*fn)(void *arg, PciBus *bus), void *arg);     /* root first */
+
 /* Configuration accesses of 1, 2 or 4 bytes, naturally aligned; an absent function reads as ones. */
 uint32_t pci_config_read(PciBus *bus, unsigned devfn, unsigned at, unsigned size);
 void pci_config_write(PciBus *bus, unsigned devfn, unsigned at, unsigned size, uint32_t value);
