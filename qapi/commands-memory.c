@@ -5,6 +5,7 @@
 #include "hw/memory/memory-backend.h"
 #include "hw/memory/node-list.h"
 #include "hw/memory/numa.h"
+#include "hw/pci/acpi-ost.h"
 #include "qapi/hmp-internal.h"
 #include "qapi/schema/qapi-commands.h"
 
@@ -34,6 +35,12 @@ static void add_memdev(void *arg, UserObject *o)
 bool qmp_query_memdev(const void *args, QMemdevList *ret, GError **error)
 {
     object_foreach(add_memdev, ret);
+    return true;
+}
+
+bool qmp_query_acpi_ospm_status(const void *args, QACPIOSTInfoList *ret, GError **error)
+{
+    acpi_ost_list(ret);
     return true;
 }
 
