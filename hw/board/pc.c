@@ -1,5 +1,6 @@
 #include "hw/board/pc.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "core/log.h"
@@ -12,6 +13,7 @@
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
 #include "hw/isa/i8237.h"
+#include "hw/memory/main-ram.h"
 #include "hw/pci/acpi-pm.h"
 #include "hw/platform.h"
 #include "hw/storage/isa-fdc.h"
@@ -23,20 +25,23 @@ PcBoard pc;
 
 bool pc_make_ram(const PcSplit *board, GError **error)
 {
-    RamOptions options = {.kind = machine.mem_path ? RAM_FILE : RAM_ANON,
-                          .path = machine.mem_path,
-                          .prealloc = machine.mem_prealloc,
-                          .merge = machine.mem_merge,
-                          .dump = machine.dump_guest_core};
-    pc.ram_block = ram_new("pc.ram", machine.ram_size, &options, error);
-    if (!pc.ram_block) {
+    PcRam want = {machine.ram_size, machine.max_ram, machine.ram_slots, machine.max_ram_below_4g,
+                  machine.cpu_model && model_is_amd(machine.cpu_model)};
+    pc.ram = main_ram_region(error);
+    if (!pc.ram) {
         return false;
     }
-    pc.ram = region_ram("pc.ram", pc.ram_block, 0, machine.ram_size);
-    pc_memory_init(&pc.memory, board, pc.ram, machine.ram_size, machine.max_ram_below_4g);
+    pc_memory_init(&pc.memory, board, pc.ram, &want);
     machine.ram_below_4g = pc.memory.below_4g;
     machine.ram_above_4g = pc.memory.above_4g;
-    return true;
+    machine.ram_above_at = pc.memory.above_at;
+    machine.plug_at = pc.memory.plug_size ? pc.memory.plug_at : 0;
+    machine.plug_size = pc.memory.plug_size;
+    uint64_t end = pc_memory_end(&pc.memory);
+    unsigned need = 64 - (unsigned)__builtin_clzll(end - 1), has = model_phys_bits(machine.cpu_model);
+    return need <= has ||
+           error_fail(error, "-m: memory up to %#" PRIx64 " needs %u address bits, the CPU has %u (-cpu ...,phys-bits=%u)",
+                      end, need, has, need);
 }
 
 bool pc_load_bios(GError **error)

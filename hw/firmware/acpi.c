@@ -13,6 +13,7 @@
 #include "core/runstate.h"
 #include "hw/firmware/tables.h"
 #include "hw/machine.h"
+#include "hw/memory/numa.h"
 #include "hw/misc/vmgenid.h"
 
 #define RSDP_FILE   "etc/acpi/rsdp"
@@ -484,6 +485,14 @@ static Tables *tables_make(void)
     }
     if (machine.hpet) {
         add_root(t, add_hpet(t));
+    }
+    if (numa.nodes) {
+        g_autoptr(GByteArray) b = acpi_srat();
+        add_root(t, add_bytes(t, b));
+    }
+    if (numa.distances) {
+        g_autoptr(GByteArray) b = acpi_slit();
+        add_root(t, add_bytes(t, b));
     }
     add_mcfg(t);
     add_root(t, add_waet(t));

@@ -80,6 +80,13 @@ class Tables(unittest.TestCase):
         self.assertNotIn("MCFG", found)
         self.round_trip(found)
 
+    def test_nodes(self):
+        found = self.tables(self.machine("-M", "pc", "-smp", "2", "-m", "64,slots=3,maxmem=4G", "-numa", "node,mem=32",
+                                         "-numa", "node,mem=32", "-numa", "dist,src=0,dst=1,val=40"))
+        self.assertIn("SRAT", found)
+        self.assertIn("SLIT", found)
+        self.round_trip(found)
+
     def test_q35(self):
         found = self.tables(self.machine("-M", "q35", "-smp", 3))
         self.assertEqual(len(found["MCFG"]), 44, "no window before the firmware opens it")
