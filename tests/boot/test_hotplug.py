@@ -16,7 +16,7 @@ echo 1 >/proc/sys/kernel/printk
 (while true; do
     dd if=/dev/vda of=/dev/null bs=64k count=32 iflag=direct 2>/dev/null
     dd if=/dev/zero of=/dev/vda bs=64k count=8 oflag=direct conv=notrunc 2>/dev/null
-    sleep 0.1
+    sleep 0.2
 done) &
 watch() {
     while true; do
@@ -26,12 +26,12 @@ watch() {
             while [ -b /dev/$1 ]; do
                 dd if=/dev/$1 of=/dev/null bs=16k count=8 iflag=direct 2>/dev/null
                 dd if=/dev/zero of=/dev/$1 bs=16k count=2 seek=64 oflag=direct conv=notrunc 2>/dev/null
-                sleep 0.1
+                sleep 0.3
             done
             rm -f /dev/$1 # dd may have come a moment too late and made a file
             echo "went $1"
         fi
-        sleep 0.1
+        sleep 0.2
     done
 }
 for d in WATCHED; do watch $d & done
