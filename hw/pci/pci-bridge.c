@@ -25,7 +25,7 @@ static const Row bridge_rows[] = {
     REG(PciBridge, primary, 0x18, CFG, .rw = 0xff, .doc = "Primary bus number"),
     REG(PciBridge, secondary, 0x19, CFG, .rw = 0xff, .doc = "Secondary bus number"),
     REG(PciBridge, subordinate, 0x1a, CFG, .rw = 0xff, .doc = "Subordinate bus number"),
-    REG(PciBridge, secondary_latency, 0x1b, CFG, .rw = 0xf8, .doc = "Secondary latency timer"),
+    REG(PciBridge, secondary_latency, 0x1b, CFG, MASK(PciBridge, secondary_latency_mask), .doc = "Secondary latency timer"),
     REG(PciBridge, io_base, 0x1c, CFG, .rw = 0xf0, .doc = "I/O base"),
     REG(PciBridge, io_limit, 0x1d, CFG, .rw = 0xf0, .doc = "I/O limit"),
     REG(PciBridge, secondary_status, 0x1e, CFG, .w1c = 0xf900, .doc = "Secondary status"),
@@ -87,6 +87,7 @@ static void update_window(PciBridge *s, unsigned n)
 static bool bridge_realize(void *dev, GError **error)
 {
     PciBridge *s = dev;
+    s->secondary_latency_mask = 0xf8;
     s->mem = region_container("pci-bridge-mem", 0);
     s->io = region_container("pci-bridge-io", 0x10000);
     s->bus = pci_bus_new_secondary(&s->pci, s->pci.dev.id, s->mem, s->io, &s->secondary,
@@ -108,6 +109,7 @@ static void bridge_unrealize(void *dev)
 static void bridge_update(void *dev)
 {
     PciBridge *s = dev;
+    s->secondary_latency &= s->secondary_latency_mask;
     s->prefetch_base = (s->prefetch_base & 0xfff0) | 1;
     s->prefetch_limit = (s->prefetch_limit & 0xfff0) | 1;
     for (unsigned n = 0; s->pci.bus && n < BRIDGE_WINDOWS; n++) {

@@ -9,6 +9,7 @@ enum { BRIDGE_WINDOWS = 3 };            /* I/O, memory, prefetchable memory */
 typedef struct PciBridge {
     PciDevice pci;
     uint8_t primary, secondary, subordinate, secondary_latency;
+    uint8_t secondary_latency_mask;     /* 0: what is behind is PCI Express                                  */
     uint8_t io_base, io_limit;
     uint16_t secondary_status, mem_base, mem_limit, prefetch_base, prefetch_limit, control;
     uint32_t prefetch_base_high, prefetch_limit_high;

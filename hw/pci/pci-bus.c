@@ -283,6 +283,11 @@ void pci_bus_set_single(PciBus *bus)
     bus->single = true;
 }
 
+bool pci_bus_is_single(const PciBus *bus)
+{
+    return bus->single;
+}
+
 bool pci_bus_has_acpi_slots(const PciBus *bus)
 {
     return bus->root->slots != NULL;

@@ -25,6 +25,7 @@ enum {
     PCI_COMMAND_IO = 1 << 0,
     PCI_COMMAND_MEMORY = 1 << 1,
     PCI_COMMAND_MASTER = 1 << 2,
+    PCI_COMMAND_PARITY = 1 << 6,
     PCI_COMMAND_SERR = 1 << 8,
     PCI_COMMAND_INTX_OFF = 1 << 10,
     PCI_STATUS_INTX = 1 << 3,
@@ -102,6 +103,7 @@ struct PciDevice {
     uint32_t class_code;
     uint8_t revision_id, interrupt_pin, header_type, is_bridge, cap_pointer;
     uint16_t command_mask;
+    uint8_t latency_mask;
     uint32_t bar_mask[PCI_BARS], rom_mask;
     /* registers */
     uint16_t command, status;
@@ -203,6 +205,7 @@ typedef struct PciSlots {
 void pci_bus_set_slots(PciBus *bus, const PciSlots *slots, void *opaque);
 bool pci_bus_has_acpi_slots(const PciBus *bus); /* the root bus's controller speaks for the ports, too */
 void pci_bus_set_single(PciBus *bus);   /* one slot alone: behind a port of PCI Express */
+bool pci_bus_is_single(const PciBus *bus);
 /* The guest lets go of, or keeps, what is in the slot: all its functions. */
 void pci_slot_gone(PciBus *bus, unsigned slot);
 void pci_slot_kept(PciBus *bus, unsigned slot);

@@ -131,6 +131,9 @@ static bool port_realize(void *dev, GError **error)
     s->express.hotplug = s->hotplug && has_slot(s);
     s->express.power_controller = s->power_controller;
     pcie_cap_init(&s->bridge.pci, &s->express, info->express_at, info->kind);
+    if (info->kind != PCIE_TO_PCI) {
+        s->bridge.secondary_latency_mask = 0; /* §7.5.3.2 */
+    }
     if (has_slot(s)) {
         pci_bus_set_single(s->bridge.bus);
         pci_bus_set_slots(s->bridge.bus, &slots, s);

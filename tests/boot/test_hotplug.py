@@ -4,6 +4,7 @@ import hashlib
 import os
 import random
 import re
+import time
 
 import harness
 from soft_guests import SoftTest, kernel, modules
@@ -15,7 +16,7 @@ echo 1 >/proc/sys/kernel/printk
 (while true; do
     dd if=/dev/vda of=/dev/null bs=64k count=32 iflag=direct 2>/dev/null
     dd if=/dev/zero of=/dev/vda bs=64k count=8 oflag=direct conv=notrunc 2>/dev/null
-    sleep 0.1
+    sleep 0.2
 done) &
 watch() {
     while true; do
@@ -25,12 +26,12 @@ watch() {
             while [ -b /dev/$1 ]; do
                 dd if=/dev/$1 of=/dev/null bs=16k count=8 iflag=direct 2>/dev/null
                 dd if=/dev/zero of=/dev/$1 bs=16k count=2 seek=64 oflag=direct conv=notrunc 2>/dev/null
-                sleep 0.1
+                sleep 0.3
             done
             rm -f /dev/$1 # dd may have come a moment too late and made a file
             echo "went $1"
         fi
-        sleep 0.1
+        sleep 0.2
     done
 }
 for d in WATCHED; do watch $d & done
@@ -42,8 +43,8 @@ echo script done
 poweroff -f
 """
 COMPLAINTS = r"Oops|BUG:|Call Trace|WARNING:|I/O error|AE_[A-Z]|ACPI (BIOS )?(Error|Warning)|[Ff]ailed|can't|timed out|[Tt]imeout"
-# Said on every boot of this kernel on these boards, hot-plug or not.
-USUAL = r"failed to (assign|allocate) .*\[io |can't (assign|allocate).*\[io |lpc_ich|Failed to (find|get) \w*clock|tsc: "
+# Said on every boot of this kernel on pc, whoever emulates it.
+USUAL = r"fail to add MMCONFIG information"
 
 
 class Hotplug(SoftTest):
@@ -72,23 +73,36 @@ class Hotplug(SoftTest):
         with open(f"/proc/{m.process.pid}/status", encoding="ascii") as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
 
+    def ask(self, m, device):
+        """device_del; a slot whose indicator still blinks from powering up says so."""
+        for _ in range(600):
+            try:
+                return m.qmp.command("device_del", id=device)
+            except harness.QmpError as e:
+                self.assertIn("guest is busy", str(e))
+                time.sleep(0.1)
+        self.fail(f"{device}: busy for a minute")
+
+    def wait_count(self, m, pattern, n):
+        m.wait_for("enough", 200, lambda: "enough" if len(re.findall(pattern, m.serial())) == n else m.serial())
+
     def round(self, m, n, slots, extra):
         """All the disks and an edu card come, are worked with, and go."""
         for i, slot in enumerate(slots):
             m.qmp.command("device_add", driver="virtio-blk-pci", id=f"hot{i}", drive=f"d{i}", **slot)
         m.qmp.command("device_add", driver="edu", id="card", **extra)
         whole = hashlib.md5(self.content[:MIB]).hexdigest()
-        m.wait_for(r"(?s)" + rf"(?:came \w+ {whole}\s.*?){{{(n + 1) * len(slots)}}}", 60, m.serial)
+        self.wait_count(m, rf"came \w+ {whole}\s", (n + 1) * len(slots))
         gone = {f"hot{i}" for i in range(len(slots))} | {"card"}
         for device in sorted(gone):
-            m.qmp.command("device_del", id=device)
+            self.ask(m, device)
         with self.assertRaisesRegex(harness.QmpError, "already in the process of unplug|not found"):
             m.qmp.command("device_del", id="card")
         while gone:
             event = m.qmp.wait_event("DEVICE_DELETED", 100)["data"]
             if "device" in event:
                 gone.remove(event["device"])
-        m.wait_for(rf"(?s)(?:went \w+\s.*?){{{(n + 1) * len(slots)}}}", 60, m.serial)
+        self.wait_count(m, r"went \w+\s", (n + 1) * len(slots))
 
     def rounds(self, m, n, slots, extra):
         for i in range(n):

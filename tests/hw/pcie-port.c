@@ -137,6 +137,10 @@ START_TEST(kinds)
         ck_assert_uint_eq(get(2, 2), 2 | known[i].kind << 4 | (known[i].slot ? 0x100 : 0));
         ck_assert_uint_eq(get(0x0c, 4) >> 20 & 1, known[i].slot);
         ck_assert_uint_eq(get(SLOT_CAP, 4) != 0, known[i].slot);
+        pci_config_write(bus, PORT, 0x0c, 2, 0xf8f8);
+        ck_assert_msg(pci_config_read(bus, PORT, 0x0c, 2) == 0x00f8, "no latency timer");
+        pci_config_write(bus, PORT, 0x1b, 1, 0xff);
+        ck_assert_uint_eq(pci_config_read(bus, PORT, 0x1b, 1), known[i].kind == 7 ? 0xf8 : 0);
         /* One slot behind a port; 32 on a switch's inner bus and on conventional PCI. */
         PciDevice *d = pci_new(device_class_find("edu"), NULL, PCI_DEVFN(3, 0), false);
         ck_assert(device_realize(&d->dev, bus_find("port"), NULL) == !known[i].slot);
