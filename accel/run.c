@@ -388,6 +388,13 @@ static void on_reset(void *arg, ShutdownCause cause)
     }
 }
 
+static void run_forget_memory(Cpu *c)
+{
+    if (accel->forget_memory) {
+        accel->forget_memory(c);
+    }
+}
+
 /* A CPU comes or goes: nobody may look at the list meanwhile. */
 static void hold_cpus(bool hold)
 {
@@ -417,7 +424,7 @@ static void stop_cpu(Cpu *c)
 
 void run_init(void)
 {
-    cpu_ops = (CpuOps){.kick = run_kick, .sync = run_sync, .run_on = run_on, .memory = debug_memory};
+    cpu_ops = (CpuOps){.kick = run_kick, .sync = run_sync, .run_on = run_on, .forget_memory = run_forget_memory, .memory = debug_memory};
 }
 
 bool accel_start_cpus(GError **error)

@@ -8,6 +8,7 @@
 #include "accel/kvm/rescue.h"
 #include "accel/debug.h"
 #include "hw/machine.h"
+#include "hw/memory/numa.h"
 #include "hw/misc/vmgenid.h"
 #include "hw/virtio/virtio-balloon.h"
 #include "qapi/hmp.h"
@@ -85,6 +86,8 @@ static void place_of(unsigned index, QCpuInstanceProperties *p)
     p->has_die_id = machine.topology.dies > 1;
     p->die_id = at.die;
     p->socket_id = at.socket;
+    p->has_node_id = numa.nodes;
+    p->node_id = numa.nodes ? numa_cpu_node(index) : 0;
 }
 
 static char *path_of(const Cpu *c)

@@ -8,8 +8,8 @@
 #include "hw/cpu-device.h"
 #include "hw/hotplug.h"
 #include "hw/machine.h"
+#include "hw/pci/acpi-ost.h"
 #include "hw/pci/acpi-pm.h"
-#include "qapi/schema/qapi-events.h"
 
 enum { ENABLED = 1 << 0, INSERTED = 1 << 1, REMOVE = 1 << 2, EJECT = 1 << 3, BY_FIRMWARE = 1 << 4 };
 enum { NEXT_EVENT, OST_SOURCE, OST_STATUS, ARCH_ID };
@@ -21,7 +21,8 @@ typedef struct AcpiCpuhp {
     uint32_t selector;
     uint8_t command;
     uint8_t events[CPU_MOST];           /* INSERTED, REMOVE, BY_FIRMWARE */
-    uint32_t ost_source[CPU_MOST], ost_status[CPU_MOST];
+    uint32_t ost_source;
+    bool hears;
 } AcpiCpuhp;
 
 static AcpiCpuhp *the_chip; /* a machine has one at most */
@@ -127,25 +128,17 @@ static uint64_t data_get(const void *dev, unsigned arg, unsigned i)
     }
 }
 
-/* §6.3.5: an ejection that was asked for, or is carried out, and how it ended. */
-static bool is_refusal(uint32_t source, uint32_t status)
+static const char *id_at(unsigned index)
 {
-    enum { EJECTION_REQUEST = 3, EJECTION = 0x103, IN_PROGRESS = 0x84 };
-    return (source == EJECTION_REQUEST || source == EJECTION) && status && status != IN_PROGRESS;
+    Device *d = device_at(index);
+    return d ? d->id : NULL;
 }
 
-static void tell_ost(const AcpiCpuhp *s)
+static void hear(AcpiCpuhp *s, uint32_t status)
 {
-    unsigned index = s->selector;
-    Device *d = device_at(index);
-    g_autofree char *slot = g_strdup_printf("%u", index);
-    QACPIOSTInfo info = {.device = d ? d->id : NULL,
-                         .slot = slot,
-                         .slot_type = Q_ACPI_SLOT_TYPE_CPU,
-                         .source = s->ost_source[index],
-                         .status = s->ost_status[index]};
-    event_acpi_device_ost(&info);
-    if (d && is_refusal(s->ost_source[index], s->ost_status[index])) {
+    Device *d = device_at(s->selector);
+    acpi_ost_said(Q_ACPI_SLOT_TYPE_CPU, s->selector, s->ost_source, status);
+    if (d && acpi_ost_refuses(s->ost_source, status)) {
         device_unplug_refused(d);
     }
 }
@@ -157,10 +150,9 @@ static void data_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64
         return;
     }
     if (s->command == OST_SOURCE) {
-        s->ost_source[s->selector] = (uint32_t)value;
+        s->ost_source = (uint32_t)value;
     } else if (s->command == OST_STATUS) {
-        s->ost_status[s->selector] = (uint32_t)value;
-        tell_ost(s);
+        hear(s, (uint32_t)value);
     }
 }
 
@@ -179,8 +171,8 @@ static const Row rows[] = {
     CALC(data, 4, 8, NEW, .get = data_get, .on_write = data_write, .doc = "What was asked for, or is told"),
     STATE(AcpiCpuhp, modern, .keep = true),
     STATES(AcpiCpuhp, events, .max = INSERTED | REMOVE | BY_FIRMWARE),
-    STATES(AcpiCpuhp, ost_source),
-    STATES(AcpiCpuhp, ost_status),
+    DERIVED(AcpiCpuhp, hears),
+    STATE(AcpiCpuhp, ost_source, .doc = "What the status that comes next is about"),
     END
 };
 // clang-format on
@@ -207,16 +199,6 @@ bool acpi_cpuhp_request(unsigned index, GError **error)
     return true;
 }
 
-bool acpi_cpuhp_ost(unsigned index, uint32_t *source, uint32_t *status)
-{
-    if (!the_chip || !the_chip->modern || index >= CPU_MOST) {
-        return false;
-    }
-    *source = the_chip->ost_source[index];
-    *status = the_chip->ost_status[index];
-    return true;
-}
-
 static bool cpuhp_realize(void *dev, GError **error)
 {
     the_chip = dev;
@@ -227,6 +209,7 @@ static void cpuhp_unrealize(void *dev)
 {
     if (the_chip == dev) {
         the_chip = NULL;
+        acpi_ost_offer(Q_ACPI_SLOT_TYPE_CPU, 0, NULL);
     }
 }
 
@@ -241,6 +224,16 @@ static void cpuhp_reset(void *dev, bool power_on)
     }
 }
 
+/* Only the tables' interface has words for what the guest says. */
+static void cpuhp_update(void *dev)
+{
+    AcpiCpuhp *s = dev;
+    if (s->modern != s->hears) {
+        s->hears = s->modern;
+        acpi_ost_offer(Q_ACPI_SLOT_TYPE_CPU, s->modern ? MIN(machine.max_cpus, CPU_MOST) : 0, id_at);
+    }
+}
+
 const DeviceClass acpi_cpuhp_class = {
     .name = "acpi-cpuhp",
     .doc = "CPU hot-plug by ACPI",
@@ -251,4 +244,5 @@ const DeviceClass acpi_cpuhp_class = {
     .realize = cpuhp_realize,
     .unrealize = cpuhp_unrealize,
     .reset = cpuhp_reset,
+    .update = cpuhp_update,
 };

@@ -16,7 +16,4 @@ extern const DeviceClass acpi_cpuhp_class;
 void acpi_cpuhp_plugged(unsigned index);
 bool acpi_cpuhp_request(unsigned index, GError **error);
 
-/* What the guest last said about CPU `index` (_OST, ACPI 6.4 §6.3.5).  False: there are no such answers. */
-bool acpi_cpuhp_ost(unsigned index, uint32_t *source, uint32_t *status);
-
 #endif
