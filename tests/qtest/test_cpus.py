@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
 """Processors without a guest: the tables, the queries and the hot-plug registers tell of the same ones."""
+import contextlib
+import os
+import re
 import struct
 import unittest
 
+from harness import need_kvm
 from qtest import QmpError, Qtest, main
 from test_acpi import fw_cfg, fw_cfg_file, tables_in
 
@@ -37,8 +41,8 @@ def processors(madt):
 
 
 class Cpus(unittest.TestCase):
-    def start(self, board, smp, *args):
-        self.q = Qtest("-M", board, "-smp", smp, *args)
+    def start(self, board, smp, *args, accel=("-accel", "qtest")):
+        self.q = Qtest("-M", board, "-smp", smp, *args, accel=accel)
         self.addCleanup(self.q.close)
         self.port = PORTS[board]
 
@@ -127,6 +131,37 @@ class Cpus(unittest.TestCase):
             qmp.wait_event("RESET")
             self.assertEqual(struct.unpack("<H", fw_cfg(self.q, NB_CPUS, 2))[0], 3)
             self.q.close()
+
+    def threads(self):
+        """CPUs that have one."""
+        folder, found = f"/proc/{self.q.process.pid}/task", []
+        for task in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError), open(f"{folder}/{task}/comm", encoding="ascii") as f:
+                found += re.findall(r"CPU (\d+)/", f.read())
+        return sorted(map(int, found))
+
+    def again_and_again(self, *accel):
+        """Beside CPUs that run: threads start and end."""
+        self.start("pc", "1,maxcpus=4,sockets=4,cores=1", accel=accel)
+        self.select(0)
+        for i in range(5):
+            self.q.qmp.command("device_add", id=f"c{i}", **self.CPU)
+            self.assertEqual((self.indexes(), self.threads()), ([0, 2], [0, 2]))
+            self.select(2)
+            self.write(EJECT)
+            self.assertEqual(self.q.qmp.wait_event("DEVICE_DELETED")["data"]["device"], f"c{i}")
+            self.assertEqual((self.indexes(), self.threads()), ([0], [0]))
+
+    def test_threads(self):
+        self.again_and_again("-accel", "soft")
+
+    def test_threads_counted(self):
+        self.again_and_again("-accel", "soft", "-icount", "2")
+
+    def test_kvm(self):
+        need_kvm()
+        for mode in ("off", "split", "on"):
+            self.again_and_again("-accel", f"kvm,kernel-irqchip={mode}")
 
     def test_wrong_places(self):
         self.start("pc", "1,maxcpus=4,sockets=4,cores=1")
