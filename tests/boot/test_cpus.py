@@ -54,6 +54,32 @@ class Cpus(CpuTest):
         self.seats(2, 1, 3, 2, "-cpu", "EPYC")
 
 
+    # Interrupts of the serial port, by way of the I/O APIC, to the processor with the wide number.
+    WIDE = r"""
+echo 1 >/proc/irq/4/smp_affinity_list
+echo one line of several interrupts
+sleep 1
+grep ' 4:' /proc/interrupts | tr -s ' ' | sed 's/^/counts/'
+grep -h apicid /proc/cpuinfo
+taskset 2 cut -d' ' -f39 /proc/self/stat | sed 's/^/ran on /'
+dmesg | sed 's/^\[[^]]*\] //'
+echo script done
+poweroff -f
+"""
+
+    def test_wide_id(self):
+        """APIC IDs 0 and 256."""
+        m = self.linux(self.WIDE, "-M", "q35", "-cpu", "max", "-smp", "1,maxcpus=258,sockets=2,cores=129", "-device",
+                       "max-x86_64-cpu,socket-id=1,core-id=0,thread-id=0")
+        m.wait_for("script done", 200, m.serial)
+        said = m.serial().replace("\r", "")
+        self.assertIn("apicid\t\t: 256\n", said)
+        self.assertIn("ran on 1\n", said)
+        self.assertRegex(said, r"counts 4: \d+ [1-9]\d* IO-APIC")
+        self.assertNotRegex(said, COMPLAINTS)
+        self.assertEqual(m.process.wait(60), 0)
+
+
 # Whenever processor 1 comes: switch it on, work on it, say so; then wait until it has gone.
 COME_AND_GO = r"""
 (while :; do dd if=/dev/vda of=/dev/null bs=64k 2>/dev/null; echo 3 >/proc/sys/vm/drop_caches; done) &

@@ -159,7 +159,7 @@ class Numa(MemoryTest):
 
     def test_wide_numbers(self):
         """From 255 on a processor's number needs the longer entry."""
-        q = self.machine("-m", "64", "-smp", "255,sockets=85,cores=3,threads=1", "-numa", "node,mem=64")
+        q = self.machine("-m", "64", "-smp", "255,sockets=85,cores=3,threads=1", "-cpu", "max", "-numa", "node,mem=64")
         table = tables_in(fw_cfg_file(q, "etc/acpi/tables"))["SRAT"]
         processors = srat(table)[0]
         self.assertEqual((len(processors), max(processors)), (255, 84 << 2 | 2))
