@@ -162,9 +162,14 @@ Device *cpu_device_new(unsigned index, GError **error)
     return &s->dev;
 }
 
+bool cpu_device_names(const char *driver)
+{
+    return g_str_has_suffix(driver, "-x86_64-cpu") && qom_type_exists(driver);
+}
+
 const DeviceClass *cpu_device_type(const char *driver, GError **error)
 {
-    if (!g_str_has_suffix(driver, "-x86_64-cpu") || !qom_type_exists(driver)) {
+    if (!cpu_device_names(driver)) {
         return NULL;
     }
     if (!machine.cpu_model) {

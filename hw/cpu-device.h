@@ -11,6 +11,7 @@ Cpu *cpu_of_device(const Device *d);
 
 /* A CPU of the board, at place `index` of the topology. */
 Device *cpu_device_new(unsigned index, GError **error);
+bool cpu_device_names(const char *driver);      /* a type name: of some model that there is */
 /* The class of a type name as users write it; the machine's CPUs are all of one model.  NULL: *error, or no name of a model
  * (*error stays clear). */
 const DeviceClass *cpu_device_type(const char *driver, GError **error);

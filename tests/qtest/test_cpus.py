@@ -4,9 +4,10 @@ import contextlib
 import os
 import re
 import struct
+import subprocess
 import unittest
 
-from harness import need_kvm
+from harness import OSTLER, need_kvm
 from qtest import QmpError, Qtest, main
 from test_acpi import fw_cfg, fw_cfg_file, tables_in
 
@@ -162,6 +163,10 @@ class Cpus(unittest.TestCase):
         need_kvm()
         for mode in ("off", "split", "on"):
             self.again_and_again("-accel", f"kvm,kernel-irqchip={mode}")
+
+    def test_help(self):
+        text = subprocess.run([OSTLER, "-device", "Nehalem-x86_64-cpu,help"], capture_output=True, text=True, check=True)
+        self.assertIn("  core-id=<int32>", text.stdout)
 
     def test_wrong_places(self):
         self.start("pc", "1,maxcpus=4,sockets=4,cores=1")
