@@ -460,6 +460,7 @@ const HmpCommand hmp_info_commands[] = {
      "registers of a local APIC (of the chosen CPU unless told)", hmp_info_lapic},
     {"mem", "", "", "ranges that the page tables map, with their rights", info_mem},
     {"memdev", "", "", "memory back ends", hmp_info_memdev},
+    {"memory-devices", "", "", "DIMMs", hmp_info_memory_devices},
     {"memory_size_summary", "", "", "bytes of RAM at start and plugged since", info_memory_size},
     {"mice", "", "", "pointing devices, and which one gets the events", info_mice},
     {"jit", NULL, "", "what the software CPU has decoded and translated", info_jit},

@@ -33,6 +33,11 @@ bool main_ram_choose(GError **error)
         return error_fail(error, "-m: maxmem=%" PRIu64 ", expected: at least the RAM's %" PRIu64 " bytes", machine.max_ram,
                           machine.ram_size);
     }
+    if (!machine.ram_slots != (machine.max_ram <= machine.ram_size)) {
+        return error_fail(error, machine.ram_slots ? "-m: slots=%u needs maxmem=, more than the RAM's %" PRIu64 " bytes"
+                                                   : "-m: maxmem= needs slots= (slots=%u, RAM of %" PRIu64 " bytes)",
+                          machine.ram_slots, machine.ram_size);
+    }
     return true;
 }
 

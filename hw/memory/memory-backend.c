@@ -103,6 +103,7 @@ static bool make(MemoryBackend *b, RamKind kind, GError **error)
                           .readonly = b->readonly};
     memcpy(options.host_nodes, b->nodes, sizeof(b->nodes));
     b->block = ram_new(b->object.id, b->size, &options, error);
+    b->region = b->block ? region_ram(b->object.id, b->block, 0, b->size) : NULL;
     return b->block;
 }
 
@@ -126,9 +127,23 @@ static bool make_file(void *object, GError **error)
     return make(b, RAM_FILE, error);
 }
 
+static void forget(Cpu *c, void *unused)
+{
+    if (cpu_ops.forget_memory) {
+        cpu_ops.forget_memory(c);
+    }
+}
+
+/* It may have been a DIMM, of which CPUs that run still know; DMA in flight holds the block itself. */
 static void unmake(void *object)
 {
-    ram_free(((MemoryBackend *)object)->block);
+    MemoryBackend *b = object;
+    mem_commit();
+    for (unsigned i = 0; i < cpu_count(); i++) {
+        cpu_run_on(cpu_at(i), forget, NULL);
+    }
+    region_free(b->region);
+    ram_free(b->block);
 }
 
 const ObjectType memory_backend_type = {
@@ -162,6 +177,10 @@ MemoryBackend *memory_backend_claim(const char *id, const char *user, GError **e
     MemoryBackend *b = object_find_type(id, "memory-backend", error);
     if (b && b->object.users) {
         error_fail(error, "%s: memory backend '%s' is in use already", user, id);
+        return NULL;
+    }
+    if (b && b->size % RAM_PAGE) {
+        error_fail(error, "%s: memory backend '%s' has %" PRIu64 " bytes, expected: a multiple of 4K", user, id, b->size);
         return NULL;
     }
     if (b && b->readonly) {

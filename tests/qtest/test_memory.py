@@ -5,7 +5,7 @@ import struct
 import tempfile
 import unittest
 
-from qtest import Qtest, QmpError, main
+from qtest import Pci, Qtest, QmpError, main
 from test_acpi import fw_cfg_file, tables_in
 
 MIB, GIB, TIB = 1 << 20, 1 << 30, 1 << 40
@@ -124,6 +124,89 @@ class Backends(MemoryTest):
             maps = f.read().split("VmFlags:")
         sizes = [(m.split("Size:")[1].split()[0], m.split("Rss:")[1].split()[0]) for m in maps if "Size:" in m]
         self.assertIn(("4096", "4096"), sizes, "all of it is there")
+
+
+class Dimms(MemoryTest):
+    """The test is the guest: it has the registers' answers, and gives _OST's."""
+    PORT, STATUS = 0xa00, 0xa14
+    ENABLED, INSERTED, REMOVING, EJECT = 1, 2, 4, 8
+
+    def dimms(self, *args, board="pc"):
+        q = self.machine("-M", board, "-m", "256M,slots=3,maxmem=4G", *args)
+        if board == "q35":              # the firmware's part: where the events are
+            Pci(q, 31).writel(0x40, 0x600)
+            Pci(q, 31).writeb(0x44, 0x80)
+        return q
+
+    def add(self, q, n, size=256 * MIB, **properties):
+        q.qmp.command("object-add", **{"qom-type": "memory-backend-ram", "id": f"m{n}", "size": size})
+        q.qmp.command("device_add", driver="pc-dimm", id=f"d{n}", memdev=f"m{n}", **properties)
+
+    def event(self, q, name):
+        return q.qmp.wait_event(name, 10)["data"]
+
+    def cycle(self, q, gpe):
+        q.outb(gpe, 0xff)
+        self.add(q, 1)
+        self.assertEqual(q.inb(gpe) & 8, 8, "general-purpose event 3")
+        q.outb(gpe, 8)
+        q.outl(self.PORT, 0)
+        self.assertEqual((q.inl(self.PORT), q.inl(self.PORT + 4), q.inl(self.PORT + 8)), (0, 1, 256 * MIB))
+        self.assertEqual(q.inb(self.STATUS), self.ENABLED | self.INSERTED)
+        q.outb(self.STATUS, self.INSERTED)
+        q.writeq(4 * GIB + 256 * MIB - 8, 0xabcdef)
+        self.assertEqual(q.readq(4 * GIB + 256 * MIB - 8), 0xabcdef)
+        for wrong, text in (("device_del", "already in the process"), ("object-del", "in use")):
+            if wrong == "device_del":
+                q.qmp.command("device_del", id="d1")
+            with self.assertRaisesRegex(QmpError, text):
+                q.qmp.command(wrong, id={"device_del": "d1", "object-del": "m1"}[wrong])
+        self.assertEqual(q.inb(gpe) & 8, 8)
+        self.assertEqual(q.inb(self.STATUS), self.ENABLED | self.REMOVING)
+        q.outb(self.STATUS, self.REMOVING)
+        q.outl(self.PORT + 4, 0x103)    # _OST: no
+        q.outl(self.PORT + 8, 0x82)
+        self.assertEqual(self.event(q, "ACPI_DEVICE_OST")["info"],
+                         {"device": "d1", "slot": "0", "slot-type": "DIMM", "source": 0x103, "status": 0x82})
+        self.assertEqual(self.event(q, "MEM_UNPLUG_ERROR")["device"], "d1")
+        self.assertEqual(self.event(q, "DEVICE_UNPLUG_GUEST_ERROR")["device"], "d1")
+        q.qmp.command("device_del", id="d1")
+        q.outb(self.STATUS, self.EJECT)
+        self.assertEqual(self.event(q, "DEVICE_DELETED")["device"], "d1")
+        self.assertEqual((q.inb(self.STATUS), q.readq(4 * GIB)), (0, 2 ** 64 - 1))
+        q.qmp.command("object-del", id="m1")
+
+    def test_pc(self):
+        self.cycle(self.dimms(), 0xafe0)
+
+    def test_q35(self):
+        self.cycle(self.dimms(board="q35"), 0x620)
+
+    def test_what_is_there(self):
+        q = self.dimms("-object", "memory-backend-ram,id=m0,size=512M", "-device", "pc-dimm,id=d0,memdev=m0,slot=2")
+        self.add(q, 1, GIB)
+        self.add(q, 2, 128 * MIB, addr=8 * GIB)
+        found = [d["data"] for d in q.qmp.command("query-memory-devices")]
+        self.assertEqual([(d["id"], d["slot"], d["addr"], d["size"], d["hotplugged"]) for d in found],
+                         [("d1", 0, 5 * GIB, GIB, True), ("d2", 1, 8 * GIB, 128 * MIB, True), ("d0", 2, 4 * GIB, 512 * MIB, False)])
+        self.assertEqual(found[0]["memdev"], "/objects/m1")
+        self.assertEqual(q.qmp.command("qom-get", path="d0", property="memdev"), "/objects/m0")
+        self.assertEqual(q.qmp.command("query-memory-size-summary"),
+                         {"base-memory": 256 * MIB, "plugged-memory": (512 + 1024 + 128) * MIB})
+        hmp = lambda line: q.qmp.command("human-monitor-command", **{"command-line": line}).replace("\r", "")  # noqa: E731
+        self.assertIn('Memory device [dimm]: "d1"\n  addr: 0x140000000\n  slot: 0\n  node: 0\n  size: 1073741824\n',
+                      hmp("info memory-devices"))
+        self.assertIn("node 0 plugged: 1664 MB\n", hmp("info numa"))
+        self.assertEqual(self.e820(q), [(0, 256 * MIB, RAM)], "only ACPI tells of DIMMs")
+        room = srat(tables_in(fw_cfg_file(q, "etc/acpi/tables"))["SRAT"])[1][-1]
+        self.assertEqual(room, (4 * GIB, 4 * GIB - 256 * MIB + 3 * GIB, 0, 3))
+        self.assertEqual(fw_cfg_file(q, "etc/reserved-memory-end"), struct.pack("<Q", 11 * GIB))
+        with self.assertRaisesRegex(QmpError, "no slot is free"):
+            self.add(q, 3)
+        q.qmp.command("device_del", id="d1")
+        q.qmp.command("system_reset")   # ends the wait for a guest that is no more
+        self.assertEqual(self.event(q, "DEVICE_DELETED")["device"], "d1")
+        self.assertEqual([d["data"]["id"] for d in q.qmp.command("query-memory-devices")], ["d2", "d0"])
 
 
 class Numa(MemoryTest):
