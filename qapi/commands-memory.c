@@ -85,8 +85,10 @@ void hmp_info_memdev(Hmp *h, const HmpArgs *a)
     for (size_t i = 0; i < list.n; i++) {
         const QMemdev *m = &list.at[i];
         hmp_print(h,
-                  "memory backend: %s\n  size:  %" PRIu64 "\n  merge: %s\n  dump: %s\n  prealloc: %s\n  share: %s\n",
-                  m->id, m->size, truth(m->merge), truth(m->dump), truth(m->prealloc), truth(m->share));
+                  "memory backend: %s\n  size:  %" PRIu64
+                  "\n  merge: %s\n  dump: %s\n  prealloc: %s\n  share: %s\n",
+                  m->id, m->size, truth(m->merge), truth(m->dump), truth(m->prealloc),
+                  truth(m->share));
         if (m->has_reserve) {
             hmp_print(h, "  reserve: %s\n", truth(m->reserve));
         }
@@ -102,10 +104,11 @@ void hmp_info_memdev(Hmp *h, const HmpArgs *a)
 static void print_dimm(void *arg, const PcDimm *d)
 {
     Hmp *h = arg;
-    hmp_print(h, "Memory device [dimm]: \"%s\"\n  addr: 0x%" PRIx64 "\n  slot: %d\n  node: %u\n", d->dev.id ? d->dev.id : "",
-              d->addr, d->slot, d->node);
-    hmp_print(h, "  size: %" PRIu64 "\n  memdev: /objects/%s\n  hotplugged: %s\n  hotpluggable: true\n", d->memdev->size,
-              d->memdev->object.id, truth(d->dev.hotplugged));
+    hmp_print(h, "Memory device [dimm]: \"%s\"\n  addr: 0x%" PRIx64 "\n  slot: %d\n  node: %u\n",
+              d->dev.id ? d->dev.id : "", d->addr, d->slot, d->node);
+    hmp_print(
+        h, "  size: %" PRIu64 "\n  memdev: /objects/%s\n  hotplugged: %s\n  hotpluggable: true\n",
+        d->memdev->size, d->memdev->object.id, truth(d->dev.hotplugged));
 }
 
 void hmp_info_memory_devices(Hmp *h, const HmpArgs *a)
@@ -124,7 +127,7 @@ void hmp_info_numa(Hmp *h, const HmpArgs *a)
             }
         }
         uint64_t plugged = memory_slots_plugged((int)i);
-        hmp_print(h, "\nnode %u size: %" PRIu64 " MB\nnode %u plugged: %" PRIu64 " MB\n", i, (numa.node[i].size + plugged) >> 20, i,
-                  plugged >> 20);
+        hmp_print(h, "\nnode %u size: %" PRIu64 " MB\nnode %u plugged: %" PRIu64 " MB\n", i,
+                  (numa.node[i].size + plugged) >> 20, i, plugged >> 20);
     }
 }

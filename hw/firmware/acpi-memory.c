@@ -1,5 +1,6 @@
-/* Memory hot-plug in the DSDT: a memory device (ACPI 6.4 §9.11) for each slot, which asks the registers of the slots
- * (hw/memory/memory-slots.h) what is in it, and the event that looks for what has changed. */
+/* Memory hot-plug in the DSDT: a memory device (ACPI 6.4 §9.11) for each slot, which asks the
+ * registers of the slots (hw/memory/memory-slots.h) what is in it, and the event that looks for
+ * what has changed. */
 #include "hw/firmware/acpi-board.h"
 #include "hw/memory/memory-slots.h"
 
@@ -8,8 +9,9 @@ enum { DEVICE_CHECK = 1, EJECT_REQUEST = 3 }; /* §5.6.6 */
 static void registers(Aml *a)
 {
     enum { BITS_TO_STATUS = 0x14 * 8 };
-    static const char *const read[] = {"MRBL", "MRBH", "MRLL", "MRLH", "MPX"}, *const written[] = {"MSEL", "MOEV", "MOSC"},
-                            *const status[] = {"MES", "MINS", "MRMV", "MEJ"};
+    static const char *const read[] = {"MRBL", "MRBH", "MRLL", "MRLH", "MPX"},
+                             *const written[] = {"MSEL", "MOEV", "MOSC"},
+                             *const status[] = {"MES", "MINS", "MRMV", "MEJ"};
     aml_name(a, "_CRS");
     aml_resources(a);
     aml_io(a, MEMORY_SLOTS_PORT, MEMORY_SLOTS_PORT, 1, MEMORY_SLOTS_SIZE);
@@ -25,7 +27,8 @@ static void registers(Aml *a)
         aml_unit(a, written[i], 32);
     }
     aml_end(a);
-    aml_field(a, "HPMR", AML_BYTE_ACC, AML_NO_LOCK | AML_WRITE_AS_ZEROS); /* each of its ones does something */
+    aml_field(a, "HPMR", AML_BYTE_ACC,
+              AML_NO_LOCK | AML_WRITE_AS_ZEROS); /* each of its ones does something */
     aml_unit(a, NULL, BITS_TO_STATUS);
     for (unsigned i = 0; i < G_N_ELEMENTS(status); i++) {
         aml_unit(a, status[i], 1);
@@ -34,7 +37,8 @@ static void registers(Aml *a)
     aml_mutex(a, "MLCK");
 }
 
-/* A method that speaks to the slot in its first argument; the registers are its alone until `release`. */
+/* A method that speaks to the slot in its first argument; the registers are its alone until
+ * `release`. */
 static void method(Aml *a, const char *name, unsigned args, int serialized)
 {
     aml_method(a, name, args, serialized);
@@ -52,14 +56,16 @@ static void store(Aml *a, const char *from, const char *to)
     aml_op(a, AML_STORE), aml_path(a, from), aml_path(a, to);
 }
 
-/* The integers of this table have 32 bits (§5.2.11.1: revision 1), so everything is done in halves.  The places of halves are
- * no constants, since compilers take a constant for the 64-bit field that begins there. */
+/* The integers of this table have 32 bits (§5.2.11.1: revision 1), so everything is done in halves.
+ * The places of halves are no constants, since compilers take a constant for the 64-bit field that
+ * begins there. */
 static void resources_method(Aml *a)
 {
     static const struct {
         unsigned at;
         const char *name;
-    } fields[] = {{14, "MINL"}, {18, "MINH"}, {22, "MAXL"}, {26, "MAXH"}, {38, "LENL"}, {42, "LENH"}};
+    } fields[] = {{14, "MINL"}, {18, "MINH"}, {22, "MAXL"},
+                  {26, "MAXH"}, {38, "LENL"}, {42, "LENH"}};
     aml_name(a, "MR64");
     aml_resources(a);
     aml_qword_memory(a, AML_CACHEABLE, 0, UINT64_MAX - 1);
@@ -67,9 +73,11 @@ static void resources_method(Aml *a)
     method(a, "MCRS", 1, AML_SERIALIZED);
     for (unsigned i = 0; i < G_N_ELEMENTS(fields); i++) {
         aml_op(a, AML_STORE), aml_int(a, fields[i].at), aml_local(a, 0);
-        aml_op(a, AML_CREATE_DWORD), aml_path(a, "MR64"), aml_local(a, 0), aml_path(a, fields[i].name);
+        aml_op(a, AML_CREATE_DWORD), aml_path(a, "MR64"), aml_local(a, 0),
+            aml_path(a, fields[i].name);
     }
-    store(a, "MRBL", "MINL"), store(a, "MRBH", "MINH"), store(a, "MRLL", "LENL"), store(a, "MRLH", "LENH");
+    store(a, "MRBL", "MINL"), store(a, "MRBH", "MINH"), store(a, "MRLL", "LENL"),
+        store(a, "MRLH", "LENH");
     aml_op(a, AML_ADD), aml_path(a, "MINL"), aml_path(a, "LENL"), aml_path(a, "MAXL");
     aml_op(a, AML_ADD), aml_path(a, "MINH"), aml_path(a, "LENH"), aml_path(a, "MAXH");
     aml_if(a), aml_op(a, AML_LLESS), aml_path(a, "MAXL"), aml_path(a, "MINL");

@@ -69,7 +69,8 @@ static uint64_t status_get(const void *dev, unsigned arg, unsigned i)
     if (s->select >= s->slots) {
         return UINT8_MAX;
     }
-    return (s->dimm[s->select] ? ENABLED : 0) | (s->inserted[s->select] ? INSERTED : 0) | (s->removing[s->select] ? REMOVING : 0);
+    return (s->dimm[s->select] ? ENABLED : 0) | (s->inserted[s->select] ? INSERTED : 0) |
+           (s->removing[s->select] ? REMOVING : 0);
 }
 
 static void control_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_t value)
@@ -142,8 +143,11 @@ static UnplugAnswer dimm_unplug_request(Bus *bus, Device *dev, GError **error)
     return UNPLUG_ASKED;
 }
 
-static const BusClass dimm_bus_class = {
-    .type = "dimm", .hotplug = true, .reset_removes = true, .plugged = dimm_plugged, .unplug_request = dimm_unplug_request};
+static const BusClass dimm_bus_class = {.type = "dimm",
+                                        .hotplug = true,
+                                        .reset_removes = true,
+                                        .plugged = dimm_plugged,
+                                        .unplug_request = dimm_unplug_request};
 
 static const char *device_in(unsigned slot)
 {
@@ -181,7 +185,8 @@ const DeviceClass memory_slots_class = {
     .unrealize = slots_unrealize,
 };
 
-Device *memory_slots_new(unsigned slots, Region *room, uint64_t room_at, uint64_t budget, GError **error)
+Device *memory_slots_new(unsigned slots, Region *room, uint64_t room_at, uint64_t budget,
+                         GError **error)
 {
     g_autofree char *number = g_strdup_printf("%u", slots);
     MemorySlots *s = device_new(&memory_slots_class, "memory-slots");

@@ -11,7 +11,8 @@ MIB, GIB = 1 << 20, 1 << 30
 
 NODES = r"""
 for n in /sys/devices/system/node/node[0-9]*; do
-    echo "node ${n##*node} cpus $(cat $n/cpulist) distances $(cat $n/distance) size $(awk '/MemTotal/ {print $4}' $n/meminfo)"
+    size=$(awk '/MemTotal/ {print $4}' $n/meminfo)
+    echo "node ${n##*node} cpus $(cat $n/cpulist) distances $(cat $n/distance) size $size"
 done
 dmesg | sed 's/^\[[^]]*\] //' | grep -E 'ACPI (BIOS )?(Error|Warning)|ACPI: .*AE_|SRAT|SLIT'
 echo script done
@@ -28,7 +29,8 @@ echo script done
 poweroff -f
 """
 
-# The disk's DMA goes to pages of a program, whose copies lie in tmpfs: both are put on a DIMM, and have to move when it goes.
+# The disk's DMA goes to pages of a program, whose copies lie in tmpfs: both are put on a DIMM, and have to move when it
+# goes.
 DIMMS = r"""
 mount -t tmpfs none /tmp
 echo online_movable >/sys/devices/system/memory/auto_online_blocks
@@ -50,13 +52,14 @@ class MemoryTest(SoftTest):
         files, load = modules(*names)
         words = "".join(f"{name}={value}\n" for name, value in environment.items())
         archive = self.initramfs(load + words + script, **files)
-        return self.start("-kernel", kernel(), "-initrd", archive, "-append", "console=ttyS0 quiet panic=-1 " + append, *args)
+        return self.start("-kernel", kernel(), "-initrd", archive, "-append", "console=ttyS0 quiet panic=-1 " + append,
+                          *args)
 
 
 class Layout(MemoryTest):
     def test_nodes(self):
-        m = self.linux(NODES, "-m", "768M", "-smp", "4,sockets=2,cores=2", "-object", "memory-backend-ram,id=m0,size=256M",
-                       "-object", "memory-backend-memfd,id=m1,size=512M", "-numa", "node,memdev=m0,cpus=0-1", "-numa",
+        m = self.linux(NODES, "-m", "768M", "-smp", "4,sockets=2,cores=2", "-object",
+                       "memory-backend-ram,id=m0,size=256M", "-object", "memory-backend-memfd,id=m1,size=512M", "-numa", "node,memdev=m0,cpus=0-1", "-numa",
                        "node,memdev=m1,cpus=2-3", "-numa", "dist,src=0,dst=1,val=31")
         m.wait_for("script done", 120, m.serial)
         said = m.serial()

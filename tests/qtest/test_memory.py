@@ -45,6 +45,9 @@ class MemoryTest(unittest.TestCase):
         data = fw_cfg_file(q, "etc/e820")
         return [struct.unpack_from("<QQI", data, at) for at in range(0, len(data), 20)]
 
+    def hmp(self, q, line):
+        return q.qmp.command("human-monitor-command", **{"command-line": line}).replace("\r", "")
+
     def resident(self, q):
         with open(f"/proc/{q.process.pid}/status", encoding="ascii") as f:
             return next(int(line.split()[1]) << 10 for line in f if line.startswith("VmRSS"))
@@ -112,13 +115,13 @@ class Backends(MemoryTest):
                 self.assertFalse(any(f.read()), "nobody wanted it any more")
 
     def test_query(self):
-        q = self.machine("-object", "memory-backend-ram,id=a,size=4M,prealloc=on,prealloc-threads=2,merge=off,reserve=on",
-                         "-object", "memory-backend-memfd,id=b,size=8M,dump=off")
+        q = self.machine("-object", "memory-backend-ram,id=a,size=4M,prealloc=on,prealloc-threads=2,merge=off,"
+                         "reserve=on", "-object", "memory-backend-memfd,id=b,size=8M,dump=off")
         a, b = q.qmp.command("query-memdev")
         self.assertEqual(a, {"id": "a", "size": 4 * MIB, "merge": False, "dump": True, "prealloc": True, "share": False,
                              "reserve": True, "policy": "default", "host-nodes": []})
         self.assertEqual((b["size"], b["share"], b["dump"], "reserve" in b), (8 * MIB, True, False, False))
-        text = q.qmp.command("human-monitor-command", **{"command-line": "info memdev"}).replace("\r", "")
+        text = self.hmp(q, "info memdev")
         self.assertIn("memory backend: a\n  size:  4194304\n  merge: false\n", text)
         with open(f"/proc/{q.process.pid}/smaps", encoding="ascii") as f:
             maps = f.read().split("VmFlags:")
@@ -188,15 +191,15 @@ class Dimms(MemoryTest):
         self.add(q, 2, 128 * MIB, addr=8 * GIB)
         found = [d["data"] for d in q.qmp.command("query-memory-devices")]
         self.assertEqual([(d["id"], d["slot"], d["addr"], d["size"], d["hotplugged"]) for d in found],
-                         [("d1", 0, 5 * GIB, GIB, True), ("d2", 1, 8 * GIB, 128 * MIB, True), ("d0", 2, 4 * GIB, 512 * MIB, False)])
+                         [("d1", 0, 5 * GIB, GIB, True), ("d2", 1, 8 * GIB, 128 * MIB, True),
+                          ("d0", 2, 4 * GIB, 512 * MIB, False)])
         self.assertEqual(found[0]["memdev"], "/objects/m1")
         self.assertEqual(q.qmp.command("qom-get", path="d0", property="memdev"), "/objects/m0")
         self.assertEqual(q.qmp.command("query-memory-size-summary"),
                          {"base-memory": 256 * MIB, "plugged-memory": (512 + 1024 + 128) * MIB})
-        hmp = lambda line: q.qmp.command("human-monitor-command", **{"command-line": line}).replace("\r", "")  # noqa: E731
         self.assertIn('Memory device [dimm]: "d1"\n  addr: 0x140000000\n  slot: 0\n  node: 0\n  size: 1073741824\n',
-                      hmp("info memory-devices"))
-        self.assertIn("node 0 plugged: 1664 MB\n", hmp("info numa"))
+                      self.hmp(q, "info memory-devices"))
+        self.assertIn("node 0 plugged: 1664 MB\n", self.hmp(q, "info numa"))
         self.assertEqual(self.e820(q), [(0, 256 * MIB, RAM)], "only ACPI tells of DIMMs")
         room = srat(tables_in(fw_cfg_file(q, "etc/acpi/tables"))["SRAT"])[1][-1]
         self.assertEqual(room, (4 * GIB, 4 * GIB - 256 * MIB + 3 * GIB, 0, 3))
@@ -215,13 +218,14 @@ class Numa(MemoryTest):
         found = tables_in(fw_cfg_file(q, "etc/acpi/tables"))
         processors, memory = srat(found["SRAT"])
         self.assertEqual(processors, {0: 0, 1: 0, 2: 1, 3: 1})
-        self.assertEqual(memory, [(0, 640 << 10, 0, 1), (MIB, GIB - MIB, 0, 1), (GIB, 2 * GIB, 1, 1), (4 * GIB, GIB, 1, 1)])
+        self.assertEqual(memory, [(0, 640 << 10, 0, 1), (MIB, GIB - MIB, 0, 1), (GIB, 2 * GIB, 1, 1),
+                                  (4 * GIB, GIB, 1, 1)])
         self.assertEqual(found["SLIT"][36:], struct.pack("<Q4B", 2, 10, 31, 31, 10))
         q.writeq(GIB - 4, 0x1122334455667788)   # across the back ends
         self.assertEqual((q.readl(GIB - 4), q.readl(GIB)), (0x55667788, 0x11223344))
         places = {c["props"]["core-id"]: c["props"]["node-id"] for c in q.qmp.command("query-hotpluggable-cpus")}
         self.assertEqual(places, processors)
-        text = q.qmp.command("human-monitor-command", **{"command-line": "info numa"}).replace("\r", "")
+        text = self.hmp(q, "info numa")
         self.assertIn("2 nodes\nnode 0 cpus: 0 1\nnode 0 size: 1024 MB\n", text)
         self.assertIn("node 1 cpus: 2 3\nnode 1 size: 3072 MB\n", text)
 
