@@ -123,7 +123,7 @@ void hmp_info_numa(Hmp *h, const HmpArgs *a)
         hmp_print(h, "node %u cpus:", i);
         for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
             if (numa_cpu_node(cpu_at(cpu)->index) == i) {
-                hmp_print(h, " %u", cpu);
+                hmp_print(h, " %u", cpu_at(cpu)->index);
             }
         }
         uint64_t plugged = memory_slots_plugged((int)i);

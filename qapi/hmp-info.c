@@ -432,8 +432,11 @@ static void info_hotpluggable(Hmp *h, const HmpArgs *a)
         if (c->qom_path) {
             hmp_print(h, "  qom_path: \"%s\"\n", c->qom_path);
         }
-        hmp_print(h, "  CPUInstance Properties:\n    socket-id: \"%" PRId64 "\"\n",
-                  c->props.socket_id);
+        hmp_print(h, "  CPUInstance Properties:\n");
+        if (c->props.has_node_id) {
+            hmp_print(h, "    node-id: \"%" PRId64 "\"\n", c->props.node_id);
+        }
+        hmp_print(h, "    socket-id: \"%" PRId64 "\"\n", c->props.socket_id);
         if (c->props.has_die_id) {
             hmp_print(h, "    die-id: \"%" PRId64 "\"\n", c->props.die_id);
         }

@@ -296,7 +296,7 @@ static bool cpus_complete(GError **error)
 
 bool numa_finish(GError **error)
 {
-    if (!numa.nodes && machine.ram_slots) {
+    if (!numa.nodes && machine.ram_slots && machine.class->default_cpu) {
         numa.nodes = 1;
         numa.node[0] = (NumaNode){.present = true, .size = machine.ram_size};
     }

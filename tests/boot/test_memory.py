@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Linux under -accel soft and memory: NUMA nodes, the far end of 1 TiB, firmware above 3 GiB, DIMMs that come and go."""
+"""Linux under -accel soft and memory: NUMA nodes, the far end of 1 TiB, firmware at 3 GiB, DIMMs that come and go."""
 import os
 import random
 import re
@@ -60,8 +60,8 @@ class MemoryTest(SoftTest):
 class Layout(MemoryTest):
     def test_nodes(self):
         m = self.linux(NODES, "-m", "768M", "-smp", "4,sockets=2,cores=2", "-object",
-                       "memory-backend-ram,id=m0,size=256M", "-object", "memory-backend-memfd,id=m1,size=512M", "-numa", "node,memdev=m0,cpus=0-1", "-numa",
-                       "node,memdev=m1,cpus=2-3", "-numa", "dist,src=0,dst=1,val=31")
+                       "memory-backend-ram,id=m0,size=256M", "-object", "memory-backend-memfd,id=m1,size=512M",
+                       "-numa", "node,memdev=m0,cpus=0-1", "-numa", "node,memdev=m1,cpus=2-3", "-numa", "dist,src=0,dst=1,val=31")
         m.wait_for("script done", 120, m.serial)
         said = m.serial()
         self.assertRegex(said, r"node 0 cpus 0-1 distances 10 31 size 2[0-9]{5}\b")
@@ -70,8 +70,8 @@ class Layout(MemoryTest):
 
     def test_far_end(self):
         """1 TiB: its last word and the first one above 4 GiB, and none behind; little of it is ours to keep."""
-        m = self.linux(FAR, "-m", "1T", append="mem=512M", LAST=hex(2 * 1024 * GIB - 3 * GIB - 8), FIRST=hex(1024 * GIB),
-                       NOTHING=hex(1000 * GIB))
+        m = self.linux(FAR, "-m", "1T", append="mem=512M", LAST=hex(2 * 1024 * GIB - 3 * GIB - 8),
+                       FIRST=hex(1024 * GIB), NOTHING=hex(1000 * GIB))
         m.wait_for("script done", 120, m.serial)
         self.assertIn("far 0x1122334455667788 0x99AABBCCDDEEFF00 0xFFFFFFFFFFFFFFFF", m.serial())
         self.assertRegex(m.serial(), "4[1-9] bits physical")

@@ -94,7 +94,8 @@ class Backends(MemoryTest):
     def test_main_memory_in_a_file(self):
         with tempfile.TemporaryDirectory(prefix="ostler-memory-") as folder:
             path = os.path.join(folder, "ram")
-            args = (f"memory-backend-file,id=main,mem-path={path},size=32M,align=2M,", "-machine", "memory-backend=main")
+            args = (f"memory-backend-file,id=main,mem-path={path},size=32M,align=2M,", "-machine",
+                    "memory-backend=main")
             q = self.machine("-object", args[0] + "share=on", *args[1:])
             self.assertEqual(q.qmp.command("query-memory-size-summary")["base-memory"], 32 * MIB)
             q.writeq(0x1234560, 0xfeedface)
@@ -228,6 +229,17 @@ class Numa(MemoryTest):
         text = self.hmp(q, "info numa")
         self.assertIn("2 nodes\nnode 0 cpus: 0 1\nnode 0 size: 1024 MB\n", text)
         self.assertIn("node 1 cpus: 2 3\nnode 1 size: 3072 MB\n", text)
+
+    def test_processors_that_come(self):
+        """device_add takes what query-hotpluggable-cpus says of a place, node and all."""
+        q = self.machine("-m", "64", "-smp", "1,maxcpus=4", "-numa", "node,mem=32,cpus=0-1", "-numa",
+                         "node,mem=32,cpus=2-3")
+        place = next(c for c in q.qmp.command("query-hotpluggable-cpus") if c["props"]["core-id"] == 3)
+        with self.assertRaisesRegex(QmpError, "node-id: 0 doesn't match its place, which has 1"):
+            q.qmp.command("device_add", driver=place["type"], id="c3", **{**place["props"], "node-id": 0})
+        q.qmp.command("device_add", driver=place["type"], id="c3", **place["props"])
+        self.assertIn("node 1 cpus: 3\n", self.hmp(q, "info numa"))
+        self.assertIn('node-id: "1"', self.hmp(q, "info hotpluggable-cpus"))
 
     def test_sockets_go_round(self):
         q = self.machine("-m", "64", "-smp", "8,sockets=4,cores=2", "-numa", "node,mem=48", "-numa", "node,mem=16")
