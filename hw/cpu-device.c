@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "hw/machine.h"
+#include "hw/memory/numa.h"
 #include "hw/pci/acpi-cpuhp.h"
 #include "hw/platform.h"
 #include "hw/qom.h"
@@ -11,7 +12,7 @@
 
 typedef struct CpuDevice {
     Device dev;
-    int32_t socket_id, die_id, core_id, thread_id; /* properties; below 0: not given */
+    int32_t socket_id, die_id, core_id, thread_id, node_id; /* properties; below 0: not given */
     uint32_t apic_id;
     Cpu *cpu;
 } CpuDevice;
@@ -82,7 +83,8 @@ static bool choose_place(CpuDevice *s, unsigned *index, GError **error)
     return agrees("socket-id", &s->socket_id, at.socket, error) &&
            agrees("die-id", &s->die_id, at.die, error) &&
            agrees("core-id", &s->core_id, at.core, error) &&
-           agrees("thread-id", &s->thread_id, at.thread, error);
+           agrees("thread-id", &s->thread_id, at.thread, error) &&
+           agrees("node-id", &s->node_id, numa.nodes ? numa_cpu_node(*index) : 0, error);
 }
 
 /* ---- Coming and going; the others stand still meanwhile: they look at the list without a lock ---- */
@@ -189,6 +191,7 @@ static const Row rows[] = {
     PROP_AS(CpuDevice, die_id, "die-id", "-1", "Die in the socket"),
     PROP_AS(CpuDevice, core_id, "core-id", "-1", "Core in the die"),
     PROP_AS(CpuDevice, thread_id, "thread-id", "-1", "Thread in the core"),
+    PROP_AS(CpuDevice, node_id, "node-id", "-1", "NUMA node, which -numa has said"),
     PROP_AS(CpuDevice, apic_id, "apic-id", "0xffffffff", "The place by APIC ID, instead of all these"),
     DERIVED(CpuDevice, cpu),
     END

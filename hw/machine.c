@@ -173,6 +173,9 @@ static bool check_options(GError **error)
     if (!main_ram_choose(error) || !numa_finish(error)) {
         return false;
     }
+    if (machine.nvdimm) {
+        return error_fail(error, "-machine nvdimm=on: NVDIMMs are not built, expected: off");
+    }
     if (machine.initrd && !machine.kernel) {
         return error_fail(error, "-initrd only allowed with -kernel option");
     }

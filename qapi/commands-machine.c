@@ -174,13 +174,6 @@ bool qmp_query_current_machine(const void *args, QCurrentMachineParams *ret, GEr
     return true;
 }
 
-bool qmp_query_memory_size_summary(const void *args, QMemoryInfo *ret, GError **error)
-{
-    ret->base_memory = machine.ram_size;
-    ret->has_plugged_memory = true;
-    return true;
-}
-
 /* ---- The balloon ---- */
 
 static VirtioBalloon *find_balloon(GError **error)

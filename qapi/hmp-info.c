@@ -432,8 +432,11 @@ static void info_hotpluggable(Hmp *h, const HmpArgs *a)
         if (c->qom_path) {
             hmp_print(h, "  qom_path: \"%s\"\n", c->qom_path);
         }
-        hmp_print(h, "  CPUInstance Properties:\n    socket-id: \"%" PRId64 "\"\n",
-                  c->props.socket_id);
+        hmp_print(h, "  CPUInstance Properties:\n");
+        if (c->props.has_node_id) {
+            hmp_print(h, "    node-id: \"%" PRId64 "\"\n", c->props.node_id);
+        }
+        hmp_print(h, "    socket-id: \"%" PRId64 "\"\n", c->props.socket_id);
         if (c->props.has_die_id) {
             hmp_print(h, "    die-id: \"%" PRId64 "\"\n", c->props.die_id);
         }
@@ -460,6 +463,7 @@ const HmpCommand hmp_info_commands[] = {
      "registers of a local APIC (of the chosen CPU unless told)", hmp_info_lapic},
     {"mem", "", "", "ranges that the page tables map, with their rights", info_mem},
     {"memdev", "", "", "memory back ends", hmp_info_memdev},
+    {"memory-devices", "", "", "DIMMs", hmp_info_memory_devices},
     {"memory_size_summary", "", "", "bytes of RAM at start and plugged since", info_memory_size},
     {"mice", "", "", "pointing devices, and which one gets the events", info_mice},
     {"jit", NULL, "", "what the software CPU has decoded and translated", info_jit},

@@ -47,7 +47,7 @@ static bool build(GError **error)
     return pc_make_interrupts(error) && pc_make_isa_chips(error) && pc_make_fw_cfg(error) &&
            pc_make_hpet(error) && pc_make_display(2, error) &&
            pc_function("piix3-ide", 1, 1, false, NULL, NULL, error) && pc_make_ide_drives(error) &&
-           make_power_management(error) && pc_make_virtio_drives(error);
+           make_power_management(error) && pc_make_memory_slots(error) && pc_make_virtio_drives(error);
 }
 
 #define MIB (UINT64_C(1) << 20)

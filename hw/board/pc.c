@@ -14,6 +14,7 @@
 #include "hw/intc/ioapic.h"
 #include "hw/isa/i8237.h"
 #include "hw/memory/main-ram.h"
+#include "hw/memory/memory-slots.h"
 #include "hw/pci/acpi-cpuhp.h"
 #include "hw/pci/acpi-pm.h"
 #include "hw/platform.h"
@@ -43,6 +44,19 @@ bool pc_make_ram(const PcSplit *board, GError **error)
     return need <= has ||
            error_fail(error, "-m: memory up to %#" PRIx64 " needs %u address bits, the CPU has %u (-cpu ...,phys-bits=%u)",
                       end, need, has, need);
+}
+
+/* Without ACPI nobody would hear of what is plugged. */
+bool pc_make_memory_slots(GError **error)
+{
+    bool some = pc.memory.plug_size && machine.acpi != OFA_OFF;
+    Device *slots = memory_slots_new(some ? machine.ram_slots : 0, some ? pc.memory.plug : NULL, pc.memory.plug_at,
+                                     some ? machine.max_ram - machine.ram_size : 0, error);
+    if (slots && some) {
+        region_map(space_root(space_io()), device_region(slots, SPACE_MAIN, "acpi-mem-hotplug", MEMORY_SLOTS_SIZE),
+                   MEMORY_SLOTS_PORT, 0);
+    }
+    return slots;
 }
 
 bool pc_load_bios(GError **error)

@@ -29,6 +29,7 @@ extern const MachineClass q35_class;      /* q35.c */
 
 /* pc.c */
 bool pc_make_ram(const PcSplit *board, GError **error);
+bool pc_make_memory_slots(GError **error);
 bool pc_load_bios(GError **error);      /* or, in its place, the flash */
 void pc_gsi(void *unused, unsigned gsi, bool level);    /* an Irq sink */
 bool pc_make_interrupts(GError **error);/* 8259s, I/O APIC, local APICs, as far as the kernel does not have them */

@@ -61,8 +61,8 @@ static bool build(GError **error)
         return false;
     }
     wire_lpc();
-    return pc_make_cpu_hotplug(ACPI_CPUHP_ICH9, error) && pc_make_fw_cfg(error) && pc_make_hpet(error) && pc_make_display(VGA_SLOT, error) &&
-           make_sata(error) &&
+    return pc_make_cpu_hotplug(ACPI_CPUHP_ICH9, error) && pc_make_fw_cfg(error) && pc_make_hpet(error) &&
+           pc_make_display(VGA_SLOT, error) && make_sata(error) && pc_make_memory_slots(error) &&
            (!machine.smbus || pc_function("ICH9-SMB", ICH_SLOT, SMBUS, true, NULL, NULL, error)) &&
            pc_make_virtio_drives(error);
 }

@@ -284,6 +284,7 @@ GByteArray *acpi_dsdt(void)
     }
     acpi_processors(a, board->cpu_hotplug);
     aml_end(a);
+    acpi_memory_slots(a);
     sleep_states(a, acpi_pm_device(board));
     sleep_state(a, "\\_S5", 0);
     return aml_finish(a);

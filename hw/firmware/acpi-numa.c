@@ -1,5 +1,5 @@
-/* NUMA in tables: who belongs to which proximity domain (SRAT, ACPI 6.4 §5.2.16), and how far domains are from one another
- * (SLIT, §5.2.17). */
+/* NUMA in tables: who belongs to which proximity domain (SRAT, ACPI 6.4 §5.2.16), and how far
+ * domains are from one another (SLIT, §5.2.17). */
 #include "hw/firmware/acpi.h"
 #include "hw/machine.h"
 #include "hw/memory/numa.h"
@@ -53,8 +53,10 @@ static void put_memory(GByteArray *b, uint64_t at, uint64_t size, uint32_t domai
     }
 }
 
-/* The part of [from, from + size) of RAM, counted without holes, that lies in a piece of it shown elsewhere. */
-static void put_piece(GByteArray *b, uint64_t from, uint64_t size, uint64_t first, uint64_t end, uint64_t shown, uint32_t domain)
+/* The part of [from, from + size) of RAM, counted without holes, that lies in a piece of it shown
+ * elsewhere. */
+static void put_piece(GByteArray *b, uint64_t from, uint64_t size, uint64_t first, uint64_t end,
+                      uint64_t shown, uint32_t domain)
 {
     uint64_t a = MAX(from, first), z = MIN(from + size, end);
     if (a < z) {

@@ -17,12 +17,13 @@ bool main_ram_choose(GError **error)
         }
         if (machine.ram_size && machine.ram_size != chosen->size) {
             return error_fail(error,
-                              "-machine memory-backend=%s: it has %" PRIu64 " bytes, -m says %" PRIu64
-                              " (leave one out, or say the same)",
+                              "-machine memory-backend=%s: it has %" PRIu64
+                              " bytes, -m says %" PRIu64 " (leave one out, or say the same)",
                               machine.memory_backend, chosen->size, machine.ram_size);
         }
         if (machine.mem_path) {
-            return error_fail(error, "-mem-path cannot be used together with -machine memory-backend");
+            return error_fail(error,
+                              "-mem-path cannot be used together with -machine memory-backend");
         }
         machine.ram_size = chosen->size;
     }
@@ -30,8 +31,16 @@ bool main_ram_choose(GError **error)
         machine.ram_size = machine.class->default_ram;
     }
     if (machine.max_ram && machine.max_ram < machine.ram_size) {
-        return error_fail(error, "-m: maxmem=%" PRIu64 ", expected: at least the RAM's %" PRIu64 " bytes", machine.max_ram,
-                          machine.ram_size);
+        return error_fail(error,
+                          "-m: maxmem=%" PRIu64 ", expected: at least the RAM's %" PRIu64 " bytes",
+                          machine.max_ram, machine.ram_size);
+    }
+    if (!machine.ram_slots != (machine.max_ram <= machine.ram_size)) {
+        return error_fail(error,
+                          machine.ram_slots
+                              ? "-m: slots=%u needs maxmem=, more than the RAM's %" PRIu64 " bytes"
+                              : "-m: maxmem= needs slots= (slots=%u, RAM of %" PRIu64 " bytes)",
+                          machine.ram_slots, machine.ram_size);
     }
     return true;
 }
@@ -48,7 +57,8 @@ static Region *of_nodes(void)
     for (unsigned i = 0; i < numa.nodes; i++) {
         const NumaNode *n = &numa.node[i];
         if (n->backend) {
-            region_map(all, region_ram(n->backend->object.id, n->backend->block, 0, n->size), at, 0);
+            region_map(all, region_ram(n->backend->object.id, n->backend->block, 0, n->size), at,
+                       0);
         }
         at += n->size;
     }

@@ -12,7 +12,8 @@ static int16_t *cpu_node; /* by CPU number, -1: not said; NULL: of none it was s
 
 /* ---- -numa ---- */
 
-static bool take_number(KeyVal *kv, const char *key, unsigned most, bool needed, int *n, GError **error)
+static bool take_number(KeyVal *kv, const char *key, unsigned most, bool needed, int *n,
+                        GError **error)
 {
     g_autofree char *text = keyval_take(kv, key);
     guint64 v;
@@ -40,7 +41,8 @@ static bool put_cpu(unsigned cpu, unsigned node, GError **error)
         memset(cpu_node, 0xff, machine.max_cpus * sizeof(*cpu_node));
     }
     if (cpu_node[cpu] >= 0 && cpu_node[cpu] != (int)node) {
-        return error_fail(error, "-numa: CPU %u is in node %d already, not in node %u too", cpu, cpu_node[cpu], node);
+        return error_fail(error, "-numa: CPU %u is in node %d already, not in node %u too", cpu,
+                          cpu_node[cpu], node);
     }
     cpu_node[cpu] = (int16_t)node;
     return true;
@@ -52,8 +54,9 @@ static bool put_cpus(KeyVal *kv, unsigned node, GError **error)
     for (unsigned i = 0; i < kv->items->len; i++) {
         const KeyValue *item = &g_array_index(kv->items, KeyValue, i);
         if (!strcmp(item->key, "cpus") && !node_list_parse(item->value, set, machine.max_cpus)) {
-            return error_fail(error, "-numa: cpus=%s, expected: numbers below %u (maxcpus), such as 0-1", item->value,
-                              machine.max_cpus);
+            return error_fail(error,
+                              "-numa: cpus=%s, expected: numbers below %u (maxcpus), such as 0-1",
+                              item->value, machine.max_cpus);
         }
     }
     for (unsigned cpu = 0; cpu < machine.max_cpus; cpu++) {
@@ -96,7 +99,9 @@ static bool option_node(KeyVal *kv, GError **error)
     }
     g_autofree char *initiator = keyval_take(kv, "initiator");
     if (initiator) {
-        return error_fail(error, "-numa: initiator=%s needs the heterogeneous memory attributes table, which is not built",
+        return error_fail(error,
+                          "-numa: initiator=%s needs the heterogeneous memory attributes table, "
+                          "which is not built",
                           initiator);
     }
     NumaNode *n = &numa.node[id];
@@ -115,12 +120,15 @@ static bool option_dist(KeyVal *kv, GError **error)
         return false;
     }
     if (!numa.node[src].present || !numa.node[dst].present) {
-        return error_fail(error, "-numa: dist,src=%d,dst=%d: there is no node %d yet (-numa node,nodeid=%d goes first)", src,
-                          dst, numa.node[src].present ? dst : src, numa.node[src].present ? dst : src);
+        return error_fail(
+            error,
+            "-numa: dist,src=%d,dst=%d: there is no node %d yet (-numa node,nodeid=%d goes first)",
+            src, dst, numa.node[src].present ? dst : src, numa.node[src].present ? dst : src);
     }
     if (src == dst ? val != NUMA_LOCAL : val <= NUMA_LOCAL) {
         return error_fail(error, "-numa: dist,src=%d,dst=%d,val=%d, expected: %s", src, dst, val,
-                          src == dst ? "10, a node's distance from itself" : "11 to 255 (255: not reachable)");
+                          src == dst ? "10, a node's distance from itself"
+                                     : "11 to 255 (255: not reachable)");
     }
     numa.node[src].distance[dst] = (uint8_t)val;
     numa.distances = true;
@@ -140,12 +148,17 @@ static bool option_cpu(KeyVal *kv, GError **error)
         return false;
     }
     if (!numa.node[node].present) {
-        return error_fail(error, "-numa: cpu,node-id=%d: there is no such node yet (-numa node,nodeid=%d goes first)", node, node);
+        return error_fail(
+            error,
+            "-numa: cpu,node-id=%d: there is no such node yet (-numa node,nodeid=%d goes first)",
+            node, node);
     }
     for (unsigned cpu = 0; cpu < machine.max_cpus; cpu++) {
         unsigned c = cpu / t->threads, d = c / t->cores;
-        bool meant = (thread < 0 || cpu % t->threads == (unsigned)thread) && (core < 0 || c % t->cores == (unsigned)core) &&
-                     (die < 0 || d % t->dies == (unsigned)die) && (socket < 0 || d / t->dies == (unsigned)socket);
+        bool meant = (thread < 0 || cpu % t->threads == (unsigned)thread) &&
+                     (core < 0 || c % t->cores == (unsigned)core) &&
+                     (die < 0 || d % t->dies == (unsigned)die) &&
+                     (socket < 0 || d / t->dies == (unsigned)socket);
         if (meant && !put_cpu(cpu, (unsigned)node, error)) {
             return false;
         }
@@ -170,7 +183,10 @@ bool numa_option(const char *text, GError **error)
         }
     }
     if (type && g_str_has_prefix(type, "hmat-")) {
-        return error_fail(error, "-numa %s: heterogeneous memory attributes are not built, expected: node, dist, cpu", type);
+        return error_fail(
+            error,
+            "-numa %s: heterogeneous memory attributes are not built, expected: node, dist, cpu",
+            type);
     }
     return error_fail(error, "-numa: type '%s', expected: node, dist, cpu", type ? type : "");
 }
@@ -181,7 +197,8 @@ static bool nodes_complete(GError **error)
 {
     for (unsigned i = 0; i < numa.nodes; i++) {
         if (!numa.node[i].present) {
-            return error_fail(error, "-numa: node %u is missing: nodes are numbered from 0 without gaps", i);
+            return error_fail(
+                error, "-numa: node %u is missing: nodes are numbered from 0 without gaps", i);
         }
     }
     return true;
@@ -203,19 +220,26 @@ static bool memory_complete(GError **error)
     for (unsigned i = 0; i < numa.nodes; i++) {
         const NumaNode *n = &numa.node[i];
         if (numa_has_backends() && n->size && !n->backend) {
-            return error_fail(error, "-numa: node %u has mem=, others memdev=, expected: one or the other for all", i);
+            return error_fail(
+                error,
+                "-numa: node %u has mem=, others memdev=, expected: one or the other for all", i);
         }
         sum += n->size;
     }
     if (numa_has_backends() && machine.memory_backend) {
-        return error_fail(error, "-numa memdev= cannot be used together with -machine memory-backend=%s", machine.memory_backend);
+        return error_fail(error,
+                          "-numa memdev= cannot be used together with -machine memory-backend=%s",
+                          machine.memory_backend);
     }
     return sum == machine.ram_size ||
-           error_fail(error, "-numa: the nodes have %" PRIu64 " bytes together, the machine %" PRIu64
-                             " (-m; give each node memdev= or mem=)", sum, machine.ram_size);
+           error_fail(error,
+                      "-numa: the nodes have %" PRIu64 " bytes together, the machine %" PRIu64
+                      " (-m; give each node memdev= or mem=)",
+                      sum, machine.ram_size);
 }
 
-/* What one direction says holds for the other, unless some pair differs by direction: then each must be said. */
+/* What one direction says holds for the other, unless some pair differs by direction: then each
+ * must be said. */
 static bool distances_complete(GError **error)
 {
     bool mirrored = true;
@@ -230,8 +254,9 @@ static bool distances_complete(GError **error)
             uint8_t *a = &numa.node[i].distance[j], b = numa.node[j].distance[i];
             *a = i == j ? NUMA_LOCAL : !*a && mirrored ? b : *a;
             if (!*a) {
-                return error_fail(error, "-numa: the distance from node %u to node %u is missing%s", i, j,
-                                  mirrored ? "" : ": where some differ by direction, all are to be said");
+                return error_fail(
+                    error, "-numa: the distance from node %u to node %u is missing%s", i, j,
+                    mirrored ? "" : ": where some differ by direction, all are to be said");
             }
         }
     }
@@ -261,7 +286,8 @@ static bool cpus_complete(GError **error)
 {
     for (unsigned i = 0; cpu_node && i < machine.max_cpus; i++) {
         if (cpu_node[i] >= (int)numa.nodes) {
-            return error_fail(error, "-numa: CPU %u is in node %d, which was not described", i, cpu_node[i]);
+            return error_fail(error, "-numa: CPU %u is in node %d, which was not described", i,
+                              cpu_node[i]);
         }
     }
     place_cpus();
@@ -270,7 +296,7 @@ static bool cpus_complete(GError **error)
 
 bool numa_finish(GError **error)
 {
-    if (!numa.nodes && machine.ram_slots) {
+    if (!numa.nodes && machine.ram_slots && machine.class->default_cpu) {
         numa.nodes = 1;
         numa.node[0] = (NumaNode){.present = true, .size = machine.ram_size};
     }
@@ -280,8 +306,8 @@ bool numa_finish(GError **error)
     if (!machine.class->default_cpu) {
         return error_fail(error, "-numa: machine type '%s' has no nodes", machine.class->name);
     }
-    return nodes_complete(error) && memory_complete(error) && (!numa.distances || distances_complete(error)) &&
-           cpus_complete(error);
+    return nodes_complete(error) && memory_complete(error) &&
+           (!numa.distances || distances_complete(error)) && cpus_complete(error);
 }
 
 unsigned numa_cpu_node(unsigned cpu)

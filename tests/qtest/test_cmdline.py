@@ -103,6 +103,14 @@ WRONG = r"""
 -numa node,mem=128 -numa cpu,node-id=0,socket-id=3 | expected: a number from 0 to 0
 -numa hmat-lb | not built, expected: node, dist, cpu
 -numa nope | expected: node, dist, cpu
+-m 64,slots=2 | needs maxmem=
+-m 64,maxmem=128 | needs slots=
+-object memory-backend-ram,id=a,size=2M -device pc-dimm,memdev=a | expected: -m SIZE,slots=N,maxmem=SIZE and ACPI
+-m 64,slots=1,maxmem=1G -device pc-dimm | memdev' is missing
+-m 64,slots=1,maxmem=1G -device pc-dimm,memdev=a | there is no object 'a'
+-m 64,slots=1,maxmem=1G -object memory-backend-ram,id=a,size=2M -device pc-dimm,memdev=a,node=1 | expected: 0 to 0
+-machine nvdimm=on | not built
+-device nvdimm | 'nvdimm' is not a valid device model name
 -m 1T -cpu qemu64,phys-bits=40 | needs 41 address bits, the CPU has 40
 -device nope | is not a valid device model name
 -device nope,help | is not a valid device model name

@@ -5,7 +5,7 @@ import struct
 import tempfile
 import unittest
 
-from qtest import Qtest, QmpError, main
+from qtest import Pci, Qtest, QmpError, main
 from test_acpi import fw_cfg_file, tables_in
 
 MIB, GIB, TIB = 1 << 20, 1 << 30, 1 << 40
@@ -44,6 +44,9 @@ class MemoryTest(unittest.TestCase):
     def e820(self, q):
         data = fw_cfg_file(q, "etc/e820")
         return [struct.unpack_from("<QQI", data, at) for at in range(0, len(data), 20)]
+
+    def hmp(self, q, line):
+        return q.qmp.command("human-monitor-command", **{"command-line": line}).replace("\r", "")
 
     def resident(self, q):
         with open(f"/proc/{q.process.pid}/status", encoding="ascii") as f:
@@ -91,7 +94,8 @@ class Backends(MemoryTest):
     def test_main_memory_in_a_file(self):
         with tempfile.TemporaryDirectory(prefix="ostler-memory-") as folder:
             path = os.path.join(folder, "ram")
-            args = (f"memory-backend-file,id=main,mem-path={path},size=32M,align=2M,", "-machine", "memory-backend=main")
+            args = (f"memory-backend-file,id=main,mem-path={path},size=32M,align=2M,", "-machine",
+                    "memory-backend=main")
             q = self.machine("-object", args[0] + "share=on", *args[1:])
             self.assertEqual(q.qmp.command("query-memory-size-summary")["base-memory"], 32 * MIB)
             q.writeq(0x1234560, 0xfeedface)
@@ -112,18 +116,101 @@ class Backends(MemoryTest):
                 self.assertFalse(any(f.read()), "nobody wanted it any more")
 
     def test_query(self):
-        q = self.machine("-object", "memory-backend-ram,id=a,size=4M,prealloc=on,prealloc-threads=2,merge=off,reserve=on",
-                         "-object", "memory-backend-memfd,id=b,size=8M,dump=off")
+        q = self.machine("-object", "memory-backend-ram,id=a,size=4M,prealloc=on,prealloc-threads=2,merge=off,"
+                         "reserve=on", "-object", "memory-backend-memfd,id=b,size=8M,dump=off")
         a, b = q.qmp.command("query-memdev")
         self.assertEqual(a, {"id": "a", "size": 4 * MIB, "merge": False, "dump": True, "prealloc": True, "share": False,
                              "reserve": True, "policy": "default", "host-nodes": []})
         self.assertEqual((b["size"], b["share"], b["dump"], "reserve" in b), (8 * MIB, True, False, False))
-        text = q.qmp.command("human-monitor-command", **{"command-line": "info memdev"}).replace("\r", "")
+        text = self.hmp(q, "info memdev")
         self.assertIn("memory backend: a\n  size:  4194304\n  merge: false\n", text)
         with open(f"/proc/{q.process.pid}/smaps", encoding="ascii") as f:
             maps = f.read().split("VmFlags:")
         sizes = [(m.split("Size:")[1].split()[0], m.split("Rss:")[1].split()[0]) for m in maps if "Size:" in m]
         self.assertIn(("4096", "4096"), sizes, "all of it is there")
+
+
+class Dimms(MemoryTest):
+    """The test is the guest: it has the registers' answers, and gives _OST's."""
+    PORT, STATUS = 0xa00, 0xa14
+    ENABLED, INSERTED, REMOVING, EJECT = 1, 2, 4, 8
+
+    def dimms(self, *args, board="pc"):
+        q = self.machine("-M", board, "-m", "256M,slots=3,maxmem=4G", *args)
+        if board == "q35":              # the firmware's part: where the events are
+            Pci(q, 31).writel(0x40, 0x600)
+            Pci(q, 31).writeb(0x44, 0x80)
+        return q
+
+    def add(self, q, n, size=256 * MIB, **properties):
+        q.qmp.command("object-add", **{"qom-type": "memory-backend-ram", "id": f"m{n}", "size": size})
+        q.qmp.command("device_add", driver="pc-dimm", id=f"d{n}", memdev=f"m{n}", **properties)
+
+    def event(self, q, name):
+        return q.qmp.wait_event(name, 10)["data"]
+
+    def cycle(self, q, gpe):
+        q.outb(gpe, 0xff)
+        self.add(q, 1)
+        self.assertEqual(q.inb(gpe) & 8, 8, "general-purpose event 3")
+        q.outb(gpe, 8)
+        q.outl(self.PORT, 0)
+        self.assertEqual((q.inl(self.PORT), q.inl(self.PORT + 4), q.inl(self.PORT + 8)), (0, 1, 256 * MIB))
+        self.assertEqual(q.inb(self.STATUS), self.ENABLED | self.INSERTED)
+        q.outb(self.STATUS, self.INSERTED)
+        q.writeq(4 * GIB + 256 * MIB - 8, 0xabcdef)
+        self.assertEqual(q.readq(4 * GIB + 256 * MIB - 8), 0xabcdef)
+        for wrong, text in (("device_del", "already in the process"), ("object-del", "in use")):
+            if wrong == "device_del":
+                q.qmp.command("device_del", id="d1")
+            with self.assertRaisesRegex(QmpError, text):
+                q.qmp.command(wrong, id={"device_del": "d1", "object-del": "m1"}[wrong])
+        self.assertEqual(q.inb(gpe) & 8, 8)
+        self.assertEqual(q.inb(self.STATUS), self.ENABLED | self.REMOVING)
+        q.outb(self.STATUS, self.REMOVING)
+        q.outl(self.PORT + 4, 0x103)    # _OST: no
+        q.outl(self.PORT + 8, 0x82)
+        self.assertEqual(self.event(q, "ACPI_DEVICE_OST")["info"],
+                         {"device": "d1", "slot": "0", "slot-type": "DIMM", "source": 0x103, "status": 0x82})
+        self.assertEqual(self.event(q, "MEM_UNPLUG_ERROR")["device"], "d1")
+        self.assertEqual(self.event(q, "DEVICE_UNPLUG_GUEST_ERROR")["device"], "d1")
+        q.qmp.command("device_del", id="d1")
+        q.outb(self.STATUS, self.EJECT)
+        self.assertEqual(self.event(q, "DEVICE_DELETED")["device"], "d1")
+        self.assertEqual((q.inb(self.STATUS), q.readq(4 * GIB)), (0, 2 ** 64 - 1))
+        q.qmp.command("object-del", id="m1")
+
+    def test_pc(self):
+        self.cycle(self.dimms(), 0xafe0)
+
+    def test_q35(self):
+        self.cycle(self.dimms(board="q35"), 0x620)
+
+    def test_what_is_there(self):
+        q = self.dimms("-object", "memory-backend-ram,id=m0,size=512M", "-device", "pc-dimm,id=d0,memdev=m0,slot=2")
+        self.add(q, 1, GIB)
+        self.add(q, 2, 128 * MIB, addr=8 * GIB)
+        found = [d["data"] for d in q.qmp.command("query-memory-devices")]
+        self.assertEqual([(d["id"], d["slot"], d["addr"], d["size"], d["hotplugged"]) for d in found],
+                         [("d1", 0, 5 * GIB, GIB, True), ("d2", 1, 8 * GIB, 128 * MIB, True),
+                          ("d0", 2, 4 * GIB, 512 * MIB, False)])
+        self.assertEqual(found[0]["memdev"], "/objects/m1")
+        self.assertEqual(q.qmp.command("qom-get", path="d0", property="memdev"), "/objects/m0")
+        self.assertEqual(q.qmp.command("query-memory-size-summary"),
+                         {"base-memory": 256 * MIB, "plugged-memory": (512 + 1024 + 128) * MIB})
+        self.assertIn('Memory device [dimm]: "d1"\n  addr: 0x140000000\n  slot: 0\n  node: 0\n  size: 1073741824\n',
+                      self.hmp(q, "info memory-devices"))
+        self.assertIn("node 0 plugged: 1664 MB\n", self.hmp(q, "info numa"))
+        self.assertEqual(self.e820(q), [(0, 256 * MIB, RAM)], "only ACPI tells of DIMMs")
+        room = srat(tables_in(fw_cfg_file(q, "etc/acpi/tables"))["SRAT"])[1][-1]
+        self.assertEqual(room, (4 * GIB, 4 * GIB - 256 * MIB + 3 * GIB, 0, 3))
+        self.assertEqual(fw_cfg_file(q, "etc/reserved-memory-end"), struct.pack("<Q", 11 * GIB))
+        with self.assertRaisesRegex(QmpError, "no slot is free"):
+            self.add(q, 3)
+        q.qmp.command("device_del", id="d1")
+        q.qmp.command("system_reset")   # ends the wait for a guest that is no more
+        self.assertEqual(self.event(q, "DEVICE_DELETED")["device"], "d1")
+        self.assertEqual([d["data"]["id"] for d in q.qmp.command("query-memory-devices")], ["d2", "d0"])
 
 
 class Numa(MemoryTest):
@@ -132,15 +219,27 @@ class Numa(MemoryTest):
         found = tables_in(fw_cfg_file(q, "etc/acpi/tables"))
         processors, memory = srat(found["SRAT"])
         self.assertEqual(processors, {0: 0, 1: 0, 2: 1, 3: 1})
-        self.assertEqual(memory, [(0, 640 << 10, 0, 1), (MIB, GIB - MIB, 0, 1), (GIB, 2 * GIB, 1, 1), (4 * GIB, GIB, 1, 1)])
+        self.assertEqual(memory, [(0, 640 << 10, 0, 1), (MIB, GIB - MIB, 0, 1), (GIB, 2 * GIB, 1, 1),
+                                  (4 * GIB, GIB, 1, 1)])
         self.assertEqual(found["SLIT"][36:], struct.pack("<Q4B", 2, 10, 31, 31, 10))
         q.writeq(GIB - 4, 0x1122334455667788)   # across the back ends
         self.assertEqual((q.readl(GIB - 4), q.readl(GIB)), (0x55667788, 0x11223344))
         places = {c["props"]["core-id"]: c["props"]["node-id"] for c in q.qmp.command("query-hotpluggable-cpus")}
         self.assertEqual(places, processors)
-        text = q.qmp.command("human-monitor-command", **{"command-line": "info numa"}).replace("\r", "")
+        text = self.hmp(q, "info numa")
         self.assertIn("2 nodes\nnode 0 cpus: 0 1\nnode 0 size: 1024 MB\n", text)
         self.assertIn("node 1 cpus: 2 3\nnode 1 size: 3072 MB\n", text)
+
+    def test_processors_that_come(self):
+        """device_add takes what query-hotpluggable-cpus says of a place, node and all."""
+        q = self.machine("-m", "64", "-smp", "1,maxcpus=4", "-numa", "node,mem=32,cpus=0-1", "-numa",
+                         "node,mem=32,cpus=2-3")
+        place = next(c for c in q.qmp.command("query-hotpluggable-cpus") if c["props"]["core-id"] == 3)
+        with self.assertRaisesRegex(QmpError, "node-id: 0 doesn't match its place, which has 1"):
+            q.qmp.command("device_add", driver=place["type"], id="c3", **{**place["props"], "node-id": 0})
+        q.qmp.command("device_add", driver=place["type"], id="c3", **place["props"])
+        self.assertIn("node 1 cpus: 3\n", self.hmp(q, "info numa"))
+        self.assertIn('node-id: "1"', self.hmp(q, "info hotpluggable-cpus"))
 
     def test_sockets_go_round(self):
         q = self.machine("-m", "64", "-smp", "8,sockets=4,cores=2", "-numa", "node,mem=48", "-numa", "node,mem=16")
