@@ -380,9 +380,16 @@ static void on_reset(void *arg, ShutdownCause cause)
     }
 }
 
+static void run_forget_memory(Cpu *c)
+{
+    if (accel->forget_memory) {
+        accel->forget_memory(c);
+    }
+}
+
 void run_init(void)
 {
-    cpu_ops = (CpuOps){.kick = run_kick, .sync = run_sync, .run_on = run_on, .memory = debug_memory};
+    cpu_ops = (CpuOps){.kick = run_kick, .sync = run_sync, .run_on = run_on, .forget_memory = run_forget_memory, .memory = debug_memory};
 }
 
 bool accel_start_cpus(GError **error)

@@ -67,6 +67,7 @@ typedef struct CpuOps {                 /* filled in by accel/ */
     uint64_t (*tsc)(Cpu *c);            /* the counter now, for RDMSR here; NULL: as last copied             */
     /* cpu_memory_debug's access to a physical address, without what debuggers have put there; NULL: the memory as it is */
     bool (*memory)(Space *space, uint64_t physical, void *buf, size_t len, bool write);
+    void (*forget_memory)(Cpu *c);      /* on its thread: it holds no pointer into guest memory any more; some of it goes */
     void (*msr_written)(Cpu *c, uint32_t index);        /* TSC, TSC_DEADLINE ...: WRMSR here has stored it   */
 } CpuOps;
 extern CpuOps cpu_ops;

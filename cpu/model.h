@@ -79,6 +79,7 @@ typedef struct ModelEnv {
     uint64_t (*supported)(uint32_t leaf, uint32_t subleaf, int reg);
     bool kvm;                           /* KVM runs it: its CPUID leaves, "host" can be had                  */
     unsigned phys_bits;                 /* the host's MAXPHYADDR; 0: unknown                                 */
+    unsigned memory_bits;               /* address bits that the machine's memory wants; 0: no matter        */
     Topology topology;
     void (*warn)(const char *text);     /* NULL: warn_report                                                 */
 } ModelEnv;

@@ -146,6 +146,7 @@ typedef enum UnplugAnswer { UNPLUG_NOW, UNPLUG_ASKED, UNPLUG_ERROR } UnplugAnswe
 typedef struct BusClass {
     const char *type;                   /* "ISA", "PCI", "IDE"; the name that DeviceClass.bus asks for       */
     bool hotplug;
+    bool reset_removes;                 /* a reset of the machine ends the wait for the guest's answer       */
     /* Attach a realizing device: check its address property, grant Dma; and undo it. */
     bool (*plug)(Bus *bus, Device *dev, GError **error);
     void (*unplug)(Bus *bus, Device *dev);

@@ -11,8 +11,15 @@ void device_plugged(Device *d)
     }
 }
 
+/* What is plugged into it goes first. */
 static void let_go(Device *d)
 {
+    for (GSList *l = d->buses; l; l = l->next) {
+        GPtrArray *plugged = ((Bus *)l->data)->devices;
+        while (plugged->len) {
+            let_go(g_ptr_array_index(plugged, plugged->len - 1));
+        }
+    }
     g_autofree char *id = g_strdup(d->id), *path = g_strdup(d->path);
     device_free(d);
     event_device_deleted(id, path);
@@ -51,6 +58,26 @@ void device_unplugged(Device *d)
     if (!d->going) {
         d->going = true;
         loop_post(loop_main(), go, g_strdup(d->path));
+    }
+}
+
+static void find_leaving(void *arg, Device *d)
+{
+    bool waits = d->removing && d->bus && d->bus->class->reset_removes;
+    if (d->going || waits) {
+        g_ptr_array_add(arg, g_strdup(d->path));
+    }
+}
+
+void device_unplug_all(void)
+{
+    g_autoptr(GPtrArray) leaving = g_ptr_array_new_with_free_func(g_free);
+    device_foreach(find_leaving, leaving);
+    for (guint i = 0; i < leaving->len; i++) {
+        Device *d = device_find(leaving->pdata[i]); /* NULL: it was plugged into another one */
+        if (d) {
+            let_go(d);
+        }
     }
 }
 

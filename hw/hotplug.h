@@ -17,5 +17,7 @@ bool device_unplug_request(Device *dev, GError **error);
 void device_unplugged(Device *dev);
 /* The guest was asked and keeps it: DEVICE_UNPLUG_GUEST_ERROR; it can be asked again. */
 void device_unplug_refused(Device *dev);
+/* The machine is about to be reset: what the guest was asked to let go of, on buses that say so, goes now. */
+void device_unplug_all(void);
 
 #endif

@@ -83,7 +83,8 @@ typedef struct Machine {
     GPtrArray *option_roms;             /* -option-rom paths                                                 */
     /* what the board made, for others to find */
     Device *fw_cfg, *rtc, *pic;
-    uint64_t ram_below_4g, ram_above_4g;
+    uint64_t ram_below_4g, ram_above_4g, ram_above_at;  /* bytes on either side of 4 GiB; address of the upper part */
+    uint64_t plug_at, plug_size;        /* addresses for memory that is plugged in; 0: none                   */
     bool ready;
 } Machine;
 extern Machine machine;

@@ -72,6 +72,9 @@ void qom_types(QomTypeFn *fn, void *arg)
         fn(arg, ((ModelInfo *)g_ptr_array_index(models, i))->type_name, "x86_64-cpu", false);
     }
     char_types(fn, arg);
+    for (const ObjectType *const *t = object_types; *t; t++) {
+        fn(arg, (*t)->name, (*t)->base ? (*t)->base->name : "object", (*t)->abstract);
+    }
 }
 
 typedef struct Parent {
@@ -100,6 +103,9 @@ bool qom_type_is(const char *name, const char *ancestor)
 {
     const DeviceClass *class = device_class_find(name);
     if (class && device_class_is(class, ancestor)) {
+        return true;
+    }
+    if (object_type_find(name) && !strcmp(ancestor, "user-creatable")) { /* an interface, as management knows it */
         return true;
     }
     for (Parent p = {name}; p.name; p = (Parent){p.parent}) {

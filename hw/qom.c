@@ -56,6 +56,12 @@ static void visit_char(void *arg, Char *c)
     visit(arg, path, &(QomNode){.kind = QOM_CHAR, .chr = c});
 }
 
+static void visit_object(void *arg, UserObject *o)
+{
+    g_autofree char *path = g_strdup_printf("/objects/%s", o->id);
+    visit(arg, path, &(QomNode){.kind = QOM_OBJECT, .object = o});
+}
+
 /* Every object with its path, until fn returns true. */
 static void walk(VisitFn *fn, void *arg)
 {
@@ -72,6 +78,7 @@ static void walk(VisitFn *fn, void *arg)
     }
     device_foreach(visit_device, &w);
     char_foreach(visit_char, &w);
+    object_foreach(visit_object, &w);
 }
 
 typedef struct Find {
@@ -137,6 +144,7 @@ const char *qom_type(const QomNode *node)
         g_autofree char *name = g_strdup_printf("chardev-%s", node->chr->class->name);
         return g_intern_string(name);
     }
+    case QOM_OBJECT: return node->object->type->name;
     }
     g_assert_not_reached();
 }
@@ -153,6 +161,7 @@ char *qom_path(const QomNode *node)
         return g_strdup_printf("%s/%s", node->bus->parent ? node->bus->parent->path : "/machine",
                                node->bus->name);
     case QOM_CHAR: return g_strdup_printf("/chardevs/%s", char_id(node->chr));
+    case QOM_OBJECT: return g_strdup_printf("/objects/%s", node->object->id);
     }
     g_assert_not_reached();
 }
@@ -267,6 +276,18 @@ static bool list_child(void *arg, const char *path, const QomNode *node)
     return false;
 }
 
+static void emit_object_row(void *arg, const Row *r)
+{
+    emit_row(arg, r, r->name);
+}
+
+void qom_object_properties(const ObjectType *type, QomPropertyFn *fn, void *arg)
+{
+    Emit e = {fn, arg};
+    emit(&e, "type", "string");
+    object_type_rows(type, emit_object_row, &e);
+}
+
 bool qom_child(const QomNode *node, const char *name, QomNode *child)
 {
     g_autofree char *path = qom_path(node);
@@ -307,6 +328,7 @@ void qom_properties(const QomNode *node, QomPropertyFn *fn, void *arg)
             emit(&e, name, type);
         }
         break;
+    case QOM_OBJECT: qom_object_properties(node->object->type, fn, arg); break;
     default: emit(&e, "type", "string");
     }
     g_autofree char *path = qom_path(node);
@@ -384,6 +406,28 @@ static bool set_balloon_polling(VirtioBalloon *b, json_object *value, GError **e
     return true;
 }
 
+typedef struct ObjectLookup {
+    const char *property;
+    const Row *row;
+} ObjectLookup;
+
+static void look_object_row(void *arg, const Row *r)
+{
+    ObjectLookup *l = arg;
+    l->row = strcmp(r->name, l->property) ? l->row : r;
+}
+
+static json_object *object_value(const UserObject *o, const char *property)
+{
+    ObjectLookup l = {property, NULL};
+    object_type_rows(o->type, look_object_row, &l);
+    if (!l.row) {
+        return NULL;
+    }
+    g_autofree char *text = row_format(l.row, o);
+    return row_value(l.row, o, text);
+}
+
 static json_object *machine_value(const char *property)
 {
     for (const Row *r = machine_rows; r->kind != ROW_END; r++) {
@@ -423,6 +467,7 @@ json_object *qom_get(const QomNode *node, const char *property, GError **error)
     case QOM_PART: value = device_value(node->dev, property); break;
     case QOM_MACHINE: value = machine_value(property); break;
     case QOM_CPU: value = qom_cpu_get(node->cpu, property); break;
+    case QOM_OBJECT: value = object_value(node->object, property); break;
     case QOM_BUS: value = bus_value(node->bus, property); break;
     default: break;
     }

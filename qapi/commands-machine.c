@@ -8,6 +8,7 @@
 #include "accel/kvm/rescue.h"
 #include "accel/debug.h"
 #include "hw/machine.h"
+#include "hw/memory/numa.h"
 #include "hw/misc/vmgenid.h"
 #include "hw/virtio/virtio-balloon.h"
 #include "qapi/schema/qapi-commands.h"
@@ -85,6 +86,8 @@ static void place_of(unsigned index, QCpuInstanceProperties *p)
     p->has_die_id = dies > 1;
     p->die_id = index / threads / cores % dies;
     p->socket_id = index / threads / cores / dies;
+    p->has_node_id = numa.nodes;
+    p->node_id = numa.nodes ? numa_cpu_node(index) : 0;
 }
 
 bool qmp_query_cpus_fast(const void *args, QCpuInfoFastList *ret, GError **error)

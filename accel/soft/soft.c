@@ -40,6 +40,15 @@ static void map_changed(MemListener *l)
     }
 }
 
+void soft_forget_memory(Cpu *c)
+{
+    SoftCpu *s = soft_cpu(c);
+    if (cpu_room >= sizeof(SoftCpu) && s->tlb) { /* KVM without rescue has none */
+        soft_memory_changed(s);
+        block_flush(s);
+    }
+}
+
 static void listen_once(MemListener *l, Space *space)
 {
     if (space && !l->space) {
@@ -209,6 +218,7 @@ const Accel soft_accel = {
     .cpu_free = soft_cpu_free,
     .run = soft_run,
     .interrupt = soft_interrupted,
+    .forget_memory = soft_forget_memory,
     .fetch = soft_fetch,
     .flush = soft_flush,
     .supported_cpuid = soft_supported_cpuid,

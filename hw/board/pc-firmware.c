@@ -184,12 +184,24 @@ enum { E820_RAM = 1, E820_RESERVED = 2 };
 
 static bool add_e820(GError **error)
 {
+    const uint64_t gib = UINT64_C(1) << 30, ht = PC_HT_GIB * gib, ht_end = PC_HT_END_GIB * gib;
     E820 map[3] = {{0, machine.ram_below_4g, E820_RAM}};
     unsigned n = 1;
     if (machine.ram_above_4g) {
-        map[n++] = (E820){UINT64_C(1) << 32, machine.ram_above_4g, E820_RAM};
+        map[n++] = (E820){machine.ram_above_at, machine.ram_above_4g, E820_RAM};
+    }
+    if (machine.ram_above_at >= ht_end) {
+        map[n++] = (E820){ht, ht_end - ht, E820_RESERVED};
     }
     return fw_cfg_add_file(pc.fw, "etc/e820", map, n * sizeof(E820), error);
+}
+
+/* From where on the firmware may place 64-bit BARs: behind what can still be plugged. */
+static bool add_reserved_memory(GError **error)
+{
+    const uint64_t gib = UINT64_C(1) << 30;
+    uint64_t end = (machine.plug_at + machine.plug_size + gib - 1) & ~(gib - 1);
+    return !machine.plug_size || fw_cfg_add_file(pc.fw, "etc/reserved-memory-end", &end, sizeof(end), error);
 }
 
 static bool add_boot_files(GError **error)
@@ -272,6 +284,6 @@ bool pc_describe(GError **error)
                                              machine.ram_below_4g, error)) {
         return false;
     }
-    return add_e820(error) && add_boot_files(error) && add_option_roms(error) &&
+    return add_e820(error) && add_reserved_memory(error) && add_boot_files(error) && add_option_roms(error) &&
            add_user_files(error) && add_bootorder(error) && tables_add(pc.fw, error);
 }

@@ -13,7 +13,7 @@ enum { PC_GSIS = 24, PC_SCI = 9 };
 
 typedef struct PcBoard {
     PcMemory memory;
-    RamBlock *ram_block, *bios;
+    RamBlock *bios;
     Region *ram;
     Device *host, *pm, *fdc;            /* host bridge, power management, floppy controller */
     PciBus *pci;                        /* the root bus                                             */

@@ -40,4 +40,8 @@ void acpi_routes(Aml *a, const char *name, AcpiLine *line, bool gsi);
 void acpi_sci_link(Aml *a, unsigned uid);
 enum { ACPI_LINE_SCI = 0xff };          /* AcpiLine: that link                                               */
 
+/* In \\_SB.PCI0: slots that this guest may fill and empty by way of the hot-plug registers at `port`, here and behind
+ * bridges; and \\_GPE._E01 (acpi-pcihp.c). */
+void acpi_pci_slots(Aml *a, PciBus *root, uint16_t port, bool on_root, bool behind_bridges);
+
 #endif

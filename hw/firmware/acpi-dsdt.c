@@ -39,7 +39,8 @@ static void highest_bar(void *arg, PciDevice *pd)
 static void high_window(Aml *a)
 {
     const uint64_t gib = UINT64_C(1) << 30;
-    uint64_t first = (4 * gib + machine.ram_above_4g + gib - 1) & ~(gib - 1), end = 0;
+    uint64_t ram_end = machine.plug_size ? machine.plug_at + machine.plug_size : machine.ram_above_at + machine.ram_above_4g;
+    uint64_t first = (ram_end + gib - 1) & ~(gib - 1), end = 0;
     if (pci_root()) {
         pci_foreach(pci_root(), highest_bar, &end);
     }

@@ -4,14 +4,16 @@
  * belong. "etc/table-loader" tells the firmware where to allocate them, which offsets to turn into
  * addresses, and which bytes make sums zero.  Firmware knows the file sizes before it assigns
  * addresses to PCI functions, while the tables describe the result: so the files are made again
- * when they are selected, in the size that was announced. */
+ * when one of them is first selected, in the size that was announced. */
 #include "hw/firmware/acpi-board.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "core/runstate.h"
 #include "hw/firmware/tables.h"
 #include "hw/machine.h"
+#include "hw/memory/numa.h"
 #include "hw/misc/vmgenid.h"
 
 #define RSDP_FILE   "etc/acpi/rsdp"
@@ -484,6 +486,14 @@ static Tables *tables_make(void)
     if (machine.hpet) {
         add_root(t, add_hpet(t));
     }
+    if (numa.nodes) {
+        g_autoptr(GByteArray) b = acpi_srat();
+        add_root(t, add_bytes(t, b));
+    }
+    if (numa.distances) {
+        g_autoptr(GByteArray) b = acpi_slit();
+        add_root(t, add_bytes(t, b));
+    }
     add_mcfg(t);
     add_root(t, add_waet(t));
     if (vmgenid_find()) {
@@ -535,9 +545,21 @@ static bool offer(FwCfg *fw, GError **error)
     return ok;
 }
 
+/* The firmware may take the pieces apart: OVMF lets devices decode while it reads the script, and no more when it fetches
+ * what the script speaks of.  So they are made at the first look after a reset, and then stay as they are. */
+static bool looked;
+
 static void selected(void *arg)
 {
-    offer(arg, NULL);
+    if (!looked) {
+        looked = true;
+        offer(arg, NULL);
+    }
+}
+
+static void machine_was_reset(void *arg, ShutdownCause cause)
+{
+    looked = false;
 }
 
 static bool check_id(const char *property, const char *value, size_t most, GError **error)
@@ -555,5 +577,8 @@ bool acpi_add(FwCfg *fw, GError **error)
         !check_id("x-oem-table-id", machine.oem_table_id, ACPI_OEM_TABLE_ID, error)) {
         return false;
     }
+    static const RunListener listener = {.reset = machine_was_reset};
+    runstate_listen(&listener);
+    looked = false;
     return offer(fw, error);
 }

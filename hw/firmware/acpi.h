@@ -26,6 +26,10 @@ AcpiHeader acpi_header(const char *signature, uint8_t revision);
 /* acpi-dsdt.c: the AML behind the DSDT's header. */
 GByteArray *acpi_dsdt(void);
 
+/* acpi-numa.c: the tables with their headers; the caller unrefs. */
+GByteArray *acpi_srat(void);
+GByteArray *acpi_slit(void);
+
 /* acpi-vmgenid.c: the AML of an SSDT for the VM generation identifier; *address_at: of the four bytes within it that
  * become the address of the page. */
 GByteArray *acpi_vmgenid(uint32_t *address_at);

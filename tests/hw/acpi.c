@@ -41,7 +41,9 @@ static void make_machine(unsigned cpus)
     machine.topology = (Topology){1, 1, cpus, 1};
     machine.ram_below_4g = UINT64_C(3) << 30;
     machine.ram_above_4g = UINT64_C(1) << 30;
-    pc_memory_init(&memory, &pc_split_i440fx, region_ram("pc.ram", ram, 0, 16 << 20), 16 << 20, 0);
+    machine.ram_above_at = UINT64_C(4) << 30;
+    machine.ram_size = machine.ram_below_4g + machine.ram_above_4g;
+    pc_memory_init(&memory, &pc_split_i440fx, region_ram("pc.ram", ram, 0, 16 << 20), &(PcRam){.size = 16 << 20});
     host = pc_host_new(&i440fx_host_class, &memory, &error);
     ck_assert_ptr_nonnull(host);
     IsaBus *isa = piix3_isa(pci_function("PIIX3", PCI_DEVFN(1, 0)));
