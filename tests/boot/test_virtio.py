@@ -279,10 +279,14 @@ class ScsiBoot(Uefi):
         m.wait_for(r"GNU GRUB +version", 100)
         m.keys("c")
         m.wait_for("grub>", 60)
-        for line in ("search --set=root -f /vmlinuz", "linux /vmlinuz console=ttyS0 quiet panic=-1", "initrd /initrd.gz", "boot"):
-            m.type(line + "\n", 0.05)
-        m.wait_for("script done", 300, m.serial)
-        self.assertEqual(m.process.wait(60), 0)
+        for line in ("search --set=root -f /vmlinuz", "linux /vmlinuz console=ttyS0", "initrd /initrd.gz"):
+            m.type(line, 0.15)
+            m.wait_for("grub> " + re.escape(line) + "$", 30)
+            m.type("\n")
+            m.wait_for(r"grub> *$", 60)
+        m.type("boot\n")
+        self.assertEqual(m.process.wait(300), 0)
+        self.assertIn("script done", m.serial())
         self.assertRegex(m.serial(), r"BOOT_IMAGE=.*vmlinuz")
         self.assertIn("/dev/sdc", m.serial())
 
