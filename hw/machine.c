@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/runstate.h"
+#include "hw/cpu-device.h"
 #include "hw/hotplug.h"
 #include "hw/memory/main-ram.h"
 #include "hw/memory/numa.h"
@@ -204,12 +205,12 @@ bool machine_make_model(GError **error)
     return machine.cpu_model != NULL;
 }
 
-bool machine_make_cpus(void)
+bool machine_make_cpus(GError **error)
 {
     for (unsigned i = 0; i < machine.cpus; i++) {
-        Cpu *c = cpu_new(machine.cpu_model, topology_apic_id(&machine.topology, i), space_memory());
-        c->is_bsp = i == 0;
-        c->path = device_unattached_path();
+        if (!cpu_device_new(i, error)) {
+            return false;
+        }
     }
     return true;
 }

@@ -120,6 +120,7 @@ static void soft_cpu_free(Cpu *c)
 {
     loop_lock(); /* others look at c->accel with it */
     c->accel = NULL;
+    icount_forget(c);
     soft_cpu_teardown(c);
     loop_unlock();
 }
@@ -156,7 +157,7 @@ void soft_print_statistics(GString *out)
         g_string_append_printf(out,
                                "CPU %u: %" G_GUINT64_FORMAT " blocks made, %" G_GUINT64_FORMAT " thrown away, %zu of %zu MiB; "
                                "%" G_GUINT64_FORMAT " translations, %" G_GUINT64_FORMAT " flushes\n",
-                               i, s->code->made, s->code->thrown, s->code->used >> 20, s->code->size >> 20, s->tlb->fills,
+                               s->cpu.index, s->code->made, s->code->thrown, s->code->used >> 20, s->code->size >> 20, s->tlb->fills,
                                s->tlb->flushes);
     }
     if (icount_on) {

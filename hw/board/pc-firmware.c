@@ -46,6 +46,7 @@ static const char *usual_order(void)
 /* -boot once=: the first start only; the reset after it brings back the usual order. */
 static void after_reset(void *unused, ShutdownCause cause)
 {
+    fw_cfg_add_i16(pc.fw, FW_CFG_NB_CPUS, (uint16_t)cpu_count()); /* as the firmware waits for as many */
     set_boot_order(cause == CAUSE_NONE && machine.boot_once ? machine.boot_once : usual_order());
 }
 
@@ -274,8 +275,10 @@ bool pc_describe(GError **error)
     describe_drives_in_cmos();
     describe_disks_in_cmos();
     set_boot_order(usual_order());
-    fw_cfg_add_i16(pc.fw, FW_CFG_NB_CPUS, (uint16_t)machine.cpus);
-    fw_cfg_add_i16(pc.fw, FW_CFG_MAX_CPUS, (uint16_t)(machine.max_cpus));
+    fw_cfg_add_i16(pc.fw, FW_CFG_NB_CPUS, (uint16_t)cpu_count());
+    /* Firmware takes it for the number of APIC IDs. */
+    fw_cfg_add_i16(pc.fw, FW_CFG_MAX_CPUS,
+                   (uint16_t)(topology_apic_id(&machine.topology, machine.max_cpus - 1) + 1));
     fw_cfg_add_i32(pc.fw, FW_CFG_IRQ0_OVERRIDE, 1); /* the timer is at pin 2 of the I/O APIC, for the MP table too */
     fw_cfg_add_i64(pc.fw, FW_CFG_RAM_SIZE, machine.ram_size);
     fw_cfg_add_i16(pc.fw, FW_CFG_NOGRAPHIC, machine.nographic);

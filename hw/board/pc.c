@@ -14,6 +14,7 @@
 #include "hw/intc/ioapic.h"
 #include "hw/isa/i8237.h"
 #include "hw/memory/main-ram.h"
+#include "hw/pci/acpi-cpuhp.h"
 #include "hw/pci/acpi-pm.h"
 #include "hw/platform.h"
 #include "hw/storage/isa-fdc.h"
@@ -181,6 +182,11 @@ static bool make_pics(GError **error)
     return true;
 }
 
+static bool wire_cpu(Cpu *c, GError **error)
+{
+    return apic_new(c, error) != NULL;
+}
+
 bool pc_make_interrupts(GError **error)
 {
     bool has_apic = machine.cpu_model && model_has(machine.cpu_model, FEATURE_APIC);
@@ -193,10 +199,11 @@ bool pc_make_interrupts(GError **error)
             return false;
         }
         for (unsigned i = 0; i < cpu_count(); i++) {
-            if (!apic_new(cpu_at(i), error)) {
+            if (!wire_cpu(cpu_at(i), error)) {
                 return false;
             }
         }
+        machine.wire_cpu = wire_cpu;
     }
     if (platform.irqchip == IRQCHIP_ON) {
         return true;
@@ -253,6 +260,18 @@ static void legacy_replaced(void *unused, unsigned line, bool level)
     if (platform.kernel_pit) {
         platform.pit_cut_off(level);
     }
+}
+
+bool pc_make_cpu_hotplug(unsigned port, GError **error)
+{
+    if (machine.acpi == OFA_OFF) {
+        return true;
+    }
+    Device *d = board_device("acpi-cpuhp", NULL, NULL, NULL, error);
+    if (d) {
+        map_io(d, SPACE_MAIN, "acpi-cpu-hotplug", port, ACPI_CPUHP_ALL_PORTS);
+    }
+    return d;
 }
 
 static bool make_timer(GError **error)

@@ -230,23 +230,6 @@ static void event_timer(Aml *a)
     aml_end(a);
 }
 
-/* The numbers are those of the MADT.  Processor() is older than processor devices, and older
- * systems know only that; it has 8 bits for the number. */
-static void processors(Aml *a)
-{
-    for (unsigned i = 0; i < machine.cpus; i++) {
-        g_autofree char *name = g_strdup_printf("C%03X", i);
-        if (i < UINT8_MAX) {
-            aml_processor(a, name, (uint8_t)i, 0, 0);
-        } else {
-            aml_device(a, name);
-            aml_name_string(a, "_HID", "ACPI0007");
-            aml_name_int(a, "_UID", i);
-        }
-        aml_end(a);
-    }
-}
-
 /* §7.4.2: what goes into SLP_TYP, as the boards' chips take it. */
 static void sleep_state(Aml *a, const char *name, unsigned type)
 {
@@ -299,7 +282,7 @@ GByteArray *acpi_dsdt(void)
     if (machine.hpet) {
         event_timer(a);
     }
-    processors(a);
+    acpi_processors(a, board->cpu_hotplug);
     aml_end(a);
     sleep_states(a, acpi_pm_device(board));
     sleep_state(a, "\\_S5", 0);

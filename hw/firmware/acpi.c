@@ -320,17 +320,18 @@ static void put(GByteArray *b, const void *entry, size_t len)
 }
 #define PUT(b, ...) put(b, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 
-static void put_cpu(GByteArray *b, uint32_t id, uint32_t uid)
+void acpi_madt_cpu(GByteArray *b, uint32_t id, uint32_t uid, bool enabled)
 {
+    uint32_t flags = enabled ? CPU_ENABLED : 0;
     if (id <= LAPIC_MOST && uid <= LAPIC_MOST) {
-        PUT(b, 0, 8, (uint8_t)uid, (uint8_t)id, CPU_ENABLED, 0, 0, 0);
+        PUT(b, 0, 8, (uint8_t)uid, (uint8_t)id, (uint8_t)flags, 0, 0, 0);
         return;
     }
     struct {
         uint8_t type, length;
         uint16_t reserved;
         uint32_t id, flags, uid;
-    } x2apic = {9, 16, 0, id, CPU_ENABLED, uid};
+    } x2apic = {9, 16, 0, id, flags, uid};
     put(b, &x2apic, sizeof(x2apic));
 }
 
@@ -343,10 +344,10 @@ static GByteArray *madt(void)
     bool wide = false;
     put(b, &h, sizeof(h));
     PUT(b, 0, 0, 0xe0, LAPIC_BASE_HIGH, PCAT_COMPATIBLE, 0, 0, 0);
-    for (unsigned i = 0; i < machine.cpus; i++) {
+    for (unsigned i = 0; i < machine.max_cpus; i++) {
         uint32_t id = topology_apic_id(&machine.topology, i);
         wide |= id > LAPIC_MOST || i > LAPIC_MOST;
-        put_cpu(b, id, i);
+        acpi_madt_cpu(b, id, i, cpu_by_index(i) != NULL);
     }
     PUT(b, 1, 12, 0, 0, 0, 0, 0xc0, LAPIC_BASE_HIGH, 0, 0, 0, 0); /* I/O APIC 0 from GSI 0 on */
     PUT(b, 2, 10, 0, 0, 2, 0, 0, 0, 0, 0);                        /* the timer is on pin 2 */

@@ -9,7 +9,7 @@
 
 enum {                                  /* sources: notifications and operations; then what came of them     */
     OST_EJECT_REQUEST = 0x03, OST_EJECTION = 0x103,
-    OST_SUCCESS = 0, OST_EJECTION_IN_PROGRESS = 0x83
+    OST_SUCCESS = 0, OST_EJECTION_IN_PROGRESS = 0x84
 };
 /* An answer to "please go" that means no. */
 static inline bool acpi_ost_refuses(uint32_t source, uint32_t status)
