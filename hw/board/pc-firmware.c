@@ -96,7 +96,11 @@ static bool add_bootorder(GError **error)
     for (unsigned i = 0; i < list->len; i++) {
         g_free(g_array_index(list, Boot, i).path);
     }
-    return !text->len || fw_cfg_add_file(pc.fw, "bootorder", text->str, text->len + 1, error);
+    if (!text->len) {
+        return true;
+    }
+    text->str[text->len - 1] = 0; /* a newline parts two entries; after the last one OVMF takes it for an empty entry */
+    return fw_cfg_add_file(pc.fw, "bootorder", text->str, text->len, error);
 }
 
 /* ---- CMOS, where the firmware has looked since the AT ---- */

@@ -1,6 +1,7 @@
 /* A command on its way between an initiator and a drive. */
 #include <string.h>
 
+#include "core/log.h"
 #include "hw/scsi/scsi-bus.h"
 
 /* Pieces of what does not go straight between drive and memory, and the most that is copied because memory is no RAM. */
@@ -21,6 +22,8 @@ static void end(ScsiTask *t, ScsiOutcome outcome)
     }
     g_clear_pointer(&t->plan.buffer, g_free);
     g_clear_pointer(&t->copy, g_free);
+    TRACE(scsi_end, "%s: target %u, lun %u: %02x ends with %u, sense %x %02x%02x, %" G_GINT64_MODIFIER "u bytes", t->bus->bus->name,
+          t->target, t->lun, t->cdb[0], outcome, t->sense[2], t->sense[12], t->sense[13], t->moved);
     t->bus->host->done(t);
 }
 
@@ -310,6 +313,9 @@ void scsi_start(ScsiBus *bus, ScsiTask *t)
     enum { REPORT_LUNS = 0xa0 };
     ScsiDevice *d = scsi_find(bus, t->channel, t->target, t->lun);
     t->bus = bus;
+    TRACE(scsi_command, "%s: target %u, lun %u: %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x, %" G_GINT64_MODIFIER
+          "u bytes out, %" G_GINT64_MODIFIER "u in", bus->bus->name, t->target, t->lun, t->cdb[0], t->cdb[1], t->cdb[2],
+          t->cdb[3], t->cdb[4], t->cdb[5], t->cdb[6], t->cdb[7], t->cdb[8], t->cdb[9], t->out, t->in);
     if (!scsi_has_target(bus, t->channel, t->target)) {
         end(t, SCSI_NO_TARGET);
     } else if (t->cdb[0] == REPORT_LUNS && (d || !t->lun)) {

@@ -135,7 +135,8 @@ static void task_done(ScsiTask *t)
                                         [SCSI_ABANDONED] = S_ABORTED, [SCSI_BROKEN] = S_FAILURE};
     bool full = s->in_flight == MAX_REQUESTS;
     if (r->buffer) {
-        uint64_t asked = t->in ? t->in : t->out;
+        /* Of a command that no unit saw nothing is left over: OVMF would try again with no room at all. */
+        uint64_t asked = t->outcome != SCSI_DELIVERED ? 0 : t->in ? t->in : t->out;
         Answer a = {.sense_len = MIN(t->sense_len, r->sense_size), .status = t->status,
                     .residual = (uint32_t)MIN(asked - MIN(t->moved, asked), UINT32_MAX),
                     .response = r->was_reset && t->outcome == SCSI_ABANDONED ? S_RESET : responses[t->outcome]};

@@ -10,6 +10,7 @@ import time
 import harness
 from harness import Machine
 from soft_guests import SoftTest, kernel, modules
+from test_uefi import Uefi
 
 SIZE = 16 << 20
 # Module, and the driver for the device under test behind the transport.
@@ -257,6 +258,37 @@ echo left
         m.wait_for("script done", 100, m.serial)
         self.assertEqual(m.process.wait(60), 0)
         self.assertNotRegex(m.serial(), "Oops|BUG:|Call Trace|WARNING:|timed out")
+
+
+class ScsiBoot(Uefi):
+    """Firmware, GRUB and the kernel, all from virtio-scsi disks, of which the first is not to be booted."""
+
+    def test_seabios(self):
+        """GRUB's rescue image as a disk, by bootindex; it loads the kernel from another one by the firmware's calls."""
+        files, load = modules(*Scsi.DRIVERS)
+        initrd = self.initramfs(load + Scsi.WAIT + "cat /proc/cmdline\nls /dev/sd*\necho script done\npoweroff -f\n", **files)
+        disk = self.esp({"vmlinuz": kernel(), "initrd.gz": initrd})
+        empty = os.path.join(self.folder(), "empty.img")
+        with open(empty, "wb") as f:
+            f.truncate(1 << 20)
+        m = self.start("-m", 256, "-no-reboot", "-device", "virtio-scsi-pci,id=scsi0",
+                       "-drive", f"if=none,id=e,format=raw,file={empty}", "-device", "scsi-hd,drive=e",
+                       "-drive", f"if=none,id=g,format=raw,snapshot=on,file={harness.need_file(Scsi.RESCUE)}",
+                       "-device", "scsi-hd,drive=g,scsi-id=3,lun=2,bootindex=1",
+                       "-drive", f"if=none,id=k,format=raw,file={disk}", "-device", "scsi-hd,drive=k,scsi-id=4")
+        m.wait_for(r"GNU GRUB +version", 100)
+        m.keys("c")
+        m.wait_for("grub>", 60)
+        for line in ("search --set=root -f /vmlinuz", "linux /vmlinuz console=ttyS0", "initrd /initrd.gz"):
+            m.type(line, 0.15)
+            m.wait_for("grub> " + re.escape(line) + "$", 30)
+            m.type("\n")
+            m.wait_for(r"grub> *$", 60)
+        m.type("boot\n")
+        self.assertEqual(m.process.wait(300), 0)
+        self.assertIn("script done", m.serial())
+        self.assertRegex(m.serial(), r"BOOT_IMAGE=.*vmlinuz")
+        self.assertIn("/dev/sdc", m.serial())
 
 
 class Others(Virtio):

@@ -61,6 +61,10 @@ WRONG = r"""
 -drive file=disk,format=raw,nope=1 | 'nope'
 -drive file=disk,format=raw,media=nope | it accepts disk, cdrom
 -drive file=disk,format=raw,index=9 | no place for if=ide,bus=4,unit=1
+-drive file=disk,format=raw,if=scsi | use if=none,id=ID with -device virtio-scsi-pci
+-device virtio-scsi-pci -device scsi-hd | property drive is missing
+-device virtio-scsi-pci -device scsi-cd,scsi-id=256 | expected: 0 to 255
+-device virtio-scsi-pci,num_queues=0 | expected: 1 to 62
 -drive file=disk,format=raw,index=0 -drive file=disk,format=raw,index=0 | -drive file=disk
 -drive file=disk,format=raw,id=a -drive file=disk,format=raw,id=a,index=1 | 'a'
 -M none -drive file=disk,format=raw | no place for if=ide
