@@ -19,6 +19,7 @@
 #include "gdbstub/gdbstub.h"
 #include "dump/dump.h"
 #include "hw/machine.h"
+#include "mem/ram.h"
 #include "qapi/cmdline.h"
 #include "qapi/hmp.h"
 #include "qapi/qmp.h"
@@ -270,6 +271,7 @@ int main(int argc, char **argv)
     dump_abandon();
     accel_stop_cpus();
     drive_cleanup();
+    ram_exit();
     display_stop();
     qmp_flush();
     char_cleanup();

@@ -503,7 +503,10 @@ static bool derive_phys_bits(Options *o, GError **error)
             m->phys_bits = o->phys_bits_limit;
         }
     } else {
-        m->phys_bits = model_has(m, FEATURE_LM) ? 40 : model_has(m, FEATURE_PSE36) ? 36 : 32;
+        unsigned most = m->env.phys_bits ? m->env.phys_bits : 52;
+        m->phys_bits = model_has(m, FEATURE_LM)      ? MAX(40, MIN(m->env.memory_bits, most))
+                       : model_has(m, FEATURE_PSE36) ? 36
+                                                     : 32;
     }
     if (!model_has(m, FEATURE_LM)) {
         m->phys_bits =

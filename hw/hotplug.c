@@ -8,6 +8,8 @@ void device_plugged(Device *d)
 {
     if (d->bus && d->bus->class->plugged) {
         d->bus->class->plugged(d->bus, d);
+    } else if (!d->bus && d->class->plugged) {
+        d->class->plugged(d);
     }
 }
 
@@ -25,13 +27,21 @@ static void let_go(Device *d)
     event_device_deleted(id, path);
 }
 
+static UnplugAnswer ask(Device *d, GError **error)
+{
+    const BusClass *bus = d->bus ? d->bus->class : NULL;
+    if (bus && bus->unplug_request) {
+        return bus->unplug_request(d->bus, d, error);
+    }
+    return !bus && d->class->unplug_request ? d->class->unplug_request(d, error) : UNPLUG_NOW;
+}
+
 bool device_unplug_request(Device *d, GError **error)
 {
     if (d->removing) {
         return error_fail(error, "Device %s is already in the process of unplug", d->id);
     }
-    const BusClass *bus = d->bus ? d->bus->class : NULL;
-    switch (bus && bus->unplug_request ? bus->unplug_request(d->bus, d, error) : UNPLUG_NOW) {
+    switch (ask(d, error)) {
     case UNPLUG_NOW:
         let_go(d);
         return true;

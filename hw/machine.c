@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "core/runstate.h"
+#include "hw/cpu-device.h"
 #include "hw/hotplug.h"
+#include "hw/memory/main-ram.h"
+#include "hw/memory/numa.h"
 #include "hw/platform.h"
 
 Machine machine;
@@ -167,8 +170,8 @@ static bool check_options(GError **error)
                           "Invalid SMP CPUs %u. The max CPUs supported by machine '%s' is %u",
                           machine.max_cpus, class->name, class->max_cpus);
     }
-    if (!machine.ram_size) {
-        machine.ram_size = class->default_ram;
+    if (!main_ram_choose(error) || !numa_finish(error)) {
+        return false;
     }
     if (machine.initrd && !machine.kernel) {
         return error_fail(error, "-initrd only allowed with -kernel option");
@@ -179,11 +182,22 @@ static bool check_options(GError **error)
     return true;
 }
 
+/* More than the usual 40 address bits where RAM may end above them: with its upper part from 1 TiB on at worst, the slots'
+ * alignment, and room for the BARs of PCI behind. */
+static unsigned memory_bits(void)
+{
+    const uint64_t gib = UINT64_C(1) << 30, tib = gib << 10, bars = 64 * gib;
+    uint64_t ram = MAX(machine.ram_size, machine.max_ram) + machine.ram_slots * gib + 5 * gib;
+    uint64_t end = ram + bars > tib ? tib + ram + bars : ram + bars;
+    return 64 - (unsigned)__builtin_clzll(end - 1);
+}
+
 bool machine_make_model(GError **error)
 {
     const char *option = machine.cpu_option ? machine.cpu_option : machine.class->default_cpu;
     ModelEnv env = platform.model_env;
     env.topology = machine.topology;
+    env.memory_bits = memory_bits();
     machine.cpu_model = model_new(option, &env, error);
     if (!machine.cpu_model) {
         g_prefix_error(error, "-cpu %s: ", option);
@@ -191,12 +205,12 @@ bool machine_make_model(GError **error)
     return machine.cpu_model != NULL;
 }
 
-bool machine_make_cpus(void)
+bool machine_make_cpus(GError **error)
 {
     for (unsigned i = 0; i < machine.cpus; i++) {
-        Cpu *c = cpu_new(machine.cpu_model, topology_apic_id(&machine.topology, i), space_memory());
-        c->is_bsp = i == 0;
-        c->path = device_unattached_path();
+        if (!cpu_device_new(i, error)) {
+            return false;
+        }
     }
     return true;
 }

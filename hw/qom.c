@@ -5,6 +5,7 @@
 
 #include "core/keyval.h"
 #include "core/options.h"
+#include "hw/cpu-device.h"
 #include "hw/machine.h"
 #include "hw/virtio/virtio-balloon.h"
 
@@ -36,6 +37,10 @@ static void visit(Walk *w, const char *path, const QomNode *node)
 static void visit_device(void *arg, Device *d)
 {
     Walk *w = arg;
+    if (d->class == &cpu_device_class) {
+        visit(w, d->path, &(QomNode){.kind = QOM_CPU, .cpu = cpu_of_device(d)});
+        return;
+    }
     visit(w, d->path, &(QomNode){.kind = QOM_DEVICE, .dev = d});
     for (const Row *r = d->class->rows; r && r->kind != ROW_END; r++) {
         if (r->kind == ROW_PART && !r->part->plain) {
@@ -56,6 +61,12 @@ static void visit_char(void *arg, Char *c)
     visit(arg, path, &(QomNode){.kind = QOM_CHAR, .chr = c});
 }
 
+static void visit_object(void *arg, UserObject *o)
+{
+    g_autofree char *path = g_strdup_printf("/objects/%s", o->id);
+    visit(arg, path, &(QomNode){.kind = QOM_OBJECT, .object = o});
+}
+
 /* Every object with its path, until fn returns true. */
 static void walk(VisitFn *fn, void *arg)
 {
@@ -64,14 +75,9 @@ static void walk(VisitFn *fn, void *arg)
     for (unsigned i = 0; i < G_N_ELEMENTS(containers); i++) {
         visit(&w, containers[i], &(QomNode){.kind = QOM_CONTAINER, .container = containers[i]});
     }
-    for (unsigned i = 0; i < cpu_count(); i++) {
-        Cpu *c = cpu_at(i);
-        if (c->path) {
-            visit(&w, c->path, &(QomNode){.kind = QOM_CPU, .cpu = c});
-        }
-    }
     device_foreach(visit_device, &w);
     char_foreach(visit_char, &w);
+    object_foreach(visit_object, &w);
 }
 
 typedef struct Find {
@@ -137,6 +143,7 @@ const char *qom_type(const QomNode *node)
         g_autofree char *name = g_strdup_printf("chardev-%s", node->chr->class->name);
         return g_intern_string(name);
     }
+    case QOM_OBJECT: return node->object->type->name;
     }
     g_assert_not_reached();
 }
@@ -148,11 +155,12 @@ char *qom_path(const QomNode *node)
     case QOM_MACHINE: return g_strdup("/machine");
     case QOM_DEVICE: return g_strdup(node->dev->path);
     case QOM_PART: return g_strdup_printf("%s/%s", node->dev->path, node->part->name);
-    case QOM_CPU: return g_strdup(node->cpu->path);
+    case QOM_CPU: return g_strdup(((Device *)node->cpu->device)->path);
     case QOM_BUS:
         return g_strdup_printf("%s/%s", node->bus->parent ? node->bus->parent->path : "/machine",
                                node->bus->name);
     case QOM_CHAR: return g_strdup_printf("/chardevs/%s", char_id(node->chr));
+    case QOM_OBJECT: return g_strdup_printf("/objects/%s", node->object->id);
     }
     g_assert_not_reached();
 }
@@ -267,6 +275,18 @@ static bool list_child(void *arg, const char *path, const QomNode *node)
     return false;
 }
 
+static void emit_object_row(void *arg, const Row *r)
+{
+    emit_row(arg, r, r->name);
+}
+
+void qom_object_properties(const ObjectType *type, QomPropertyFn *fn, void *arg)
+{
+    Emit e = {fn, arg};
+    emit(&e, "type", "string");
+    object_type_rows(type, emit_object_row, &e);
+}
+
 bool qom_child(const QomNode *node, const char *name, QomNode *child)
 {
     g_autofree char *path = qom_path(node);
@@ -307,6 +327,7 @@ void qom_properties(const QomNode *node, QomPropertyFn *fn, void *arg)
             emit(&e, name, type);
         }
         break;
+    case QOM_OBJECT: qom_object_properties(node->object->type, fn, arg); break;
     default: emit(&e, "type", "string");
     }
     g_autofree char *path = qom_path(node);
@@ -384,6 +405,28 @@ static bool set_balloon_polling(VirtioBalloon *b, json_object *value, GError **e
     return true;
 }
 
+typedef struct ObjectLookup {
+    const char *property;
+    const Row *row;
+} ObjectLookup;
+
+static void look_object_row(void *arg, const Row *r)
+{
+    ObjectLookup *l = arg;
+    l->row = strcmp(r->name, l->property) ? l->row : r;
+}
+
+static json_object *object_value(const UserObject *o, const char *property)
+{
+    ObjectLookup l = {property, NULL};
+    object_type_rows(o->type, look_object_row, &l);
+    if (!l.row) {
+        return NULL;
+    }
+    g_autofree char *text = row_format(l.row, o);
+    return row_value(l.row, o, text);
+}
+
 static json_object *machine_value(const char *property)
 {
     for (const Row *r = machine_rows; r->kind != ROW_END; r++) {
@@ -423,6 +466,7 @@ json_object *qom_get(const QomNode *node, const char *property, GError **error)
     case QOM_PART: value = device_value(node->dev, property); break;
     case QOM_MACHINE: value = machine_value(property); break;
     case QOM_CPU: value = qom_cpu_get(node->cpu, property); break;
+    case QOM_OBJECT: value = object_value(node->object, property); break;
     case QOM_BUS: value = bus_value(node->bus, property); break;
     default: break;
     }

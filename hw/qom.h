@@ -4,7 +4,7 @@
  *   /machine/peripheral/ID          devices of -device and device_add; -anon/device[n] without id
  *   /machine/unattached/device[n]   the board's CPUs and devices
  *   .../PART, .../BUS               parts of a device and the buses that it offers
- *   /chardevs/ID, /objects
+ *   /chardevs/ID, /objects/ID
  *
  * Nothing of it is stored: devices know their path, properties are their rows.  Main lock held. */
 #ifndef HW_QOM_H
@@ -16,15 +16,17 @@
 #include "core/error.h"
 #include "cpu/cpu.h"
 #include "hw/device.h"
+#include "hw/object.h"
 
 typedef struct QomNode {
-    enum { QOM_CONTAINER, QOM_MACHINE, QOM_DEVICE, QOM_PART, QOM_CPU, QOM_BUS, QOM_CHAR } kind;
+    enum { QOM_CONTAINER, QOM_MACHINE, QOM_DEVICE, QOM_PART, QOM_CPU, QOM_BUS, QOM_CHAR, QOM_OBJECT } kind;
     const char *container;              /* path, for QOM_CONTAINER */
     Device *dev;                        /* for QOM_PART: the whole */
     const Row *part;
     Cpu *cpu;
     Bus *bus;
     Char *chr;
+    UserObject *object;
 } QomNode;
 
 /* An absolute path, a device id, or the end of a path that only one object has.  DeviceNotFound. */
@@ -52,6 +54,9 @@ bool qom_type_is(const char *name, const char *ancestor);       /* itself, a bas
 bool qom_type_exists(const char *name);
 /* Properties of a device class: `all` with those that every object has (type, realized ...). */
 void qom_class_properties(const DeviceClass *class, bool all, QomPropertyFn *fn, void *arg);
+
+/* Of a type of object that users make. */
+void qom_object_properties(const ObjectType *type, QomPropertyFn *fn, void *arg);
 
 /* Of CPUs: qom-cpu.c.  NULL: no such property. */
 void qom_cpu_properties(QomPropertyFn *fn, void *arg);

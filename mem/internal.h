@@ -2,7 +2,7 @@
 #ifndef MEM_INTERNAL_H
 #define MEM_INTERNAL_H
 
-#include "mem/region.h"
+#include "mem/ram.h"
 
 typedef enum RegionKind { REGION_CONTAINER, REGION_RAM, REGION_ROMD, REGION_IO, REGION_ALIAS } RegionKind;
 
@@ -43,6 +43,13 @@ struct Space {
     GPtrArray *listeners;
     GArray *eventfds;                   /* of EventFd with absolute addresses, as told to the listeners */
 };
+
+/* ram-backing.c: each names the block in its error.  A descriptor, or -1; */
+int ram_backing_open(const char *name, uint64_t size, const RamOptions *o, GError **error);
+/* the host's nodes that the pages come from, before any is touched; */
+bool ram_backing_place(const char *name, void *at, size_t len, const RamOptions *o, GError **error);
+/* and every page now. */
+bool ram_backing_populate(const char *name, void *at, size_t len, unsigned threads, GError **error);
 
 View *space_view(Space *s);
 void region_edited(void);

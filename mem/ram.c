@@ -5,15 +5,16 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/falloc.h>
+#include <linux/magic.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "core/error.h"
 #include "mem/host.h"
+#include "mem/internal.h"
 
 struct RamBlock {
     char *name;
@@ -21,8 +22,11 @@ struct RamBlock {
     uint64_t size;
     size_t mapped; /* size, rounded to the page size of the backing */
     bool shared;   /* writes reach the file */
+    bool discard;  /* RamOptions.discard */
     int fd;
-    _Atomic(uint64_t *) dirty[DIRTY_CLIENTS]; /* one bit a page; NULL: nobody tracks */
+    /* One bit a page, set while it is clean, so that the map of much memory is lazy zeroes; NULL: nobody tracks. */
+    _Atomic(uint64_t *) clean[DIRTY_CLIENTS];
+    atomic_uint refs;
 };
 
 static GPtrArray *blocks; /* main lock */
@@ -32,161 +36,139 @@ RamWatch ram_watch;
  * them. */
 enum { HUGE = 2 << 20, LARGE = 64 << 20 };
 
-static int open_file(const RamOptions *o, uint64_t size, const char *name, GError **error)
+static bool on_huge_pages(int fd, uint64_t *page)
 {
-    struct stat st;
-    bool is_dir = !stat(o->path, &st) && S_ISDIR(st.st_mode);
-    g_autofree char *template =
-        is_dir ? g_strdup_printf("%s/ostler-%s-XXXXXX", o->path, name) : NULL;
-    int fd = is_dir ? mkostemp(template, O_CLOEXEC)
-                    : open(o->path, (o->readonly ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        error_fail_errno(error, errno, "memory '%s': cannot open backing file '%s'", name, o->path);
-        return -1;
-    }
-    if (is_dir) {
-        unlink(template);
-    }
-    if (fstat(fd, &st) < 0 ||
-        (st.st_size < (off_t)size && (o->readonly || ftruncate(fd, (off_t)size) < 0))) {
-        error_fail_errno(error, errno,
-                         "memory '%s': backing file '%s' cannot hold %" PRIu64 " bytes", name,
-                         o->path, size);
-        close(fd);
-        return -1;
-    }
-    return fd;
+    struct statfs fs;
+    bool huge = fd >= 0 && !fstatfs(fd, &fs) && fs.f_type == HUGETLBFS_MAGIC;
+    *page = huge ? (uint64_t)fs.f_bsize : RAM_PAGE;
+    return huge;
 }
 
-static int open_memfd(const RamOptions *o, uint64_t size, const char *name, GError **error)
+/* `len` bytes of the descriptor, or of nothing, at a multiple of `align`; MAP_FAILED with errno. */
+static uint8_t *map_aligned(uint64_t len, uint64_t align, int prot, int flags, int fd)
 {
-    unsigned flags = MFD_CLOEXEC;
-    if (o->hugetlb) {
-        flags |= MFD_HUGETLB;
-        if (o->hugetlb_size) {
-            flags |= (unsigned)__builtin_ctzll(o->hugetlb_size) << 26; /* MFD_HUGE_SHIFT */
-        }
+    uint8_t *room = mmap(NULL, len + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED) {
+        return MAP_FAILED;
     }
-    int fd = memfd_create(name, flags);
-    if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
-        error_fail_errno(error, errno, "memory '%s': no memory file of %" PRIu64 " bytes%s", name,
-                         size, o->hugetlb ? " from huge pages" : "");
-        if (fd >= 0) {
-            close(fd);
-        }
-        return -1;
+    uint8_t *p = (uint8_t *)(((uintptr_t)room + align - 1) & ~(uintptr_t)(align - 1));
+    if (mmap(p, len, prot, flags | MAP_FIXED, fd, 0) == MAP_FAILED) {
+        int code = errno;
+        munmap(room, len + align);
+        errno = code;
+        return MAP_FAILED;
     }
-    return fd;
+    if (p > room) {
+        munmap(room, (size_t)(p - room));
+    }
+    if (room + align > p) {
+        munmap(p + len, (size_t)(room + align - p));
+    }
+    return p;
 }
 
-typedef struct Touch {
-    volatile uint8_t *at;
-    uint64_t len;
-} Touch;
-
-static gpointer touch(gpointer arg)
+static bool map(RamBlock *b, const RamOptions *o, GError **error)
 {
-    Touch *t = arg;
-    for (uint64_t i = 0; i < t->len; i += RAM_PAGE) {
-        t->at[i] = t->at[i];
+    uint64_t page;
+    bool huge = on_huge_pages(b->fd, &page);
+    bool large = b->fd < 0 && b->size >= LARGE;
+    b->mapped = (b->size + page - 1) & ~(page - 1);
+    b->shared = b->fd >= 0 && o->share;
+    bool reserve = o->reserve == RAM_RESERVE_ON || (o->reserve == RAM_RESERVE_AUTO && huge);
+    int flags = (b->shared ? MAP_SHARED : MAP_PRIVATE) | (b->fd < 0 ? MAP_ANONYMOUS : 0) | (reserve ? 0 : MAP_NORESERVE);
+    b->host = map_aligned(b->mapped, MAX(MAX(page, o->align), large ? HUGE : 0),
+                          o->readonly ? PROT_READ : PROT_READ | PROT_WRITE, flags, b->fd);
+    if (b->host == MAP_FAILED) {
+        return error_fail_errno(error, errno, "cannot set up guest memory '%s' of %" PRIu64 " bytes", b->name, b->size);
     }
-    return NULL;
+    if (large) {
+        madvise(b->host, b->mapped, MADV_HUGEPAGE);
+    }
+    madvise(b->host, b->mapped, MADV_DONTFORK);
+    if (o->merge) {
+        madvise(b->host, b->mapped, MADV_MERGEABLE);
+    }
+    if (!o->dump) {
+        madvise(b->host, b->mapped, MADV_DONTDUMP);
+    }
+    return true;
 }
 
-static void preallocate(RamBlock *b, unsigned threads)
+static void release(RamBlock *b)
 {
-    enum { MOST = 16 };
-    unsigned n = CLAMP(threads ? threads : g_get_num_processors(), 1, MOST);
-    uint64_t part = (b->size / n + RAM_PAGE - 1) & ~(uint64_t)(RAM_PAGE - 1);
-    Touch parts[MOST];
-    GThread *running[MOST];
-    for (unsigned i = 0; i < n; i++) {
-        uint64_t at = MIN(part * i, b->size);
-        parts[i] = (Touch){b->host + at, MIN(part, b->size - at)};
-        running[i] = g_thread_new("prealloc", touch, &parts[i]);
+    if (b->host && b->host != MAP_FAILED) {
+        munmap(b->host, b->mapped);
     }
-    for (unsigned i = 0; i < n; i++) {
-        g_thread_join(running[i]);
+    if (b->fd >= 0) {
+        close(b->fd);
     }
+    g_free(b->name);
+    g_free(b);
 }
 
 RamBlock *ram_new(const char *name, uint64_t size, const RamOptions *options, GError **error)
 {
-    static const RamOptions plain;
+    static const RamOptions plain = {.dump = true};
     const RamOptions *o = options ? options : &plain;
-    g_autofree RamBlock *b = g_new0(RamBlock, 1);
-    b->fd = -1;
-    b->size = size;
-    b->mapped = (size + RAM_PAGE - 1) & ~(size_t)(RAM_PAGE - 1);
-    if (o->kind != RAM_ANON) {
-        b->fd = o->kind == RAM_FILE ? open_file(o, size, name, error)
-                                    : open_memfd(o, size, name, error);
-        if (b->fd < 0) {
-            return NULL;
-        }
-        struct statfs fs;
-        if (!fstatfs(b->fd, &fs) && fs.f_bsize > RAM_PAGE) {
-            b->mapped = (size + (size_t)fs.f_bsize - 1) & ~((size_t)fs.f_bsize - 1);
-        }
-    }
-    int flags = (b->fd < 0                          ? MAP_PRIVATE | MAP_ANONYMOUS
-                 : o->share || o->kind == RAM_MEMFD ? MAP_SHARED
-                                                    : MAP_PRIVATE) |
-                MAP_NORESERVE;
-    size_t slack = b->fd < 0 && b->mapped >= LARGE ? HUGE : 0;
-    uint8_t *p = mmap(NULL, b->mapped + slack, o->readonly ? PROT_READ : PROT_READ | PROT_WRITE,
-                      flags, b->fd, 0);
-    if (p == MAP_FAILED) {
-        error_fail_errno(error, errno, "cannot set up guest memory '%s' of %" PRIu64 " bytes", name,
-                         size);
-        if (b->fd >= 0) {
-            close(b->fd);
-        }
-        return NULL;
-    }
-    if (slack) { /* give back what lies around the aligned window */
-        uint8_t *aligned = (uint8_t *)(((uintptr_t)p + HUGE - 1) & ~(uintptr_t)(HUGE - 1));
-        if (aligned > p) {
-            munmap(p, (size_t)(aligned - p));
-        }
-        if (p + slack > aligned) {
-            munmap(aligned + b->mapped, (size_t)(p + slack - aligned));
-        }
-        p = aligned;
-        madvise(p, b->mapped, MADV_HUGEPAGE);
-    }
-    madvise(p, b->mapped, MADV_DONTFORK);
-    if (o->merge) {
-        madvise(p, b->mapped, MADV_MERGEABLE);
-    }
-    b->host = p;
-    b->shared = flags & MAP_SHARED;
+    RamBlock *b = g_new0(RamBlock, 1);
     b->name = g_strdup(name);
-    if (o->prealloc) {
-        preallocate(b, o->prealloc_threads);
+    b->fd = -1;
+    b->refs = 1;
+    b->size = size;
+    b->discard = o->kind == RAM_FILE && o->discard;
+    if ((o->kind != RAM_ANON && (b->fd = ram_backing_open(name, size, o, error)) < 0) || !map(b, o, error) ||
+        !ram_backing_place(name, b->host, b->mapped, o, error) ||
+        (o->prealloc && !o->readonly &&
+         !ram_backing_populate(name, b->host, b->mapped, o->prealloc_threads, error))) {
+        release(b);
+        return NULL;
     }
     if (!blocks) {
         blocks = g_ptr_array_new();
     }
     g_ptr_array_add(blocks, b);
-    return g_steal_pointer(&b);
+    return b;
+}
+
+/* Where it is not the file's own memory, there is nothing to give back. */
+static void discard_file(RamBlock *b)
+{
+    if (b->discard && b->shared) {
+        madvise(b->host, b->mapped, MADV_REMOVE);
+    }
+}
+
+RamBlock *ram_ref(RamBlock *b)
+{
+    b->refs++;
+    return b;
+}
+
+void ram_unref(RamBlock *b)
+{
+    if (--b->refs) {
+        return;
+    }
+    discard_file(b);
+    for (unsigned i = 0; i < DIRTY_CLIENTS; i++) {
+        g_free(b->clean[i]);
+    }
+    release(b);
+}
+
+void ram_exit(void)
+{
+    for (unsigned i = 0; blocks && i < blocks->len; i++) {
+        discard_file(g_ptr_array_index(blocks, i));
+    }
 }
 
 void ram_free(RamBlock *b)
 {
-    if (!b) {
-        return;
+    if (b) {
+        g_ptr_array_remove(blocks, b);
+        ram_unref(b);
     }
-    g_ptr_array_remove(blocks, b);
-    munmap(b->host, b->mapped);
-    if (b->fd >= 0) {
-        close(b->fd);
-    }
-    for (unsigned i = 0; i < DIRTY_CLIENTS; i++) {
-        g_free(b->dirty[i]);
-    }
-    g_free(b->name);
-    g_free(b);
 }
 
 const char *ram_name(const RamBlock *b)
@@ -251,14 +233,11 @@ static size_t bitmap_words(const RamBlock *b)
 
 void ram_dirty_track(RamBlock *b, DirtyClient client, bool on)
 {
-    uint64_t *map = b->dirty[client];
+    uint64_t *map = b->clean[client];
     if (on && !map) {
-        map = g_new(uint64_t, bitmap_words(b));
-        memset(map, 0xff, bitmap_words(b) * sizeof(*map)); /* nobody has seen anything yet */
-        b->dirty[client] = map;
-    } else if (!on &&
-               map) { /* the map stays until the block goes: a vCPU may be setting a bit in it */
-        memset(map, 0, bitmap_words(b) * sizeof(*map));
+        b->clean[client] = g_new0(uint64_t, bitmap_words(b)); /* nobody has seen anything yet */
+    } else if (!on && map) { /* the map stays until the block goes: a vCPU may be clearing a bit in it */
+        memset(map, 0xff, bitmap_words(b) * sizeof(*map));
     }
 }
 
@@ -275,12 +254,12 @@ void ram_dirty_track(RamBlock *b, DirtyClient client, bool on)
 
 void ram_dirty_set_client(RamBlock *b, DirtyClient client, uint64_t offset, uint64_t len)
 {
-    uint64_t *map = b->dirty[client];
+    uint64_t *map = b->clean[client];
     if (map && len) {
         FOR_WORDS(map, offset, len, word, bits)
         {
-            if ((atomic_load_explicit(word, memory_order_relaxed) & bits) != bits) {
-                atomic_fetch_or_explicit(word, bits, memory_order_release);
+            if (atomic_load_explicit(word, memory_order_relaxed) & bits) {
+                atomic_fetch_and_explicit(word, ~bits, memory_order_release);
             }
         }
     }
@@ -288,9 +267,9 @@ void ram_dirty_set_client(RamBlock *b, DirtyClient client, uint64_t offset, uint
 
 static bool any_code(const RamBlock *b, uint64_t offset, uint64_t len)
 {
-    const uint64_t *map = b->dirty[DIRTY_CODE];
+    const uint64_t *map = b->clean[DIRTY_CODE];
     for (uint64_t page = offset / RAM_PAGE; map && len && page <= (offset + len - 1) / RAM_PAGE; page++) {
-        if (!(map[page / 64] >> page % 64 & 1)) {
+        if (map[page / 64] >> page % 64 & 1) {
             return true;
         }
     }
@@ -309,7 +288,7 @@ void ram_dirty_set(RamBlock *b, uint64_t offset, uint64_t len)
 bool ram_dirty_everywhere(const RamBlock *b, uint64_t offset)
 {
     for (DirtyClient c = 0; c < DIRTY_CLIENTS; c++) {
-        if (b->dirty[c] && !ram_dirty_any(b, c, offset & ~(uint64_t)(RAM_PAGE - 1), 1)) {
+        if (b->clean[c] && !ram_dirty_any(b, c, offset & ~(uint64_t)(RAM_PAGE - 1), 1)) {
             return false;
         }
     }
@@ -319,7 +298,7 @@ bool ram_dirty_everywhere(const RamBlock *b, uint64_t offset)
 void ram_code_mark(RamBlock *b, uint64_t offset)
 {
     static GMutex making; /* several CPUs may meet the first code of a block at once */
-    if (!b->dirty[DIRTY_CODE]) {
+    if (!b->clean[DIRTY_CODE]) {
         g_mutex_lock(&making);
         ram_dirty_track(b, DIRTY_CODE, true);
         g_mutex_unlock(&making);
@@ -334,12 +313,12 @@ bool ram_code_marked(const RamBlock *b, uint64_t offset)
 
 bool ram_dirty_any(const RamBlock *b, DirtyClient client, uint64_t offset, uint64_t len)
 {
-    uint64_t *map = b->dirty[client];
+    uint64_t *map = b->clean[client];
     bool any = false;
     if (map && len) {
         FOR_WORDS(map, offset, len, word, bits)
         {
-            any |= (atomic_load_explicit(word, memory_order_relaxed) & bits) != 0;
+            any |= (~atomic_load_explicit(word, memory_order_relaxed) & bits) != 0;
         }
     }
     return any;
@@ -347,13 +326,13 @@ bool ram_dirty_any(const RamBlock *b, DirtyClient client, uint64_t offset, uint6
 
 bool ram_dirty_take(RamBlock *b, DirtyClient client, uint64_t offset, uint64_t len)
 {
-    uint64_t *map = b->dirty[client];
+    uint64_t *map = b->clean[client];
     bool any = false;
     if (map && len) {
         FOR_WORDS(map, offset, len, word, bits)
         {
-            if (atomic_load_explicit(word, memory_order_relaxed) & bits) {
-                any |= (atomic_fetch_and_explicit(word, ~bits, memory_order_acq_rel) & bits) != 0;
+            if (~atomic_load_explicit(word, memory_order_relaxed) & bits) {
+                any |= (~atomic_fetch_or_explicit(word, bits, memory_order_acq_rel) & bits) != 0;
             }
         }
     }

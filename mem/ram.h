@@ -9,16 +9,25 @@
 #include "mem/region.h"
 
 typedef enum RamKind { RAM_ANON, RAM_MEMFD, RAM_FILE } RamKind;
+enum { RAM_HOST_NODES = 128 };
 typedef struct RamOptions {
     RamKind kind;
     const char *path;                   /* RAM_FILE: a file, or a directory (hugetlbfs) where one is made */
     bool share;                         /* writes reach the file; other processes see them */
-    bool prealloc;                      /* touch every page now, with `prealloc_threads` (0: one per host CPU, at most 16) */
+    bool prealloc;                      /* back every page now, with `prealloc_threads` (0: one per host CPU, at most 16) */
     unsigned prealloc_threads;
     bool hugetlb;                       /* RAM_MEMFD from huge pages of `hugetlb_size` bytes (0: default size) */
     uint64_t hugetlb_size;
+    bool seal;                          /* RAM_MEMFD: its size cannot change any more */
+    uint64_t align;                     /* bytes, a power of two: where the memory begins in this process; 0: as it comes */
+    bool discard;                       /* RAM_FILE: nobody wants the file's contents when the block is gone */
     bool merge, dump;                   /* MADV_MERGEABLE; part of core dumps */
     bool readonly;
+    /* Whether the host sets memory aside before it is touched: for huge pages by default, since there the first touch
+     * would kill us where none is left. */
+    enum RamReserve { RAM_RESERVE_AUTO, RAM_RESERVE_ON, RAM_RESERVE_OFF } reserve;
+    enum RamPolicy { RAM_POLICY_DEFAULT, RAM_POLICY_PREFERRED, RAM_POLICY_BIND, RAM_POLICY_INTERLEAVE } policy;
+    uint64_t host_nodes[RAM_HOST_NODES / 64];   /* bit per NUMA node of the host, for the policy */
 } RamOptions;
 
 enum { RAM_PAGE = 4096 };
@@ -27,7 +36,11 @@ typedef enum DirtyClient { DIRTY_VGA, DIRTY_CODE, DIRTY_MIGRATION, DIRTY_CLIENTS
 /* `size` bytes, zeroed, reserved lazily unless prealloc.  options NULL: anonymous.  The error names `name` and says how
  * much was asked.  Blocks are listed by name for migration; names are unique. */
 RamBlock *ram_new(const char *name, uint64_t size, const RamOptions *options, GError **error);
-void ram_free(RamBlock *b);             /* no region may show it any more */
+/* No region may show it any more.  It is no longer listed; its memory goes with the last reference. */
+void ram_free(RamBlock *b);
+RamBlock *ram_ref(RamBlock *b);         /* for who uses the memory past a return to the main loop.  Any thread */
+void ram_unref(RamBlock *b);
+void ram_exit(void);                    /* the program ends: files give back what their options say nobody wants */
 const char *ram_name(const RamBlock *b);
 uint64_t ram_size(const RamBlock *b);
 int ram_fd(const RamBlock *b);          /* -1 for anonymous memory */

@@ -9,12 +9,30 @@
 #include "core/row.h"
 #include "hw/firmware/tables.h"
 #include "hw/machine.h"
+#include "hw/object.h"
 #include "qapi/cmdline.h"
 #include "qapi/device-add.h"
+#include "qapi/dispatch.h"
 #include "qapi/hmp.h"
 #include "qapi/qmp.h"
 
 /* ---- Back ends ---- */
+
+HANDLER(opt_object)
+{
+    g_autoptr(KeyVal) kv = keyval_parse(value, "qom-type", error);
+    if (!kv) {
+        return false;
+    }
+    const char *type = kv->json ? NULL : keyval_get(kv, "qom-type");
+    if (kv->help || (type && !strcmp(type, "help"))) {
+        const ObjectType *t = type ? object_type_find(type) : NULL;
+        g_autofree char *text = t ? object_type_help(t) : object_types_help();
+        fputs(text, stdout);
+        return cmdline_done();
+    }
+    return qmp_call_keyval("object-add", kv, error);
+}
 
 HANDLER(opt_chardev)
 {

@@ -72,6 +72,16 @@ bool qmp_qom_list_types(const QomListTypesArgs *args, QObjectTypeInfoList *ret, 
     return true;
 }
 
+bool qmp_object_add(const ObjectAddArgs *args, void *ret, GError **error)
+{
+    return object_add(args->qom_type, args->id, args->rest, error);
+}
+
+bool qmp_object_del(const ObjectDelArgs *args, void *ret, GError **error)
+{
+    return object_del(args->id, error);
+}
+
 static bool not_found(const char *type, GError **error)
 {
     return error_fail_class(error, ERROR_DEVICE_NOT_FOUND, "Class '%s' not found", type);
@@ -84,8 +94,11 @@ bool qmp_qom_list_properties(const QomListPropertiesArgs *args, QObjectPropertyI
     if (!class && !qom_type_exists(args->typename)) {
         return not_found(args->typename, error);
     }
+    const ObjectType *object = object_type_find(args->typename);
     if (class) {
         qom_class_properties(class, true, add_property, ret);
+    } else if (object) {
+        qom_object_properties(object, add_property, ret);
     } else {
         add_property(ret, &(QomProperty){.name = "type", .type = "string"});
     }

@@ -325,6 +325,28 @@ static void cmd_device_add(Hmp *h, const HmpArgs *a)
     hmp_error(h, error);
 }
 
+static void cmd_object_add(Hmp *h, const HmpArgs *a)
+{
+    GError *error = NULL;
+    g_autoptr(KeyVal) kv = keyval_parse(hmp_text(a, "object"), "qom-type", &error);
+    if (kv && kv->help) {
+        const char *name = keyval_get(kv, "qom-type");
+        const ObjectType *t = name ? object_type_find(name) : NULL;
+        g_autofree char *text = t ? object_type_help(t) : object_types_help();
+        hmp_print(h, "%s", text);
+        return;
+    }
+    if (kv) {
+        qmp_call_keyval("object-add", kv, &error);
+    }
+    hmp_error(h, error);
+}
+
+static void cmd_object_del(Hmp *h, const HmpArgs *a)
+{
+    hmp_qmp(h, "object-del", &(ObjectDelArgs){(char *)hmp_text(a, "id")});
+}
+
 static void cmd_device_del(Hmp *h, const HmpArgs *a)
 {
     hmp_qmp(h, "device_del", &(DeviceDelArgs){(char *)hmp_text(a, "id")});
@@ -473,6 +495,8 @@ const HmpCommand hmp_commands[] = {
      cmd_mouse_move},
     {"nmi", "", "", "a non-maskable interrupt for every CPU", .qmp = "inject-nmi"},
     {"o", "/fmt:/ addr:i val:i", "/fmt addr value", "write a port", hmp_out},
+    {"object_add", "object:S", "type,id=id[,prop=value][,...]", "make an object, written as behind -object", cmd_object_add},
+    {"object_del", "id:s", "id", "remove an object that nobody uses", cmd_object_del},
     {"pmemsave", "val:i size:i filename:s", "addr size file",
      "write what is at a physical address into a file", cmd_pmemsave},
     {"print|p", "/fmt:/ val:i", "/fmt expr", "calculate; $rax and other names stand for registers",

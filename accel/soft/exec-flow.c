@@ -185,6 +185,13 @@ static bool near_target(const Lowering *l, uint64_t target)
     return !(l->mode & MODE_SINGLE) && l->mode & MODE_FLAT_CODE && !((target ^ l->rip) & ~UINT64_C(0xfff));
 }
 
+/* A micro-op holds 32 bits of distance, and a jump of 32-bit code may go further: from above 3 GiB into the first megabyte,
+ * as firmware does that has moved itself to the end of much RAM. */
+static bool reachable(const Lowering *l, const Insn *i)
+{
+    return (int64_t)(i->imm[0] - l->rip) == (int32_t)(i->imm[0] - l->rip);
+}
+
 static Uop *new_jump(Lowering *l, const Insn *i, uint64_t target, UopFn *near, UopFn *away)
 {
     Uop *u = lower_new(l, i, near_target(l, target) ? near : away);
@@ -209,7 +216,7 @@ static bool plain_code(const Lowering *l, const Insn *i)
 static bool lower_jcc(Lowering *l, const Insn *i)
 {
     bool is_jcc = (i->opcode >> 8 == 0 && (i->opcode & 0xf0) == 0x70) || (i->opcode >> 8 == 1 && (i->opcode & 0xf0) == 0x80);
-    if (!is_jcc || !plain_code(l, i)) {
+    if (!is_jcc || !plain_code(l, i) || !reachable(l, i)) {
         return false;
     }
     unsigned c = insn_condition(i);
@@ -283,9 +290,14 @@ static bool lower_transfer(Lowering *l, const Insn *i)
     Uop *u;
     switch (i->opcode) {
     case 0xe9:
-    case 0xeb: new_jump(l, i, i->imm[0], exec_jump, exec_jump_away); return true;
+    case 0xeb:
+        if (!reachable(l, i)) {
+            return false;
+        }
+        new_jump(l, i, i->imm[0], exec_jump, exec_jump_away);
+        return true;
     case 0xe8:
-        if (!flat_stack(l)) {
+        if (!flat_stack(l) || !reachable(l, i)) {
             return false;
         }
         new_jump(l, i, i->imm[0], wide ? exec_call_near_64 : exec_call_near_32, wide ? exec_call_64 : exec_call_32);

@@ -131,6 +131,9 @@ void *soft_host_span(SoftCpu *s, uint64_t linear, unsigned size, bool write)
 
 static void after_device(SoftCpu *s)
 {
+    if (G_UNLIKELY(atomic_load_explicit(&s->poll, memory_order_relaxed) & POLL_FLUSH)) {
+        tlb_forget_map(s); /* the rest of the block sees the map that this access has made */
+    }
     borrow_enter(s);
     if (s->counting) {
         s->recheck = true;

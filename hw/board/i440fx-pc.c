@@ -1,6 +1,7 @@
 /* The board "pc": Intel 440FX host bridge and PIIX3, as a 1996 desktop was wired, with today's
  * firmware interface. */
 #include "hw/board/pc.h"
+#include "hw/pci/acpi-cpuhp.h"
 #include "hw/pci/i440fx.h"
 #include "hw/pci/piix3.h"
 #include "hw/platform.h"
@@ -23,13 +24,16 @@ static bool make_power_management(GError **error)
         return false;
     }
     pc_wire_power(pm);
+    if (!pc_make_cpu_hotplug(ACPI_CPUHP_PIIX4, error)) {
+        return false;
+    }
     irq_connect(device_pin(pm, "sci", 0), pc_gsi, NULL, PC_SCI);
     return true;
 }
 
 static bool build(GError **error)
 {
-    if (!machine_make_model(error) || !machine_make_cpus() || !pc_make_ram(&pc_split_i440fx, error) ||
+    if (!machine_make_model(error) || !machine_make_cpus(error) || !pc_make_ram(&pc_split_i440fx, error) ||
         !pc_load_bios(error)) {
         return false;
     }

@@ -1,15 +1,20 @@
 #include "hw/board/pc.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "core/log.h"
 #include "core/runstate.h"
 #include "hw/audio/pcspk.h"
 #include "hw/firmware/path.h"
+#include "hw/input/ps2.h"
+#include "hw/input/vmmouse.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
 #include "hw/isa/i8237.h"
+#include "hw/memory/main-ram.h"
+#include "hw/pci/acpi-cpuhp.h"
 #include "hw/pci/acpi-pm.h"
 #include "hw/platform.h"
 #include "hw/storage/isa-fdc.h"
@@ -21,20 +26,23 @@ PcBoard pc;
 
 bool pc_make_ram(const PcSplit *board, GError **error)
 {
-    RamOptions options = {.kind = machine.mem_path ? RAM_FILE : RAM_ANON,
-                          .path = machine.mem_path,
-                          .prealloc = machine.mem_prealloc,
-                          .merge = machine.mem_merge,
-                          .dump = machine.dump_guest_core};
-    pc.ram_block = ram_new("pc.ram", machine.ram_size, &options, error);
-    if (!pc.ram_block) {
+    PcRam want = {machine.ram_size, machine.max_ram, machine.ram_slots, machine.max_ram_below_4g,
+                  machine.cpu_model && model_is_amd(machine.cpu_model)};
+    pc.ram = main_ram_region(error);
+    if (!pc.ram) {
         return false;
     }
-    pc.ram = region_ram("pc.ram", pc.ram_block, 0, machine.ram_size);
-    pc_memory_init(&pc.memory, board, pc.ram, machine.ram_size, machine.max_ram_below_4g);
+    pc_memory_init(&pc.memory, board, pc.ram, &want);
     machine.ram_below_4g = pc.memory.below_4g;
     machine.ram_above_4g = pc.memory.above_4g;
-    return true;
+    machine.ram_above_at = pc.memory.above_at;
+    machine.plug_at = pc.memory.plug_size ? pc.memory.plug_at : 0;
+    machine.plug_size = pc.memory.plug_size;
+    uint64_t end = pc_memory_end(&pc.memory);
+    unsigned need = 64 - (unsigned)__builtin_clzll(end - 1), has = model_phys_bits(machine.cpu_model);
+    return need <= has ||
+           error_fail(error, "-m: memory up to %#" PRIx64 " needs %u address bits, the CPU has %u (-cpu ...,phys-bits=%u)",
+                      end, need, has, need);
 }
 
 bool pc_load_bios(GError **error)
@@ -174,6 +182,11 @@ static bool make_pics(GError **error)
     return true;
 }
 
+static bool wire_cpu(Cpu *c, GError **error)
+{
+    return apic_new(c, error) != NULL;
+}
+
 bool pc_make_interrupts(GError **error)
 {
     bool has_apic = machine.cpu_model && model_has(machine.cpu_model, FEATURE_APIC);
@@ -186,10 +199,11 @@ bool pc_make_interrupts(GError **error)
             return false;
         }
         for (unsigned i = 0; i < cpu_count(); i++) {
-            if (!apic_new(cpu_at(i), error)) {
+            if (!wire_cpu(cpu_at(i), error)) {
                 return false;
             }
         }
+        machine.wire_cpu = wire_cpu;
     }
     if (platform.irqchip == IRQCHIP_ON) {
         return true;
@@ -246,6 +260,18 @@ static void legacy_replaced(void *unused, unsigned line, bool level)
     if (platform.kernel_pit) {
         platform.pit_cut_off(level);
     }
+}
+
+bool pc_make_cpu_hotplug(unsigned port, GError **error)
+{
+    if (machine.acpi == OFA_OFF) {
+        return true;
+    }
+    Device *d = board_device("acpi-cpuhp", NULL, NULL, NULL, error);
+    if (d) {
+        map_io(d, SPACE_MAIN, "acpi-cpu-hotplug", port, ACPI_CPUHP_ALL_PORTS);
+    }
+    return d;
 }
 
 static bool make_timer(GError **error)
@@ -338,6 +364,29 @@ static bool make_keyboard(GError **error)
     return true;
 }
 
+static void mouse_news(void *unused, unsigned line, bool level)
+{
+    if (level) {
+        i8042_poke_mouse(pc.i8042);
+    }
+}
+
+static bool make_vmport(GError **error)
+{
+    if (machine.vmport == OFA_OFF) {
+        return true;
+    }
+    Device *port = board_device("vmport", "vmport", NULL, NULL, error);
+    Device *mouse = port ? board_device("vmmouse", "vmmouse", NULL, NULL, error) : NULL;
+    if (!mouse) {
+        return false;
+    }
+    region_map(space_root(space_io()), vmport_region(port), VMPORT, 0);
+    vmmouse_wire(mouse, port);
+    irq_connect(device_pin(mouse, "news", 0), mouse_news, NULL, 0);
+    return true;
+}
+
 static bool make_line(const char *type, Char *line, GError **error)
 {
     Device *d = device_new(device_class_find(type), NULL);
@@ -393,7 +442,7 @@ bool pc_make_isa_chips(GError **error)
         irq_connect(&pc.isa->irq[i], pc_gsi, NULL, i);
     }
     wire_a20();
-    return make_timer(error) && make_clock(error) && make_dma(error) && make_keyboard(error) &&
+    return make_timer(error) && make_clock(error) && make_dma(error) && make_keyboard(error) && make_vmport(error) &&
            make_lines(error) && make_floppies(error);
 }
 

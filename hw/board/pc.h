@@ -13,7 +13,7 @@ enum { PC_GSIS = 24, PC_SCI = 9 };
 
 typedef struct PcBoard {
     PcMemory memory;
-    RamBlock *ram_block, *bios;
+    RamBlock *bios;
     Region *ram;
     Device *host, *pm, *fdc;            /* host bridge, power management, floppy controller */
     PciBus *pci;                        /* the root bus                                             */
@@ -32,6 +32,7 @@ bool pc_make_ram(const PcSplit *board, GError **error);
 bool pc_load_bios(GError **error);      /* or, in its place, the flash */
 void pc_gsi(void *unused, unsigned gsi, bool level);    /* an Irq sink */
 bool pc_make_interrupts(GError **error);/* 8259s, I/O APIC, local APICs, as far as the kernel does not have them */
+bool pc_make_cpu_hotplug(unsigned port, GError **error);        /* where the tables look for it; for ACPI */
 bool pc_make_isa_chips(GError **error); /* timer, clock, DMA, keyboard, ports 61h and 92h, serial, parallel, floppy */
 bool pc_make_hpet(GError **error);
 /* pc-pci.c: a function of the board, with a property set (NULL: none) */

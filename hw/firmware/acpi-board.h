@@ -16,6 +16,7 @@ typedef struct AcpiBoard {
     bool gpe_relative;
     uint8_t smi_cmd, enable, disable;
     bool reset_register;                /* port CF9h resets                                                  */
+    uint16_t cpu_hotplug;               /* port of its registers                                             */
     /* The configuration window: false: there is none now.  NULL: never. */
     bool (*ecam)(uint64_t *at, uint64_t *size);
     void (*globals)(Aml *a);            /* at the root of the name space; may be NULL                        */
@@ -30,6 +31,9 @@ const AcpiBoard *acpi_board(void);
 Device *acpi_pm_device(const AcpiBoard *board); /* NULL: it has none */
 /* Method (name) { Return (value) } */
 void acpi_method_returning(Aml *a, const char *name, uint64_t value);
+
+/* In \\_SB: processors, and \\_GPE._E02 (acpi-cpus.c). */
+void acpi_processors(Aml *a, uint16_t port);
 
 /* Interrupt links LNKA ... (§6.2.13, PNP0C0F) over routing registers PRQ0 ..., 80h in them: not routed. */
 void acpi_interrupt_link(Aml *a, unsigned n);

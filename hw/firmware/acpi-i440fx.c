@@ -1,5 +1,6 @@
 /* ACPI: the board "pc". */
 #include "hw/firmware/acpi-board.h"
+#include "hw/pci/acpi-cpuhp.h"
 #include "hw/pci/piix4-pm.h"
 
 enum { LINKS = 4 };
@@ -80,6 +81,7 @@ const AcpiBoard acpi_i440fx = {
     .pm_mask = 0xffc0,
     .gpe = PIIX4_GPE_BASE,
     .gpe_len = PIIX4_GPE_LEN,
+    .cpu_hotplug = ACPI_CPUHP_PIIX4,
     .smi_cmd = PIIX4_SMI_CMD,
     .enable = PIIX4_ACPI_ENABLE,
     .disable = PIIX4_ACPI_DISABLE,

@@ -1,6 +1,7 @@
 /* ACPI: the board "q35". */
 #include "hw/firmware/acpi-board.h"
 #include "hw/isa/ich9-lpc.h"
+#include "hw/pci/acpi-cpuhp.h"
 #include "hw/pci/q35.h"
 
 enum { LINKS = ICH9_PIRQS };
@@ -139,6 +140,7 @@ const AcpiBoard acpi_q35 = {
     .gpe = ICH9_GPE_AT,
     .gpe_len = ICH9_GPE_LEN,
     .gpe_relative = true,
+    .cpu_hotplug = ACPI_CPUHP_ICH9,
     .smi_cmd = ICH9_SMI_CMD,
     .enable = ICH9_ACPI_ENABLE,
     .disable = ICH9_ACPI_DISABLE,

@@ -4,14 +4,16 @@
  * belong. "etc/table-loader" tells the firmware where to allocate them, which offsets to turn into
  * addresses, and which bytes make sums zero.  Firmware knows the file sizes before it assigns
  * addresses to PCI functions, while the tables describe the result: so the files are made again
- * when they are selected, in the size that was announced. */
+ * when one of them is first selected, in the size that was announced. */
 #include "hw/firmware/acpi-board.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "core/runstate.h"
 #include "hw/firmware/tables.h"
 #include "hw/machine.h"
+#include "hw/memory/numa.h"
 #include "hw/misc/vmgenid.h"
 
 #define RSDP_FILE   "etc/acpi/rsdp"
@@ -318,17 +320,18 @@ static void put(GByteArray *b, const void *entry, size_t len)
 }
 #define PUT(b, ...) put(b, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 
-static void put_cpu(GByteArray *b, uint32_t id, uint32_t uid)
+void acpi_madt_cpu(GByteArray *b, uint32_t id, uint32_t uid, bool enabled)
 {
+    uint32_t flags = enabled ? CPU_ENABLED : 0;
     if (id <= LAPIC_MOST && uid <= LAPIC_MOST) {
-        PUT(b, 0, 8, (uint8_t)uid, (uint8_t)id, CPU_ENABLED, 0, 0, 0);
+        PUT(b, 0, 8, (uint8_t)uid, (uint8_t)id, (uint8_t)flags, 0, 0, 0);
         return;
     }
     struct {
         uint8_t type, length;
         uint16_t reserved;
         uint32_t id, flags, uid;
-    } x2apic = {9, 16, 0, id, CPU_ENABLED, uid};
+    } x2apic = {9, 16, 0, id, flags, uid};
     put(b, &x2apic, sizeof(x2apic));
 }
 
@@ -341,10 +344,10 @@ static GByteArray *madt(void)
     bool wide = false;
     put(b, &h, sizeof(h));
     PUT(b, 0, 0, 0xe0, LAPIC_BASE_HIGH, PCAT_COMPATIBLE, 0, 0, 0);
-    for (unsigned i = 0; i < machine.cpus; i++) {
+    for (unsigned i = 0; i < machine.max_cpus; i++) {
         uint32_t id = topology_apic_id(&machine.topology, i);
         wide |= id > LAPIC_MOST || i > LAPIC_MOST;
-        put_cpu(b, id, i);
+        acpi_madt_cpu(b, id, i, cpu_by_index(i) != NULL);
     }
     PUT(b, 1, 12, 0, 0, 0, 0, 0xc0, LAPIC_BASE_HIGH, 0, 0, 0, 0); /* I/O APIC 0 from GSI 0 on */
     PUT(b, 2, 10, 0, 0, 2, 0, 0, 0, 0, 0);                        /* the timer is on pin 2 */
@@ -484,6 +487,14 @@ static Tables *tables_make(void)
     if (machine.hpet) {
         add_root(t, add_hpet(t));
     }
+    if (numa.nodes) {
+        g_autoptr(GByteArray) b = acpi_srat();
+        add_root(t, add_bytes(t, b));
+    }
+    if (numa.distances) {
+        g_autoptr(GByteArray) b = acpi_slit();
+        add_root(t, add_bytes(t, b));
+    }
     add_mcfg(t);
     add_root(t, add_waet(t));
     if (vmgenid_find()) {
@@ -535,9 +546,21 @@ static bool offer(FwCfg *fw, GError **error)
     return ok;
 }
 
+/* The firmware may take the pieces apart: OVMF lets devices decode while it reads the script, and no more when it fetches
+ * what the script speaks of.  So they are made at the first look after a reset, and then stay as they are. */
+static bool looked;
+
 static void selected(void *arg)
 {
-    offer(arg, NULL);
+    if (!looked) {
+        looked = true;
+        offer(arg, NULL);
+    }
+}
+
+static void machine_was_reset(void *arg, ShutdownCause cause)
+{
+    looked = false;
 }
 
 static bool check_id(const char *property, const char *value, size_t most, GError **error)
@@ -555,5 +578,8 @@ bool acpi_add(FwCfg *fw, GError **error)
         !check_id("x-oem-table-id", machine.oem_table_id, ACPI_OEM_TABLE_ID, error)) {
         return false;
     }
+    static const RunListener listener = {.reset = machine_was_reset};
+    runstate_listen(&listener);
+    looked = false;
     return offer(fw, error);
 }

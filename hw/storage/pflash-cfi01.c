@@ -179,6 +179,7 @@ static void begin(Pflash *s, Expected expected, uint32_t at)
 {
     s->expected = expected;
     s->shown = SHOW_STATUS;
+    s->status |= SR_READY;
     s->at = at;
 }
 
@@ -189,7 +190,12 @@ static void command(Pflash *s, uint32_t at, uint8_t cmd)
     case CMD_READ_STATUS: s->shown = SHOW_STATUS; break;
     case CMD_READ_ID: s->shown = SHOW_ID; break;
     case CMD_QUERY: s->shown = SHOW_QUERY; break;
-    case CMD_CLEAR_STATUS: s->status = SR_READY; break;
+    case CMD_CLEAR_STATUS:
+        /* A real chip is ready still.  UEFI firmware for these boards tells flash from RAM and ROM
+         * by a status of 0 here; without, it keeps its variables in memory.  The next operation
+         * is ready again. */
+        s->status = 0;
+        break;
     case CMD_PROGRAM:
     case CMD_PROGRAM_2: begin(s, EXPECT_PROGRAM_DATA, at); break;
     case CMD_ERASE: begin(s, EXPECT_ERASE_CONFIRM, at); break;

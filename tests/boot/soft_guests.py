@@ -12,6 +12,7 @@ from harness import Machine, need_file, need_tool
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GUESTS = os.environ.get("OSTLER_GUESTS", os.path.join(HERE, "../../../shared/guests"))
+OVMF = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 INSTALLER = "/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/"
 
 INIT = """#!/bin/sh
@@ -28,6 +29,18 @@ class SoftTest(unittest.TestCase):
         m = Machine("-accel", "soft", *args, **kwargs)
         self.addCleanup(m.close)
         return m
+
+    def uefi(self, *args, variables=None, code=OVMF, machine="q35", ram=512):
+        """OVMF with a copy of its empty variables, or with a file of the test's own."""
+        if not variables:
+            variables = self.variables(OVMF.replace("CODE", "VARS"))
+        return self.start("-M", machine, "-m", ram, "-drive", f"if=pflash,format=raw,readonly=on,file={need_file(code)}",
+                          "-drive", f"if=pflash,format=raw,file={variables}", *args)
+
+    def variables(self, template):
+        path = os.path.join(self.folder(), "vars.fd")
+        shutil.copyfile(need_file(template), path)
+        return path
 
     def folder(self):
         path = tempfile.mkdtemp(prefix="ostler-soft-")

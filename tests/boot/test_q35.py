@@ -4,7 +4,6 @@ import hashlib
 import os
 import random
 import re
-import shutil
 import unittest
 
 import harness
@@ -13,7 +12,6 @@ from soft_guests import SoftTest, kernel, modules
 
 MIB = 1 << 20
 RESCUE = "/usr/lib/grub-rescue/grub-rescue-cdrom.iso"
-OVMF = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 
 # Read, write through the queue, forget with TRIM; then the CD.
 DISK = r"""
@@ -175,15 +173,9 @@ class Firmware(Q35Test):
         m.type("ls\n", 0.1)
         m.wait_for(r"\(cd\)|\(cd0\)|\(hd96\)", 60)
 
-    def ovmf(self, *args):
-        variables = os.path.join(self.folder(), "vars.fd")
-        shutil.copy(need_file(OVMF.replace("CODE", "VARS")), variables)
-        return self.start("-M", "q35", "-m", 512, "-drive", f"if=pflash,format=raw,readonly=on,file={need_file(OVMF)}",
-                          "-drive", f"if=pflash,format=raw,file={variables}", *args)
-
     def test_ovmf_shell(self):
         path, _ = self.disk()
-        m = self.ovmf("-drive", f"if=ide,format=raw,file={path}")
+        m = self.uefi("-drive", f"if=ide,format=raw,file={path}")
         m.wait_for(r"Shell>", 200, m.serial)
         self.assertRegex(m.serial(), r"BLK\d:.*(?s:.*)Sata\(0x0,0xFFFF,0x0\)")
 
@@ -193,7 +185,7 @@ class Firmware(Q35Test):
         archive = self.initramfs(load + Disks.WAIT.replace("&& [ -b /dev/sr0 ]", "") +
                                  "dd if=/dev/sda bs=1M count=8 2>/dev/null | md5sum\ndmesg\necho script done\npoweroff -f\n",
                                  **files)
-        m = self.ovmf("-kernel", kernel(), "-initrd", archive, "-append", "console=ttyS0 quiet panic=-1",
+        m = self.uefi("-kernel", kernel(), "-initrd", archive, "-append", "console=ttyS0 quiet panic=-1",
                       "-drive", f"if=ide,format=raw,file={path}")
         m.wait_for("script done", 300, m.serial)
         said = m.serial()

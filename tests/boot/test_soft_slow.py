@@ -1,14 +1,12 @@
 #!/usr/bin/env python3
 """Unmodified guests under -accel soft that take their time: an installer, memory tests, UEFI, other systems."""
 import re
-import shutil
 
 import harness
 from harness import need_file
 from soft_guests import INSTALLER, SoftTest, floppy
 
 MEMTEST = "/usr/lib/memtest86+/memtest86+{}.iso"
-OVMF_CODE, OVMF_VARS = "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"
 
 
 class Installer(SoftTest):
@@ -52,10 +50,7 @@ class Memtest(SoftTest):
 
 class Uefi(SoftTest):
     def test_shell(self):
-        variables = self.folder() + "/vars.fd"
-        shutil.copy(need_file(OVMF_VARS), variables)
-        m = self.start("-m", 256, "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={need_file(OVMF_CODE)}",
-                       "-drive", f"if=pflash,format=raw,unit=1,file={variables}")
+        m = self.uefi(machine="pc", ram=256)
         m.wait_for(r"Shell>", 400, m.serial)
         m.picture("ovmf")
 

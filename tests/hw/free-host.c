@@ -49,6 +49,7 @@ static const struct {
 } offers[] = {
     {"IDE", "piix3-ide"},
     {"floppy-bus", "isa-fdc"},
+    {"SCSI", "virtio-scsi-pci"},
     {"virtio-bus", "virtio-mmio"},
     {"virtio-serial-bus", "virtio-serial-pci"},
 };

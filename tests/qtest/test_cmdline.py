@@ -73,6 +73,35 @@ WRONG = r"""
 -chardev socket,id=a,path=/nonexist/x | /nonexist/x
 -chardev file,id=a | no filename
 -chardev null,id=a,nope=1 | Invalid parameter 'nope'
+-object nope,id=a | invalid object type: nope (expected: memory-backend-file
+-object memory-backend-ram,size=1M | Parameter 'id' is missing
+-object memory-backend-ram,id=a | size is missing
+-object memory-backend-ram,id=a,size=x | expected: a size
+-object memory-backend-ram,id=a,size=1M,nope=1 | nope' not found
+-object memory-backend-file,id=a,size=1M | mem-path is missing
+-object memory-backend-file,id=a,size=1M,mem-path=/nonexist/x | /nonexist/x
+-object memory-backend-ram,id=a,size=1M -object memory-backend-ram,id=a,size=1M | Duplicate object ID 'a'
+-object memory-backend-ram,id=a,size=1M,policy=bind | policy=bind needs host-nodes
+-object memory-backend-ram,id=a,size=1M,host-nodes=0 | host-nodes=0 needs a policy
+-object memory-backend-ram,id=a,size=1M,host-nodes=3-1,policy=bind | numbers below 128
+-object memory-backend-ram,id=a,size=1M,host-nodes=100,policy=bind | cannot bind it to the host's NUMA nodes
+-object memory-backend-file,id=a,size=1M,mem-path=.,align=3000 | a power of two
+-object memory-backend-memfd,id=a,size=1M,hugetlbsize=2M | needs hugetlb=on
+-object memory-backend-ram,id=a,size=1M -m 16 -machine memory-backend=a | it has 1048576 bytes, -m says
+-machine memory-backend=a | there is no object 'a', expected: the id of a memory-backend
+-numa node,mem=64 | the nodes have 67108864 bytes together
+-numa node,mem=128,nope=1 | expected: nodeid, cpus, mem, memdev
+-numa node,nodeid=1,mem=128 | node 0 is missing
+-numa node,mem=128,cpus=1 | numbers below 1 (maxcpus)
+-numa node,mem=128,initiator=0 | not built
+-numa node,memdev=a | there is no object 'a'
+-numa node,mem=128 -numa node,nodeid=0,mem=0 | described already
+-numa node,mem=128 -numa dist,src=0,dst=1,val=20 | there is no node 1
+-numa node,mem=64 -numa node,mem=64 -numa dist,src=0,dst=1,val=10 | 11 to 255
+-numa node,mem=128 -numa cpu,node-id=0,socket-id=3 | expected: a number from 0 to 0
+-numa hmat-lb | not built, expected: node, dist, cpu
+-numa nope | expected: node, dist, cpu
+-m 1T -cpu qemu64,phys-bits=40 | needs 41 address bits, the CPU has 40
 -device nope | is not a valid device model name
 -device nope,help | is not a valid device model name
 -device VGA,nope=1 | 'VGA.nope' not found

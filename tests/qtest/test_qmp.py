@@ -90,6 +90,36 @@ class Monitor(unittest.TestCase):
         self.assertIn("vgamem_mb", names)
         self.assertEqual(self.qmp.command("qom-get", path="/machine", property="type"), "pc-i440fx-7.2-machine")
 
+    def test_user_objects(self):
+        """object-add and object-del, and what the tree of objects says of them."""
+        qmp = self.qmp
+        made = {t["name"] for t in qmp.command("qom-list-types", implements="user-creatable")}
+        self.assertIn("memory-backend-ram", made)
+        self.assertNotIn("memory-backend", made)
+        self.assertEqual({t["name"] for t in qmp.command("qom-list-types", implements="memory-backend")},
+                         {"memory-backend-ram", "memory-backend-memfd", "memory-backend-file"})
+        qmp.command("object-add", **{"qom-type": "memory-backend-ram", "id": "m0", "size": 1 << 20, "merge": False})
+        self.assertIn({"name": "m0", "type": "child<memory-backend-ram>"}, qmp.command("qom-list", path="/objects"))
+        get = lambda name: qmp.command("qom-get", path="/objects/m0", property=name)  # noqa: E731
+        self.assertEqual([get("size"), get("merge"), get("dump"), get("type")], [1 << 20, False, True, "memory-backend-ram"])
+        listed = {p["name"] for p in qmp.command("qom-list-properties", typename="memory-backend-file")}
+        self.assertLessEqual({"type", "size", "mem-path"}, listed)
+        for add, text in (({"qom-type": "memory-backend-ram", "id": "m0", "size": 4096}, "Duplicate object ID 'm0'"),
+                          ({"qom-type": "memory-backend", "id": "m1"}, "invalid object type: memory-backend"),
+                          ({"qom-type": "memory-backend-ram", "id": "m1", "size": {}}, "Invalid parameter type for 'size'"),
+                          ({"qom-type": "memory-backend-ram", "id": "m1", "nope": 1}, "memory-backend-ram.nope' not found"),
+                          ({"qom-type": "memory-backend-ram"}, "Parameter 'id' is missing")):
+            with self.assertRaisesRegex(harness.QmpError, text):
+                qmp.command("object-add", **add)
+        qmp.command("object-del", id="m0")
+        with self.assertRaisesRegex(harness.QmpError, "object 'm0' not found"):
+            qmp.command("object-del", id="m0")
+        hmp = self.machine.hmp
+        self.assertEqual(hmp("object_add memory-backend-memfd,id=m2,size=2M"), "")
+        self.assertIn("m2", hmp("info ramblock"))
+        self.assertEqual(hmp("object_del m2"), "")
+        self.assertNotIn("m2", hmp("info ramblock"))
+
     def test_human(self):
         hmp = self.machine.hmp
         self.assertEqual(hmp("nope"), "unknown command: 'nope'\r\n")

@@ -91,6 +91,7 @@ void space_store(Space *space, uint64_t at, unsigned size, uint64_t value) { por
 void borrow_enter(SoftCpu *s) {}
 void borrow_leave(SoftCpu *s) {}
 void soft_poll(SoftCpu *s, unsigned why) {}
+void tlb_forget_map(SoftCpu *s) {}
 bool soft_debug_watched(const SoftCpu *s, uint64_t linear, size_t len, bool write) { return false; }
 void soft_debug_touch(SoftCpu *s, uint64_t linear, unsigned size, bool write) {}
 void soft_debug_expect(SoftCpu *s, uint64_t linear, size_t len, bool write) {}
