@@ -315,7 +315,9 @@ void pci_slot_kept(PciBus *bus, unsigned slot)
 
 static void reset_function(void *arg, PciDevice *pd)
 {
-    device_reset(&pd->dev, false);
+    if (pd->dev.realized) { /* else it is just being put in */
+        device_reset(&pd->dev, false);
+    }
 }
 
 void pci_bus_reset(PciBus *bus)

@@ -2,6 +2,7 @@
  * over RAM and over one another, bus numbers, capabilities and hot-plug registers, while cards come and go.  Whatever it
  * does, everything ends, and after a reset the functions are found where they were. */
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -81,6 +82,45 @@ static void build(bool acpi)
     mem_commit();
 }
 
+/* ---- A firmware: numbers, windows and addresses for everything ---- */
+
+static void number_bus(void *arg, PciBus *bus)
+{
+    unsigned *next = arg;
+    unsigned number = (*next)++;
+    for (PciDevice *b = pci_bus_bridge(bus); b; b = pci_bus_bridge(b->bus)) {
+        if (b == pci_bus_bridge(bus)) {
+            pci_config_write(b->bus, (unsigned)b->devfn, 0x19, 1, number);
+            pci_config_write(b->bus, (unsigned)b->devfn, 0x1c, 2, 0xf010);
+            pci_config_write(b->bus, (unsigned)b->devfn, 0x20, 4, 0xeff0e000);
+        }
+        pci_config_write(b->bus, (unsigned)b->devfn, 0x1a, 1, number);
+    }
+}
+
+static void place(void *arg, PciDevice *pd)
+{
+    uint32_t *memory = arg, *ports = memory + 1;
+    for (unsigned n = 0; n < PCI_BARS; n++) {
+        if (pd->bar_region[n]) {
+            bool io = pd->bar_flags[n] & PCI_BAR_IO;
+            uint32_t size = (uint32_t)region_size(pd->bar_region[n]), *at = io ? ports : memory;
+            *at = (*at + size - 1) & ~(size - 1);
+            pci_config_write(pd->bus, (unsigned)pd->devfn, 0x10 + 4 * n, 4, *at);
+            *at += size;
+        }
+    }
+    pci_config_write(pd->bus, (unsigned)pd->devfn, 4, 2, 7);
+}
+
+static void firmware(void)
+{
+    unsigned next = 0;
+    uint32_t at[2] = {0xe0000000, 0x1000};
+    pci_bus_foreach(root, number_bus, &next);
+    pci_foreach(root, place, at);
+}
+
 /* ---- What the input does ---- */
 
 typedef struct Pick {
@@ -97,7 +137,9 @@ static void pick_one(void *arg, PciDevice *pd)
 /* A function by its place in the tree, whatever the bus numbers say. */
 static PciDevice *function(unsigned n)
 {
-    Pick p = {n % 24, NULL};
+    Pick count = {UINT_MAX, NULL}, p = {n, NULL};
+    pci_foreach(root, pick_one, &count);
+    p.left %= MAX(UINT_MAX - count.left, 1);
     pci_foreach(root, pick_one, &p);
     return (PciDevice *)p.found;
 }
@@ -105,8 +147,8 @@ static PciDevice *function(unsigned n)
 static uint32_t value_of(unsigned how, uint32_t raw)
 {
     static const uint32_t known[] = {0, UINT32_MAX, 0x7, 0x00010100, 0x00ff0000, 0x00020201, 0xe0000000, 0xe000e000, 0xfff00000,
-                                     0x1000, 0xae00, 0x40, 0x80000000, 0xc0010001, 0x1f1, 0x5e1};
-    return how & 0x80 ? known[raw % G_N_ELEMENTS(known)] : raw;
+                                     0x1000, 0xae00, 0x40000, 0x80000000, 0xe0000000, 0xe0010001, 0x1f1, 0x5e1};
+    return how & 0x40 ? known[raw % G_N_ELEMENTS(known)] : raw;
 }
 
 static void add_card(unsigned slot, unsigned what, unsigned where)
@@ -140,6 +182,13 @@ static void reset_all(void)
     mem_commit();
 }
 
+static void config(PciDevice *pd, unsigned at, unsigned size, uint32_t value)
+{
+    if (pd && pd->bus) {
+        pci_config_write(pd->bus, (unsigned)pd->devfn, at, size, value);
+    }
+}
+
 static void step(const uint8_t *d)
 {
     unsigned size = 1u << (d[0] >> 4 & 3) % 3, at = (d[1] | d[2] << 8) & (PCIE_CONFIG_SIZE - size);
@@ -148,13 +197,11 @@ static void step(const uint8_t *d)
     unsigned low = at & 0xff & ~(size - 1);
     switch (d[0] & 15) {
     case 0:
-    case 1:
-    case 2:
-    case 3: /* the header and capabilities of a function that is there */
-        if (pd && pd->bus) {
-            pci_config_write(pd->bus, (unsigned)pd->devfn, low, size, value);
-        }
+    case 1: /* the header and capabilities of a function that is there */
+        config(pd, low, size, value);
         break;
+    case 2: config(pd, 0x10 + 4 * (d[1] % 10), 4, value); break; /* BARs, or bus numbers and windows */
+    case 3: config(pd, 4, 2, d[1] & 3 ? 7 : value); break;
     case 4: pci_config_write(pci_bus_find(root, value >> 24), d[1], (value >> 8 & (PCIE_CONFIG_SIZE - 4)) & ~3u, 4, value); break;
     case 5: pci_config_read(pci_bus_find(root, value & 0xff), d[1], at & ~(size - 1), size); break;
     case 6: space_store(space_io(), PIIX4_PCIHP_BASE + at % PCIHP_SIZE, 4, value); break;
@@ -174,6 +221,7 @@ static void step(const uint8_t *d)
     default:
         if (d[1] & 1) {
             reset_all();
+            firmware();
         } else {
             clock_advance_to(clock_now(CLOCK_VIRTUAL) + d[2] * NS_PER_MS);
         }
@@ -207,6 +255,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     build(data[0] & 1);
+    if (data[0] & 2) {
+        firmware();
+    }
     for (size_t i = 1; i + STEP <= size; i += STEP) {
         step(data + i);
     }
