@@ -46,7 +46,10 @@ static const char *usual_order(void)
 /* -boot once=: the first start only; the reset after it brings back the usual order. */
 static void after_reset(void *unused, ShutdownCause cause)
 {
-    set_boot_order(cause == CAUSE_NONE && machine.boot_once ? machine.boot_once : usual_order());
+    if (pc.rtc) {
+        set_boot_order(cause == CAUSE_NONE && machine.boot_once ? machine.boot_once
+                                                              : usual_order());
+    }
 }
 
 typedef struct Boot {
@@ -254,10 +257,12 @@ bool pc_describe(GError **error)
 {
     static const RunListener listener = {.reset = after_reset};
     runstate_listen(&listener);
-    describe_memory_in_cmos();
-    describe_drives_in_cmos();
-    describe_disks_in_cmos();
-    set_boot_order(usual_order());
+    if (pc.rtc) {
+        describe_memory_in_cmos();
+        describe_drives_in_cmos();
+        describe_disks_in_cmos();
+        set_boot_order(usual_order());
+    }
     fw_cfg_add_i16(pc.fw, FW_CFG_NB_CPUS, (uint16_t)machine.cpus);
     fw_cfg_add_i16(pc.fw, FW_CFG_MAX_CPUS, (uint16_t)(machine.max_cpus));
     fw_cfg_add_i32(pc.fw, FW_CFG_IRQ0_OVERRIDE, 1); /* the timer is at pin 2 of the I/O APIC, for the MP table too */

@@ -17,7 +17,8 @@ static const BootRom *chosen_rom;
 
 typedef struct Kernel {
     const char *path;
-    const uint8_t *data; /* the file */
+    GBytes *file;
+    const uint8_t *data; /* its contents */
     size_t len;
     FwCfg *fw;
     const char *initrd, *append;
@@ -72,6 +73,11 @@ static bool use_rom(const Kernel *k, unsigned which, GError **error)
     chosen_rom = &boot_roms[which];
     g_autofree char *name = g_strdup_printf("genroms/%s", chosen_rom->name);
     return fw_cfg_add_file(k->fw, name, chosen_rom->data, chosen_rom->len, error);
+}
+
+unsigned loader_protocol(void)
+{
+    return (unsigned)(chosen_rom - boot_roms);
 }
 
 const char *loader_boot_path(void)
@@ -415,7 +421,7 @@ static bool load_linux(const Kernel *k, GError **error)
                           k->ram >> 20);
     }
     g_autoptr(GBytes) setup_bytes = g_bytes_new(setup, setup_len);
-    g_autoptr(GBytes) kernel = g_bytes_new(k->data + setup_len, k->len - setup_len);
+    g_autoptr(GBytes) kernel = g_bytes_new_from_bytes(k->file, setup_len, k->len - setup_len);
     offer(k, FW_CFG_SETUP_ADDR, setup_at, FW_CFG_SETUP_SIZE, FW_CFG_SETUP_DATA, setup_bytes);
     offer(k, FW_CFG_KERNEL_ADDR, kernel_at, FW_CFG_KERNEL_SIZE, FW_CFG_KERNEL_DATA, kernel);
     return use_rom(k, BOOT_ROM_LINUX, error);
@@ -624,7 +630,7 @@ bool loader_add_kernel(FwCfg *fw, const char *kernel, const char *initrd, const 
     if (!file) {
         return false;
     }
-    Kernel k = {.path = kernel, .fw = fw, .initrd = initrd, .append = append, .ram = ram_below_4g};
+    Kernel k = {.path = kernel, .file = file, .fw = fw, .initrd = initrd, .append = append, .ram = ram_below_4g};
     k.data = g_bytes_get_data(file, &k.len);
     if (k.len < 64) {
         return error_fail(error, "-kernel: '%s' is no kernel: it has only %zu bytes", kernel,

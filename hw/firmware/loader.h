@@ -6,6 +6,7 @@
 #ifndef HW_FIRMWARE_LOADER_H
 #define HW_FIRMWARE_LOADER_H
 
+#include "hw/firmware/boot-rom.h"
 #include "hw/firmware/fw-cfg.h"
 
 /* `initrd` and `append` may be NULL.  ram_below_4g: bytes of RAM from 0.  *error names the file and its fault. */
@@ -13,5 +14,7 @@ bool loader_add_kernel(FwCfg *fw, const char *kernel, const char *initrd, const 
                        GError **error);
 /* The option ROM's name in the boot order once a kernel was added ("/rom@genroms/..."), or NULL. */
 const char *loader_boot_path(void);
+/* The protocol of that kernel: BOOT_ROM_LINUX, BOOT_ROM_PVH or BOOT_ROM_MULTIBOOT. */
+unsigned loader_protocol(void);
 
 #endif
