@@ -273,6 +273,9 @@ bool pc_describe(GError **error)
                                              machine.ram_below_4g, error)) {
         return false;
     }
+    if (machine.kernel && machine.option_rom_files && !loader_offer_rom(pc.fw, error)) {
+        return false;
+    }
     return add_e820(error) && add_boot_files(error) && add_option_roms(error) &&
            add_user_files(error) && add_bootorder(error) && tables_add(pc.fw, error);
 }
