@@ -9,6 +9,7 @@ entry of a small PVH kernel.  A report, not a test: always ends with 0.
 """
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def until(command, mark):
             break
         said += data
     wall = time.monotonic() - begin
-    p.kill()
+    os.kill(p.pid, signal.SIGKILL)         # not p.kill(), which may take the status away from wait4
     usage = os.wait4(p.pid, 0)[2]
     p.returncode = 0
     p.stdout.close()
