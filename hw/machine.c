@@ -16,6 +16,7 @@ const char *const on_off_auto_names[] = {"auto", "on", "off", NULL};
 #define MPROP(f, init_, doc_, ...) PROP(Machine, f, init_, doc_, __VA_ARGS__)
 #define MPROP_AS(f, name_, init_, doc_, ...) PROP_AS(Machine, f, name_, init_, doc_, __VA_ARGS__)
 #define PC .arg = BOARD_PC
+#define ISA_PC .arg = BOARD_PC | BOARD_ISAPC
 #define MICROVM .arg = BOARD_MICROVM
 #define AUTO .type = TYPE_ENUM, .names = on_off_auto_names
 const Row machine_rows[] = {
@@ -25,16 +26,16 @@ const Row machine_rows[] = {
     MPROP(graphics, "on", "The firmware uses the screen"),
     MPROP(usb, "off", "A USB controller on the board", PC),
     MPROP(hpet, "on", "High precision event timer", PC),
-    MPROP(pit, "on", "8254 timer", PC),
-    MPROP(i8042, "on", "Keyboard controller", PC),
+    MPROP(pit, "on", "8254 timer", ISA_PC),
+    MPROP(i8042, "on", "Keyboard controller", ISA_PC),
     MPROP(sata, "on", "SATA controller", PC),
     MPROP(smbus, "on", "SMBus controller", PC),
-    MPROP_AS(fd_bootchk, "fd-bootchk", "on", "The firmware checks a floppy's boot signature", PC),
+    MPROP_AS(fd_bootchk, "fd-bootchk", "on", "The firmware checks a floppy's boot signature", ISA_PC),
     MPROP_AS(mem_merge, "mem-merge", "on", "Let the host merge equal pages"),
     MPROP_AS(dump_guest_core, "dump-guest-core", "on", "Guest memory is part of core dumps"),
     MPROP(nvdimm, "off", "NVDIMM support", PC),
     MPROP_AS(suppress_vmdesc, "suppress-vmdesc", "off", "Leave the description out of migration streams"),
-    MPROP_AS(max_ram_below_4g, "max-ram-below-4g", "0", "Most RAM below the 32-bit boundary", .type = TYPE_SIZE, PC),
+    MPROP_AS(max_ram_below_4g, "max-ram-below-4g", "0", "Most RAM below the 32-bit boundary", .type = TYPE_SIZE, ISA_PC),
     MPROP(firmware, NULL, "Firmware image, as -bios"),
     MPROP(kernel, NULL, "Linux kernel image, as -kernel"),
     MPROP(initrd, NULL, "Initial RAM disk, as -initrd"),
@@ -42,7 +43,7 @@ const Row machine_rows[] = {
     MPROP_AS(memory_backend, "memory-backend", NULL, "Memory back end that holds the main RAM"),
     MPROP(pflash0, NULL, "Drive of the first flash chip", PC),
     MPROP(pflash1, NULL, "Drive of the second flash chip", PC),
-    MPROP_AS(pcspk_audiodev, "pcspk-audiodev", NULL, "Sound back end of the PC speaker", PC),
+    MPROP_AS(pcspk_audiodev, "pcspk-audiodev", NULL, "Sound back end of the PC speaker", ISA_PC),
     MPROP_AS(oem_id, "x-oem-id", NULL, "OEM id of ACPI tables, 6 characters"),
     MPROP_AS(oem_table_id, "x-oem-table-id", NULL, "OEM table id of ACPI tables, 8 characters"),
     MPROP_AS(with_pic, "pic", "auto", "8259 interrupt controllers", AUTO, MICROVM),

@@ -13,7 +13,7 @@
 #include "hw/device.h"
 
 /* Rows of machine_rows belong to all boards (.arg 0), or to these. */
-enum { BOARD_PC = 1, BOARD_MICROVM = 2 };
+enum { BOARD_PC = 1, BOARD_MICROVM = 2, BOARD_ISAPC = 4 };
 
 typedef struct MachineClass {
     const char *name;                   /* "pc-i440fx-7.2"                                                   */

@@ -81,4 +81,4 @@ static const MachineClass none_class = {
     .build = build_nothing,
 };
 
-const MachineClass *const machine_classes[] = {&pc_class, &q35_class, &microvm_class, &none_class, NULL};
+const MachineClass *const machine_classes[] = {&pc_class, &q35_class, &isapc_class, &microvm_class, &none_class, NULL};

@@ -2,7 +2,6 @@
  * hardware.  A kernel given with -kernel is entered without firmware, unless -bios names one. */
 #include "hw/board/microvm.h"
 
-#include "core/runstate.h"
 #include "hw/board/pc.h"
 #include "hw/firmware/direct-boot.h"
 #include "hw/misc/acpi-ged.h"
@@ -83,33 +82,11 @@ static bool make_event_device(GError **error)
     return true;
 }
 
-/* There is no host bridge that shadows: firmware finds its last 128 KiB in RAM below 1 MiB from the start, and may write there. */
-static void shadow_firmware(void *unused, ShutdownCause cause)
-{
-    enum { MIB = 1 << 20, SHADOW = 128 << 10 };
-    size_t len = MIN(ram_size(pc.bios), SHADOW);
-    g_autofree uint8_t *copy = g_malloc(len);
-    ram_read(pc.bios, ram_size(pc.bios) - len, copy, len);
-    space_write(space_memory(), MIB - len, copy, len);
-}
-
-static bool load_firmware(GError **error)
-{
-    static const RunListener listener = {.reset = shadow_firmware};
-    if (!pc_load_bios("bios-microvm.bin", error)) {
-        return false;
-    }
-    if (pc.bios) {                      /* not flash */
-        runstate_listen(&listener);
-    }
-    return true;
-}
-
 static bool build(GError **error)
 {
     bool direct = machine.kernel && !machine.firmware;
     return choose(error) && machine_make_model(error) && machine_make_cpus() && pc_make_ram(&split, error) &&
-           (direct || load_firmware(error)) && pc_make_interrupts(error) &&
+           (direct || pc_load_shadowed_bios("bios-microvm.bin", error)) && pc_make_interrupts(error) &&
            make_second_ioapic(error) && make_isa(error) && make_transports(error) && make_event_device(error) &&
            pc_make_fw_cfg(error) && pc_make_virtio_drives(error);
 }

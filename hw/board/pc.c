@@ -79,6 +79,28 @@ bool pc_load_bios(const char *usual, GError **error)
     return true;
 }
 
+/* Without a host bridge that shadows, firmware finds its last 128 KiB in RAM below 1 MiB from the start, and may write there. */
+static void shadow_bios(void *unused, ShutdownCause cause)
+{
+    enum { MIB = 1 << 20, SHADOW = 128 << 10 };
+    size_t len = MIN(ram_size(pc.bios), SHADOW);
+    g_autofree uint8_t *copy = g_malloc(len);
+    ram_read(pc.bios, ram_size(pc.bios) - len, copy, len);
+    space_write(space_memory(), MIB - len, copy, len);
+}
+
+bool pc_load_shadowed_bios(const char *usual, GError **error)
+{
+    static const RunListener listener = {.reset = shadow_bios};
+    if (!pc_load_bios(usual, error)) {
+        return false;
+    }
+    if (pc.bios) { /* not flash */
+        runstate_listen(&listener);
+    }
+    return true;
+}
+
 /* ---- A20: masks address bit 20; for the only megabyte where software can tell, by an alias ----
  */
 

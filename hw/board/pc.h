@@ -26,11 +26,12 @@ typedef struct PcBoard {
     uint8_t a20_sources;                /* who wants A20 on: bit 0 port 92h, bit 1 keyboard controller */
 } PcBoard;
 extern PcBoard pc;
-extern const MachineClass q35_class, microvm_class;     /* q35.c, microvm.c */
+extern const MachineClass q35_class, isapc_class, microvm_class; /* each in its file */
 
 /* pc.c */
 bool pc_make_ram(const PcSplit *board, GError **error);
 bool pc_load_bios(const char *usual, GError **error);   /* -bios or that file; or, in its place, the flash */
+bool pc_load_shadowed_bios(const char *usual, GError **error);  /* for boards that cannot shadow it: RAM shows it at E0000h */
 void pc_gsi(void *unused, unsigned gsi, bool level);    /* an Irq sink */
 bool pc_make_interrupts(GError **error);/* 8259s, I/O APIC, local APICs, as far as the kernel does not have them */
 bool pc_make_isa_chips(GError **error); /* timer, clock, DMA, keyboard, ports 61h and 92h, serial, parallel, floppy */
