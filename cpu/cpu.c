@@ -179,6 +179,9 @@ void cpu_reset(Cpu *c)
     if (cpu_platform.apic_reset && c->apic) {
         cpu_platform.apic_reset(c, false);
     }
+    if (cpu_platform.power_on) {
+        cpu_platform.power_on(c);
+    }
 }
 
 void cpu_init_signal(Cpu *c)

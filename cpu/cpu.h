@@ -85,6 +85,7 @@ typedef struct CpuPlatform {            /* filled in by hw/ */
     bool (*x2apic_read)(Cpu *c, unsigned reg, uint64_t *v);
     bool (*x2apic_write)(Cpu *c, unsigned reg, uint64_t v);
     void (*apic_reset)(Cpu *c, bool init);              /* INIT keeps the APIC id                            */
+    void (*power_on)(Cpu *c);           /* a board that starts CPUs elsewhere than at the reset vector: last step of cpu_reset */
     bool (*a20)(void);
     void (*ferr)(bool level);           /* FERR#, the x87's way to report errors to an AT (CR0.NE clear)     */
 } CpuPlatform;

@@ -19,37 +19,53 @@ const char *const on_off_auto_names[] = {"auto", "on", "off", NULL};
 // clang-format off
 #define MPROP(f, init_, doc_, ...) PROP(Machine, f, init_, doc_, __VA_ARGS__)
 #define MPROP_AS(f, name_, init_, doc_, ...) PROP_AS(Machine, f, name_, init_, doc_, __VA_ARGS__)
+#define PC .arg = BOARD_PC
+#define ISA_PC .arg = BOARD_PC | BOARD_ISAPC
+#define MICROVM .arg = BOARD_MICROVM
 #define AUTO .type = TYPE_ENUM, .names = on_off_auto_names
 const Row machine_rows[] = {
     MPROP(acpi, "auto", "ACPI tables and power management", AUTO),
-    MPROP(smm, "auto", "System Management Mode", AUTO),
-    MPROP(vmport, "auto", "VMware's backdoor port", AUTO),
+    MPROP(smm, "auto", "System Management Mode", AUTO, PC),
+    MPROP(vmport, "auto", "VMware's backdoor port", AUTO, PC),
     MPROP(graphics, "on", "The firmware uses the screen"),
-    MPROP(usb, "off", "A USB controller on the board"),
-    MPROP(hpet, "on", "High precision event timer"),
-    MPROP(pit, "on", "8254 timer"),
-    MPROP(i8042, "on", "Keyboard controller"),
-    MPROP(sata, "on", "SATA controller"),
-    MPROP(smbus, "on", "SMBus controller"),
-    MPROP_AS(fd_bootchk, "fd-bootchk", "on", "The firmware checks a floppy's boot signature"),
+    MPROP(usb, "off", "A USB controller on the board", PC),
+    MPROP(hpet, "on", "High precision event timer", PC),
+    MPROP(pit, "on", "8254 timer", ISA_PC),
+    MPROP(i8042, "on", "Keyboard controller", ISA_PC),
+    MPROP(sata, "on", "SATA controller", PC),
+    MPROP(smbus, "on", "SMBus controller", PC),
+    MPROP_AS(fd_bootchk, "fd-bootchk", "on", "The firmware checks a floppy's boot signature", ISA_PC),
     MPROP_AS(mem_merge, "mem-merge", "on", "Let the host merge equal pages"),
     MPROP_AS(dump_guest_core, "dump-guest-core", "on", "Guest memory is part of core dumps"),
-    MPROP(nvdimm, "off", "NVDIMM support"),
+    MPROP(nvdimm, "off", "NVDIMM support", PC),
     MPROP_AS(suppress_vmdesc, "suppress-vmdesc", "off", "Leave the description out of migration streams"),
-    MPROP_AS(max_ram_below_4g, "max-ram-below-4g", "0", "Most RAM below the 32-bit boundary", .type = TYPE_SIZE),
+    MPROP_AS(max_ram_below_4g, "max-ram-below-4g", "0", "Most RAM below the 32-bit boundary", .type = TYPE_SIZE, ISA_PC),
     MPROP(firmware, NULL, "Firmware image, as -bios"),
     MPROP(kernel, NULL, "Linux kernel image, as -kernel"),
     MPROP(initrd, NULL, "Initial RAM disk, as -initrd"),
     MPROP(append, NULL, "Kernel command line, as -append"),
     MPROP_AS(memory_backend, "memory-backend", NULL, "Memory back end that holds the main RAM"),
-    MPROP(pflash0, NULL, "Drive of the first flash chip"),
-    MPROP(pflash1, NULL, "Drive of the second flash chip"),
-    MPROP_AS(pcspk_audiodev, "pcspk-audiodev", NULL, "Sound back end of the PC speaker"),
+    MPROP(pflash0, NULL, "Drive of the first flash chip", PC),
+    MPROP(pflash1, NULL, "Drive of the second flash chip", PC),
+    MPROP_AS(pcspk_audiodev, "pcspk-audiodev", NULL, "Sound back end of the PC speaker", ISA_PC),
     MPROP_AS(oem_id, "x-oem-id", NULL, "OEM id of ACPI tables, 6 characters"),
     MPROP_AS(oem_table_id, "x-oem-table-id", NULL, "OEM table id of ACPI tables, 8 characters"),
+    MPROP_AS(with_pic, "pic", "auto", "8259 interrupt controllers", AUTO, MICROVM),
+    MPROP_AS(with_pit, "pit", "auto", "8254 timer", AUTO, MICROVM),
+    MPROP_AS(with_rtc, "rtc", "auto", "Real-time clock", AUTO, MICROVM),
+    MPROP(ioapic2, "auto", "A second I/O APIC, so that there are 24 virtio transports instead of 8", AUTO, MICROVM),
+    MPROP_AS(isa_serial, "isa-serial", "on", "A serial port at the ISA bus", MICROVM),
+    MPROP_AS(auto_kernel_cmdline, "auto-kernel-cmdline", "on", "Without ACPI, tell the kernel of virtio devices by its command line",
+             MICROVM),
+    MPROP_AS(option_rom_files, "x-option-roms", "on", "Offer option ROMs to the firmware", MICROVM),
     END
 };
 // clang-format on
+
+bool machine_row_is_ours(const Row *r)
+{
+    return !r->arg || (machine.class && r->arg & machine.class->family);
+}
 
 void machine_init(void)
 {
@@ -98,7 +114,7 @@ bool machine_set(const char *property, const char *value, GError **error)
 {
     const char *object = machine.class ? machine.class->name : "machine";
     for (const Row *r = machine_rows; r->kind != ROW_END; r++) {
-        if (!strcmp(r->name, property)) {
+        if (machine_row_is_ours(r) && !strcmp(r->name, property)) {
             return row_parse(r, &machine, value, object, error);
         }
     }
@@ -110,6 +126,9 @@ char *machine_properties_help(void)
     GString *out = g_string_new(NULL);
     g_string_append_printf(out, "%s-machine options:\n", machine.class->name);
     for (const Row *r = machine_rows; r->kind != ROW_END; r++) {
+        if (!machine_row_is_ours(r)) {
+            continue;
+        }
         g_autofree char *left = g_strdup_printf("  %s=<%s>", r->name, row_type_name(r));
         g_string_append_printf(out, "%-32s - %s%s%s%s\n", left, r->doc,
                                r->init ? " (default: " : "", r->init ? r->init : "",

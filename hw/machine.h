@@ -13,6 +13,9 @@
 #include "cpu/model.h"
 #include "hw/device.h"
 
+/* Rows of machine_rows belong to all boards (.arg 0), or to these. */
+enum { BOARD_PC = 1, BOARD_MICROVM = 2, BOARD_ISAPC = 4 };
+
 typedef struct MachineClass {
     const char *name;                   /* "pc-i440fx-7.2"                                                   */
     const char *alias;                  /* "pc"                                                              */
@@ -24,6 +27,7 @@ typedef struct MachineClass {
     bool is_default;                    /* taken when there is no -machine                                   */
     unsigned ide_buses, ide_units;      /* buses "ide.0" ... for -drive if=ide, and devices on each          */
     bool no_cdrom, no_floppy, no_serial, no_parallel;   /* default devices that it does not get              */
+    unsigned family;                    /* BOARD_*: whose properties it has beside those of all             */
     bool (*build)(GError **error);      /* from `machine` and `platform`                                     */
     bool (*finish)(GError **error);     /* when the user's devices are there too: tables for the firmware    */
 } MachineClass;
@@ -49,6 +53,8 @@ typedef struct Machine {
     uint64_t max_ram_below_4g;          /* bytes; 0: the board's choice                                      */
     char *firmware, *kernel, *initrd, *append, *dtb, *memory_backend, *pflash0, *pflash1, *dt_compatible,
         *pcspk_audiodev, *memory_encryption, *oem_id, *oem_table_id;
+    int32_t with_pic, with_pit, with_rtc, ioapic2;      /* microvm's: OnOffAuto                              */
+    bool isa_serial, auto_kernel_cmdline, option_rom_files;     /* the same */
     /* -m */
     uint64_t ram_size, max_ram;         /* bytes                                                             */
     unsigned ram_slots;
@@ -90,7 +96,8 @@ typedef struct Machine {
     bool ready;
 } Machine;
 extern Machine machine;
-extern const Row machine_rows[];        /* properties of -machine */
+extern const Row machine_rows[];        /* properties of -machine, of all boards */
+bool machine_row_is_ours(const Row *r); /* the chosen board has it */
 
 void machine_init(void);                /* defaults */
 bool machine_set(const char *property, const char *value, GError **error);

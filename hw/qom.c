@@ -313,7 +313,9 @@ void qom_properties(const QomNode *node, QomPropertyFn *fn, void *arg)
     case QOM_MACHINE:
         emit(&e, "type", "string");
         for (const Row *r = machine_rows; r->kind != ROW_END; r++) {
-            emit_row(&e, r, r->name);
+            if (machine_row_is_ours(r)) {
+                emit_row(&e, r, r->name);
+            }
         }
         break;
     case QOM_BUS:
@@ -430,7 +432,7 @@ static json_object *object_value(const UserObject *o, const char *property)
 static json_object *machine_value(const char *property)
 {
     for (const Row *r = machine_rows; r->kind != ROW_END; r++) {
-        if (!strcmp(r->name, property)) {
+        if (machine_row_is_ours(r) && !strcmp(r->name, property)) {
             g_autofree char *text = row_format(r, &machine);
             return row_value(r, &machine, text);
         }

@@ -34,7 +34,7 @@ static bool make_power_management(GError **error)
 static bool build(GError **error)
 {
     if (!machine_make_model(error) || !machine_make_cpus(error) || !pc_make_ram(&pc_split_i440fx, error) ||
-        !pc_load_bios(error)) {
+        !pc_load_bios("bios-256k.bin", error)) {
         return false;
     }
     pc.host = pc_host_new(&i440fx_host_class, &pc.memory, error);
@@ -59,6 +59,7 @@ static const MachineClass pc_class = {
     .default_display = "std",
     .default_ram = 128 * MIB,
     .max_cpus = 255,
+    .family = BOARD_PC,
     .is_default = true,
     .ide_buses = 2,
     .ide_units = 2,
@@ -84,4 +85,4 @@ static const MachineClass none_class = {
     .build = build_nothing,
 };
 
-const MachineClass *const machine_classes[] = {&pc_class, &q35_class, &none_class, NULL};
+const MachineClass *const machine_classes[] = {&pc_class, &q35_class, &isapc_class, &microvm_class, &none_class, NULL};

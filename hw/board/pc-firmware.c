@@ -47,7 +47,10 @@ static const char *usual_order(void)
 static void after_reset(void *unused, ShutdownCause cause)
 {
     fw_cfg_add_i16(pc.fw, FW_CFG_NB_CPUS, (uint16_t)cpu_count()); /* as the firmware waits for as many */
-    set_boot_order(cause == CAUSE_NONE && machine.boot_once ? machine.boot_once : usual_order());
+    if (pc.rtc) {
+        set_boot_order(cause == CAUSE_NONE && machine.boot_once ? machine.boot_once
+                                                              : usual_order());
+    }
 }
 
 typedef struct Boot {
@@ -271,10 +274,12 @@ bool pc_describe(GError **error)
 {
     static const RunListener listener = {.reset = after_reset};
     runstate_listen(&listener);
-    describe_memory_in_cmos();
-    describe_drives_in_cmos();
-    describe_disks_in_cmos();
-    set_boot_order(usual_order());
+    if (pc.rtc) {
+        describe_memory_in_cmos();
+        describe_drives_in_cmos();
+        describe_disks_in_cmos();
+        set_boot_order(usual_order());
+    }
     fw_cfg_add_i16(pc.fw, FW_CFG_NB_CPUS, (uint16_t)cpu_count());
     /* Firmware takes it for the number of APIC IDs. */
     fw_cfg_add_i16(pc.fw, FW_CFG_MAX_CPUS,
@@ -285,6 +290,9 @@ bool pc_describe(GError **error)
     fw_cfg_add_bytes(pc.fw, FW_CFG_UUID, machine.uuid, sizeof(machine.uuid));
     if (machine.kernel && !loader_add_kernel(pc.fw, machine.kernel, machine.initrd, machine.append,
                                              machine.ram_below_4g, error)) {
+        return false;
+    }
+    if (machine.kernel && machine.option_rom_files && !loader_offer_rom(pc.fw, error)) {
         return false;
     }
     return add_e820(error) && add_reserved_memory(error) && add_boot_files(error) && add_option_roms(error) &&

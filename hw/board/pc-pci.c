@@ -113,7 +113,7 @@ bool pc_make_ide_drives(GError **error)
     return true;
 }
 
-/* ---- Disks: -drive if=virtio, a function of its own for each ---- */
+/* ---- Disks: -drive if=virtio, a function or a virtio-mmio transport of its own for each ---- */
 
 typedef struct VirtioDrives {
     bool ok;
@@ -126,13 +126,15 @@ static void make_virtio_drive(void *arg, DriveInfo *info)
     if (info->interface != IF_VIRTIO || !all->ok) {
         return;
     }
-    PciDevice *d = pci_new(device_class_find("virtio-blk-pci"), NULL, -1, false);
-    device_set_pointer(&d->dev, "drive", info->drive);
+    Bus *bus = pc.pci ? pci_bus_as_bus(pc.pci) : bus_find_type("virtio-bus");
+    Device *d = pc.pci ? &pci_new(device_class_find("virtio-blk-pci"), NULL, -1, false)->dev
+                       : device_new(device_class_find("virtio-blk-device"), NULL);
+    device_set_pointer(d, "drive", info->drive);
     info->claimed = true;
-    all->ok = (!info->serial || device_set(&d->dev, "serial", info->serial, all->error)) &&
-              device_realize(&d->dev, pci_bus_as_bus(pc.pci), all->error);
+    all->ok = (!info->serial || device_set(d, "serial", info->serial, all->error)) &&
+              device_realize(d, bus, all->error);
     if (!all->ok) {
-        device_free(&d->dev);
+        device_free(d);
     }
 }
 

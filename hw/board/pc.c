@@ -59,10 +59,10 @@ bool pc_make_memory_slots(GError **error)
     return slots;
 }
 
-bool pc_load_bios(GError **error)
+bool pc_load_bios(const char *usual, GError **error)
 {
     enum { UNIT = 64 << 10, MOST = 16 << 20 };
-    const char *name = machine.firmware ? machine.firmware : "bios-256k.bin";
+    const char *name = machine.firmware ? machine.firmware : usual;
     g_autofree char *path = fw_find_file(name), *data = NULL;
     g_autoptr(GError) local = NULL;
     gsize len;
@@ -98,6 +98,28 @@ bool pc_load_bios(GError **error)
     }
     ram_write(pc.bios, 0, data, len);
     pc_memory_map_bios(&pc.memory, pc.bios);
+    return true;
+}
+
+/* Without a host bridge that shadows, firmware finds its last 128 KiB in RAM below 1 MiB from the start, and may write there. */
+static void shadow_bios(void *unused, ShutdownCause cause)
+{
+    enum { MIB = 1 << 20, SHADOW = 128 << 10 };
+    size_t len = MIN(ram_size(pc.bios), SHADOW);
+    g_autofree uint8_t *copy = g_malloc(len);
+    ram_read(pc.bios, ram_size(pc.bios) - len, copy, len);
+    space_write(space_memory(), MIB - len, copy, len);
+}
+
+bool pc_load_shadowed_bios(const char *usual, GError **error)
+{
+    static const RunListener listener = {.reset = shadow_bios};
+    if (!pc_load_bios(usual, error)) {
+        return false;
+    }
+    if (pc.bios) { /* not flash */
+        runstate_listen(&listener);
+    }
     return true;
 }
 
@@ -141,10 +163,12 @@ void pc_gsi(void *unused, unsigned gsi, bool level)
         platform.set_gsi(gsi, level);
         return;
     }
-    if (gsi < 16) {
+    if (gsi < 16 && pc.pic[0]) {
         device_input(pc.pic[gsi / 8], gsi % 8, level);
     }
-    if (pc.ioapic) { /* the timer's line is pin 2: an override in the MADT says so */
+    if (gsi >= PC_GSIS) {
+        device_input(pc.ioapic2, gsi - PC_GSIS, level);
+    } else if (pc.ioapic) { /* the timer's line is pin 2: an override in the MADT says so */
         device_input(pc.ioapic, gsi == 0 ? 2 : gsi, level);
     }
 }
@@ -153,6 +177,9 @@ void pc_gsi(void *unused, unsigned gsi, bool level)
 static void pc_eoi(uint8_t vector)
 {
     ioapic_eoi(pc.ioapic, vector);
+    if (pc.ioapic2) {
+        ioapic_eoi(pc.ioapic2, vector);
+    }
 }
 
 static int pic_vector(Cpu *c)
@@ -204,7 +231,7 @@ static bool wire_cpu(Cpu *c, GError **error)
 bool pc_make_interrupts(GError **error)
 {
     bool has_apic = machine.cpu_model && model_has(machine.cpu_model, FEATURE_APIC);
-    if (!make_pics(error)) {
+    if (!pc.no_pic && !make_pics(error)) {
         return false;
     }
     if (has_apic) {
@@ -227,10 +254,10 @@ bool pc_make_interrupts(GError **error)
                    0xfec00000, 0);
         platform.eoi = pc_eoi;
     }
-    Irq *intr = device_pin(pc.pic[0], "int", 0);
+    Irq *intr = pc.no_pic ? NULL : device_pin(pc.pic[0], "int", 0);
     if (has_apic && platform.irqchip == IRQCHIP_OFF) {
         apic_wire_pic(intr, pc.pic[0]);
-    } else {
+    } else if (intr) {
         cpu_platform.interrupt = pic_vector;
         cpu_platform.interrupt_pending = pic_pending;
         irq_connect(intr, pic_to_cpu, NULL, 0);
@@ -288,7 +315,7 @@ bool pc_make_cpu_hotplug(unsigned port, GError **error)
     return d;
 }
 
-static bool make_timer(GError **error)
+bool pc_make_timer(GError **error)
 {
     pc.pit = board_device("isa-pit", "pit", NULL, NULL, error);
     pc.spk = pc.pit ? board_device("isa-pcspk", "pcspk", NULL, NULL, error) : NULL;
@@ -345,7 +372,7 @@ static char *rtc_properties(void)
                            clocks[machine.rtc_clock], machine.rtc_slew ? "slew" : "discard");
 }
 
-static bool make_clock(GError **error)
+bool pc_make_clock(GError **error)
 {
     g_autofree char *start = rtc_properties();
     pc.rtc = board_device("mc146818rtc", "rtc", NULL, start, error);
@@ -412,12 +439,20 @@ static bool make_line(const char *type, Char *line, GError **error)
     return true;
 }
 
-static bool make_lines(GError **error)
+bool pc_make_serial_ports(unsigned most, GError **error)
 {
-    for (unsigned i = 0; i < MACHINE_SERIALS; i++) {
+    for (unsigned i = 0; i < most; i++) {
         if (machine.serial[i] && !make_line("isa-serial", machine.serial[i], error)) {
             return false;
         }
+    }
+    return true;
+}
+
+static bool make_lines(GError **error)
+{
+    if (!pc_make_serial_ports(MACHINE_SERIALS, error)) {
+        return false;
     }
     for (unsigned i = 0; i < MACHINE_PARALLELS; i++) {
         if (machine.parallel[i] && !make_line("isa-parallel", machine.parallel[i], error)) {
@@ -450,13 +485,18 @@ static bool make_floppies(GError **error)
     return true;
 }
 
-bool pc_make_isa_chips(GError **error)
+void pc_wire_isa(void)
 {
     for (unsigned i = 0; i < ISA_IRQS; i++) {
         irq_connect(&pc.isa->irq[i], pc_gsi, NULL, i);
     }
+}
+
+bool pc_make_isa_chips(GError **error)
+{
+    pc_wire_isa();
     wire_a20();
-    return make_timer(error) && make_clock(error) && make_dma(error) && make_keyboard(error) && make_vmport(error) &&
+    return pc_make_timer(error) && pc_make_clock(error) && make_dma(error) && make_keyboard(error) && make_vmport(error) &&
            make_lines(error) && make_floppies(error);
 }
 

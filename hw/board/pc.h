@@ -9,7 +9,7 @@
 #include "hw/pci/pci.h"
 
 /* Global system interrupts: 0..15 reach the 8259s and the I/O APIC, 16..23 the I/O APIC alone; or the kernel's chips. */
-enum { PC_GSIS = 24, PC_SCI = 9 };
+enum { PC_GSIS = 24, PC_SCI = 9 };      /* a second I/O APIC has PC_GSIS and up */
 
 typedef struct PcBoard {
     PcMemory memory;
@@ -18,24 +18,31 @@ typedef struct PcBoard {
     Device *host, *pm, *fdc;            /* host bridge, power management, floppy controller */
     PciBus *pci;                        /* the root bus                                             */
     IsaBus *isa;
-    Device *pic[2], *ioapic, *pit, *rtc, *dma[2], *i8042, *port92, *spk, *hpet;
+    Device *pic[2], *ioapic, *ioapic2, *pit, *rtc, *dma[2], *i8042, *port92, *spk, *hpet;
     FwCfg *fw;
     Region *a20_alias;                  /* the odd megabyte above 1 MiB, folded back while A20 is off */
+    bool no_pic;                        /* the board goes without 8259s */
     bool legacy_replaced;               /* the HPET has the lines of timer and clock */
     uint8_t a20_sources;                /* who wants A20 on: bit 0 port 92h, bit 1 keyboard controller */
 } PcBoard;
 extern PcBoard pc;
-extern const MachineClass q35_class;      /* q35.c */
+extern const MachineClass q35_class, isapc_class, microvm_class; /* each in its file */
 
 /* pc.c */
 bool pc_make_ram(const PcSplit *board, GError **error);
 bool pc_make_memory_slots(GError **error);
-bool pc_load_bios(GError **error);      /* or, in its place, the flash */
+bool pc_load_bios(const char *usual, GError **error);   /* -bios or that file; or, in its place, the flash */
+bool pc_load_shadowed_bios(const char *usual, GError **error);  /* for boards that cannot shadow it: RAM shows it at E0000h */
 void pc_gsi(void *unused, unsigned gsi, bool level);    /* an Irq sink */
 bool pc_make_interrupts(GError **error);/* 8259s, I/O APIC, local APICs, as far as the kernel does not have them */
 bool pc_make_cpu_hotplug(unsigned port, GError **error);        /* where the tables look for it; for ACPI */
 bool pc_make_isa_chips(GError **error); /* timer, clock, DMA, keyboard, ports 61h and 92h, serial, parallel, floppy */
 bool pc_make_hpet(GError **error);
+/* Those that a board may take one by one: lines of the ISA bus to pc_gsi, 8254 with port 61h, clock, COM1 ... */
+void pc_wire_isa(void);
+bool pc_make_timer(GError **error);
+bool pc_make_clock(GError **error);
+bool pc_make_serial_ports(unsigned most, GError **error);
 /* pc-pci.c: a function of the board, with a property set (NULL: none) */
 Device *pc_function(const char *type, unsigned slot, unsigned fn, bool multifunction, const char *property,
                     const char *value, GError **error);

@@ -52,7 +52,7 @@ static bool make_sata(GError **error)
 static bool build(GError **error)
 {
     if (!machine_make_model(error) || !machine_make_cpus(error) || !pc_make_ram(&pc_split_q35, error) ||
-        !pc_load_bios(error)) {
+        !pc_load_bios("bios-256k.bin", error)) {
         return false;
     }
     pc.host = pc_host_new(&q35_host_class, &pc.memory, error);
@@ -76,6 +76,7 @@ const MachineClass q35_class = {
     .default_display = "std",
     .default_ram = 128 * MIB,
     .max_cpus = CPU_MOST,
+    .family = BOARD_PC,
     .no_floppy = true,
     .ide_buses = 6,
     .ide_units = 1,

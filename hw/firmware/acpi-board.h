@@ -8,7 +8,17 @@
 
 enum { ACPI_PRESENT = 0xb, ACPI_DISABLED = 0x9 };       /* _STA, ACPI 6.4 §6.3.7 */
 
+typedef struct AcpiReduced {           /* hardware-reduced ACPI (ACPI 6.4 §4.1): no fixed registers, no SCI    */
+    uint64_t sleep_control, sleep_status, reset;        /* addresses of bytes in memory                      */
+    uint32_t timer;                     /* the PM timer's port; 0: none                                      */
+    uint8_t reset_value, s5;            /* S5: its SLP_TYP                                                   */
+    bool isa;                           /* devices with ports of an AT may be there                          */
+    uint32_t (*ioapic2)(void);          /* where a second I/O APIC lies; 0: there is none                    */
+    void (*devices)(Aml *a);            /* in \\_SB: events, and what the bus cannot enumerate             */
+} AcpiReduced;
+
 typedef struct AcpiBoard {
+    const AcpiReduced *reduced;         /* then only `pm` of the following counts; NULL: the usual hardware  */
     const char *pm;                     /* class of the chip with the fixed hardware of ACPI                 */
     unsigned pm_register;               /* in its configuration space: the base of its ports                 */
     uint32_t pm_usual, pm_mask;         /* where firmware usually puts them; address bits of the register    */
@@ -24,7 +34,7 @@ typedef struct AcpiBoard {
     void (*isa_bridge)(Aml *a);         /* in \\_SB.PCI0.ISA: address, registers                             */
     void (*interrupts)(Aml *a);         /* in \\_SB: links, and \\_SB.PCI0._PRT                              */
 } AcpiBoard;
-extern const AcpiBoard acpi_i440fx, acpi_q35;
+extern const AcpiBoard acpi_i440fx, acpi_q35, acpi_microvm;
 
 /* Of the machine as it stands. */
 const AcpiBoard *acpi_board(void);
@@ -34,6 +44,8 @@ void acpi_method_returning(Aml *a, const char *name, uint64_t value);
 
 /* In \\_SB: processors, and \\_GPE._E02 (acpi-cpus.c). */
 void acpi_processors(Aml *a, uint16_t port);
+/* The same where none comes or goes: those that are there. */
+void acpi_fixed_processors(Aml *a);
 
 /* Interrupt links LNKA ... (§6.2.13, PNP0C0F) over routing registers PRQ0 ..., 80h in them: not routed. */
 void acpi_interrupt_link(Aml *a, unsigned n);

@@ -144,7 +144,9 @@ static void madt_entry(Aml *a, unsigned i)
     aml_buffer(a, entry->data, entry->len);
 }
 
-static void processor(Aml *a, unsigned i)
+/* Left open.  The numbers are those of the MADT.  Processor() is older than processor devices, and older systems know only
+ * that; it has 8 bits for the number. */
+static void open_processor(Aml *a, unsigned i)
 {
     char name[5];
     cpu_name(name, i);
@@ -155,6 +157,11 @@ static void processor(Aml *a, unsigned i)
         aml_name_string(a, "_HID", "ACPI0007");
         aml_name_int(a, "_UID", i);
     }
+}
+
+static void processor(Aml *a, unsigned i)
+{
+    open_processor(a, i);
     aml_method(a, "_STA", 0, AML_SERIALIZED);
     aml_op(a, AML_RETURN), aml_path(a, "CSTA"), aml_int(a, i);
     aml_end(a);
@@ -181,6 +188,16 @@ static void ports(Aml *a, uint16_t port)
     aml_io(a, port, port, 1, ACPI_CPUHP_PORTS);
     aml_resources_end(a);
     aml_end(a);
+}
+
+void acpi_fixed_processors(Aml *a)
+{
+    for (unsigned i = 0; i < machine.max_cpus; i++) {
+        if (cpu_by_index(i)) {
+            open_processor(a, i);
+            aml_end(a);
+        }
+    }
 }
 
 void acpi_processors(Aml *a, uint16_t port)

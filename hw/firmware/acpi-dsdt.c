@@ -269,9 +269,25 @@ static void pci_root_device(Aml *a, const AcpiBoard *board)
     aml_end(a);
 }
 
+static GByteArray *reduced_dsdt(const AcpiReduced *r)
+{
+    Aml *a = aml_new();
+    aml_scope(a, "\\_SB");
+    r->devices(a);
+    device_foreach(isa_device, a);
+    fw_cfg_ports(a);
+    acpi_fixed_processors(a);
+    aml_end(a);
+    sleep_state(a, "\\_S5", r->s5);
+    return aml_finish(a);
+}
+
 GByteArray *acpi_dsdt(void)
 {
     const AcpiBoard *board = acpi_board();
+    if (board->reduced) {
+        return reduced_dsdt(board->reduced);
+    }
     Aml *a = aml_new();
     if (board->globals) {
         board->globals(a);

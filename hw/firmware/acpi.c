@@ -6,6 +6,7 @@
  * addresses to PCI functions, while the tables describe the result: so the files are made again
  * when one of them is first selected, in the size that was announced. */
 #include "hw/firmware/acpi-board.h"
+#include "hw/firmware/acpi-script.h"
 
 #include <assert.h>
 #include <string.h>
@@ -15,48 +16,6 @@
 #include "hw/machine.h"
 #include "hw/memory/numa.h"
 #include "hw/misc/vmgenid.h"
-
-#define RSDP_FILE   "etc/acpi/rsdp"
-#define TABLES_FILE "etc/acpi/tables"
-#define LOADER_FILE "etc/table-loader"
-
-/* ---- The script: commands of 128 bytes ---- */
-
-enum {
-    ALLOCATE = 1,
-    ADD_POINTER = 2,
-    ADD_CHECKSUM = 3,
-    WRITE_POINTER = 4,
-    HIGH_MEMORY = 1,
-    F_SEGMENT = 2,
-    FILE_NAME = 56
-};
-typedef struct Command {
-    uint32_t what;
-    union {
-        struct {
-            char file[FILE_NAME];
-            uint32_t align;
-            uint8_t zone;
-        } __attribute__((packed)) allocate;
-        struct {
-            char in[FILE_NAME], to[FILE_NAME];
-            uint32_t offset;
-            uint8_t size;
-        } __attribute__((packed)) pointer;
-        struct {
-            char file[FILE_NAME];
-            uint32_t offset, start, length;
-        } __attribute__((packed)) checksum;
-        struct { /* the firmware writes the address of to[to_offset] into a file of ours */
-            char in[FILE_NAME], to[FILE_NAME];
-            uint32_t offset, to_offset;
-            uint8_t size;
-        } __attribute__((packed)) write;
-        uint8_t room[124];
-    };
-} __attribute__((packed)) Command;
-static_assert(sizeof(Command) == 128, "as the firmware reads it");
 
 typedef struct Tables {
     GByteArray *rsdp, *blob;
@@ -183,7 +142,8 @@ static uint32_t add_facs(Tables *t)
 
 static uint32_t add_dsdt(Tables *t)
 {
-    AcpiHeader h = acpi_header("DSDT", 1);
+    enum { WIDE_INTEGERS = 2 };
+    AcpiHeader h = acpi_header("DSDT", acpi_board()->reduced ? WIDE_INTEGERS : 1);
     g_autoptr(GByteArray) aml = acpi_dsdt(), table = g_byte_array_new();
     g_byte_array_append(table, (const uint8_t *)&h, sizeof(h));
     g_byte_array_append(table, aml->data, aml->len);
@@ -215,8 +175,12 @@ typedef struct Fadt { /* §5.2.9, as of revision 3 */
     uint8_t reset_value, reserved2[3];
     uint64_t x_facs, x_dsdt;
     Gas x_pm1a_evt, x_pm1b_evt, x_pm1a_cnt, x_pm1b_cnt, x_pm2_cnt, x_pm_tmr, x_gpe0, x_gpe1;
+    /* as of revisions 5 and 6 */
+    Gas sleep_control, sleep_status;
+    uint64_t hypervisor;
 } __attribute__((packed)) Fadt;
-static_assert(sizeof(Fadt) == 244, "§5.2.9");
+enum { FADT_3 = offsetof(Fadt, sleep_control) };
+static_assert(FADT_3 == 244 && sizeof(Fadt) == 276, "§5.2.9");
 
 enum {
     WBINVD = 1 << 0,
@@ -225,9 +189,10 @@ enum {
     RTC_S4 = 1 << 7,
     RESET_REGISTER = 1 << 10,
     USE_PLATFORM_CLOCK = 1 << 15,
-    FORCE_APIC_CLUSTER = 1 << 18
+    FORCE_APIC_CLUSTER = 1 << 18,
+    HW_REDUCED = 1 << 20
 };
-enum { LEGACY_DEVICES = 1 << 0, HAS_8042 = 1 << 1 };
+enum { LEGACY_DEVICES = 1 << 0, HAS_8042 = 1 << 1, NO_VGA = 1 << 2, NO_CMOS = 1 << 5 };
 
 typedef struct Search {
     const char *class;
@@ -251,7 +216,13 @@ Device *acpi_pm_device(const AcpiBoard *board)
 
 const AcpiBoard *acpi_board(void)
 {
-    return acpi_pm_device(&acpi_q35) ? &acpi_q35 : &acpi_i440fx;
+    static const AcpiBoard *const boards[] = {&acpi_q35, &acpi_microvm};
+    for (unsigned i = 0; i < G_N_ELEMENTS(boards); i++) {
+        if (acpi_pm_device(boards[i])) {
+            return boards[i];
+        }
+    }
+    return &acpi_i440fx;
 }
 
 /* Firmware has a say in where the PM registers lie; before it has spoken, where it usually puts
@@ -264,6 +235,28 @@ static uint32_t pm_base(const AcpiBoard *board)
             ? pci_config_read(pd->bus, (unsigned)pd->devfn, board->pm_register, 4) & board->pm_mask
             : 0;
     return base ? base : board->pm_usual;
+}
+
+/* Hardware-reduced (§4.1): events, sleep and reset are where the board says, and nothing else is. */
+static uint32_t add_reduced_fadt(Tables *t, const AcpiReduced *r, uint32_t dsdt)
+{
+    Fadt f = {
+        .header = acpi_header("FACP", 6),
+        .pm_tmr = r->timer,
+        .pm_tmr_len = r->timer ? 4 : 0,
+        .x_pm_tmr = {IN_IO, r->timer ? 32 : 0, 0, r->timer ? DWORDS : 0, r->timer},
+        .boot_arch = NO_VGA | (machine.rtc ? 0 : NO_CMOS) | (r->isa ? LEGACY_DEVICES : 0),
+        .flags = WBINVD | PROC_C1 | HW_REDUCED | RESET_REGISTER,
+        .reset_register = {IN_MEMORY, 8, 0, BYTES, r->reset},
+        .reset_value = r->reset_value,
+        .sleep_control = {IN_MEMORY, 8, 0, BYTES, r->sleep_control},
+        .sleep_status = {IN_MEMORY, 8, 0, BYTES, r->sleep_status},
+    };
+    memcpy(&f.hypervisor, "Ostler", sizeof("Ostler"));
+    uint32_t at = add_table(t, &f, sizeof(f));
+    add_pointer(t, TABLES_FILE, t->blob, at + offsetof(Fadt, dsdt), 4, dsdt);
+    add_pointer(t, TABLES_FILE, t->blob, at + offsetof(Fadt, x_dsdt), 8, dsdt);
+    return at;
 }
 
 static uint32_t add_fadt(Tables *t, uint32_t facs, uint32_t dsdt)
@@ -303,7 +296,7 @@ static uint32_t add_fadt(Tables *t, uint32_t facs, uint32_t dsdt)
         f.reset_register = (Gas){IN_IO, 8, 0, BYTES, 0xcf9};
         f.reset_value = 0x0e;
     }
-    uint32_t at = add_table(t, &f, sizeof(f));
+    uint32_t at = add_table(t, &f, FADT_3);
     add_pointer(t, TABLES_FILE, t->blob, at + offsetof(Fadt, facs), 4, facs);
     add_pointer(t, TABLES_FILE, t->blob, at + offsetof(Fadt, dsdt), 4, dsdt);
     add_pointer(t, TABLES_FILE, t->blob, at + offsetof(Fadt, x_dsdt), 8, dsdt);
@@ -338,12 +331,13 @@ void acpi_madt_cpu(GByteArray *b, uint32_t id, uint32_t uid, bool enabled)
 static GByteArray *madt(void)
 {
     static const uint8_t pci_lines[] = {5, 9, 10, 11};
-    enum { PCAT_COMPATIBLE = 1, LAPIC_BASE_HIGH = 0xfe };
+    enum { PC_PINS = 24, PCAT_COMPATIBLE = 1, LAPIC_BASE_HIGH = 0xfe };
     AcpiHeader h = acpi_header("APIC", 3);
     GByteArray *b = g_byte_array_new();
     bool wide = false;
     put(b, &h, sizeof(h));
-    PUT(b, 0, 0, 0xe0, LAPIC_BASE_HIGH, PCAT_COMPATIBLE, 0, 0, 0);
+    const AcpiReduced *reduced = acpi_board()->reduced;
+    PUT(b, 0, 0, 0xe0, LAPIC_BASE_HIGH, machine.pic ? PCAT_COMPATIBLE : 0, 0, 0, 0);
     for (unsigned i = 0; i < machine.max_cpus; i++) {
         uint32_t id = topology_apic_id(&machine.topology, i);
         wide |= id > LAPIC_MOST || i > LAPIC_MOST;
@@ -351,7 +345,14 @@ static GByteArray *madt(void)
     }
     PUT(b, 1, 12, 0, 0, 0, 0, 0xc0, LAPIC_BASE_HIGH, 0, 0, 0, 0); /* I/O APIC 0 from GSI 0 on */
     PUT(b, 2, 10, 0, 0, 2, 0, 0, 0, 0, 0);                        /* the timer is on pin 2 */
-    for (unsigned i = 0; i < sizeof(pci_lines); i++) {
+    if (reduced && reduced->ioapic2()) {
+        struct {
+            uint8_t type, length, id, reserved;
+            uint32_t at, first_gsi;
+        } second = {1, 12, 1, 0, reduced->ioapic2(), PC_PINS};
+        put(b, &second, sizeof(second));
+    }
+    for (unsigned i = 0; i < sizeof(pci_lines) && !reduced; i++) {
         PUT(b, 2, 10, 0, pci_lines[i], pci_lines[i], 0, 0, 0, ACTIVE_HIGH_LEVEL, 0);
     }
     PUT(b, 4, 6, ALL_CPUS, 0, 0, 1); /* NMI at LINT1 */
@@ -478,8 +479,13 @@ static Tables *tables_make(void)
     t->roots = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     t->pointers = g_array_new(FALSE, FALSE, sizeof(Command));
     t->checksums = g_array_new(FALSE, FALSE, sizeof(Command));
-    uint32_t facs = add_facs(t), dsdt = add_dsdt(t);
-    add_root(t, add_fadt(t, facs, dsdt));
+    const AcpiReduced *reduced = acpi_board()->reduced;
+    if (reduced) { /* no FACS: there is nothing to wake from (§5.2.10) */
+        add_root(t, add_reduced_fadt(t, reduced, add_dsdt(t)));
+    } else {
+        uint32_t facs = add_facs(t), dsdt = add_dsdt(t);
+        add_root(t, add_fadt(t, facs, dsdt));
+    }
     if (!machine.cpu_model || model_has(machine.cpu_model, FEATURE_APIC)) {
         g_autoptr(GByteArray) b = madt();
         add_root(t, add_bytes(t, b));

@@ -238,6 +238,12 @@ GBytes *fw_cfg_file(FwCfg *fw, const char *name)
     return NULL;
 }
 
+GBytes *fw_cfg_item(FwCfg *fw, unsigned key)
+{
+    const Item *item = item_find(fw, key);
+    return item ? g_bytes_new_from_bytes(item->bytes, 0, item->size) : NULL;
+}
+
 /* ---- Ports ---- */
 
 static void select_key(FwCfg *fw, uint16_t key)

@@ -82,7 +82,8 @@ bool fw_cfg_add_file_hooks(FwCfg *fw, const char *name, const void *data, size_t
 /* `-fw_cfg [name=]NAME,file=PATH` or `,string=TEXT`: exactly one of path and text.  Warns of names outside "opt/". */
 bool fw_cfg_add_user_file(FwCfg *fw, const char *name, const char *path, const char *text, GError **error);
 
-/* For tests and the monitor: contents of a file, NULL when absent; a reference that the caller drops. */
+/* Contents of a file or of a numbered item, NULL when absent; a reference that the caller drops. */
 GBytes *fw_cfg_file(FwCfg *fw, const char *name);
+GBytes *fw_cfg_item(FwCfg *fw, unsigned key);           /* of those that are added, not of files */
 
 #endif

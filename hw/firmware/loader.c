@@ -14,10 +14,12 @@ enum {
 };
 
 static const BootRom *chosen_rom;
+static bool rom_offered;
 
 typedef struct Kernel {
     const char *path;
-    const uint8_t *data; /* the file */
+    GBytes *file;
+    const uint8_t *data; /* its contents */
     size_t len;
     FwCfg *fw;
     const char *initrd, *append;
@@ -67,17 +69,22 @@ static void offer(const Kernel *k, unsigned addr_key, uint32_t address, unsigned
     fw_cfg_add_gbytes(k->fw, data_key, data);
 }
 
-static bool use_rom(const Kernel *k, unsigned which, GError **error)
+bool loader_offer_rom(FwCfg *fw, GError **error)
 {
-    chosen_rom = &boot_roms[which];
     g_autofree char *name = g_strdup_printf("genroms/%s", chosen_rom->name);
-    return fw_cfg_add_file(k->fw, name, chosen_rom->data, chosen_rom->len, error);
+    rom_offered = fw_cfg_add_file(fw, name, chosen_rom->data, chosen_rom->len, error);
+    return rom_offered;
+}
+
+unsigned loader_protocol(void)
+{
+    return (unsigned)(chosen_rom - boot_roms);
 }
 
 const char *loader_boot_path(void)
 {
     static char *path;
-    if (chosen_rom && !path) {
+    if (rom_offered && !path) {
         path = g_strdup_printf("/rom@genroms/%s", chosen_rom->name);
     }
     return path;
@@ -272,8 +279,8 @@ static bool load_pvh(const Kernel *k, Flat *f, GError **error)
         offer(k, FW_CFG_INITRD_ADDR, at, FW_CFG_INITRD_SIZE, FW_CFG_INITRD_DATA, initrd);
     }
     offer_flat(k, f, f->pvh_entry);
-    return offer_cmdline(k, k->append ? k->append : "", LOW_CMDLINE, LOW_CMDLINE_MAX, error) &&
-           use_rom(k, BOOT_ROM_PVH, error);
+    chosen_rom = &boot_roms[BOOT_ROM_PVH];
+    return offer_cmdline(k, k->append ? k->append : "", LOW_CMDLINE, LOW_CMDLINE_MAX, error);
 }
 
 static bool load_elf(const Kernel *k, GError **error)
@@ -415,10 +422,11 @@ static bool load_linux(const Kernel *k, GError **error)
                           k->ram >> 20);
     }
     g_autoptr(GBytes) setup_bytes = g_bytes_new(setup, setup_len);
-    g_autoptr(GBytes) kernel = g_bytes_new(k->data + setup_len, k->len - setup_len);
+    g_autoptr(GBytes) kernel = g_bytes_new_from_bytes(k->file, setup_len, k->len - setup_len);
     offer(k, FW_CFG_SETUP_ADDR, setup_at, FW_CFG_SETUP_SIZE, FW_CFG_SETUP_DATA, setup_bytes);
     offer(k, FW_CFG_KERNEL_ADDR, kernel_at, FW_CFG_KERNEL_SIZE, FW_CFG_KERNEL_DATA, kernel);
-    return use_rom(k, BOOT_ROM_LINUX, error);
+    chosen_rom = &boot_roms[BOOT_ROM_LINUX];
+    return true;
 }
 
 /* ---- Multiboot 0.6.96 ---- */
@@ -612,7 +620,8 @@ static bool load_multiboot(const Kernel *k, size_t header, GError **error)
     g_autoptr(GBytes) bytes = g_bytes_new(blob->data, blob->len);
     offer(k, FW_CFG_INITRD_ADDR, base, FW_CFG_INITRD_SIZE, FW_CFG_INITRD_DATA, bytes);
     fw_cfg_add_i32(k->fw, FW_CFG_SETUP_ADDR, mbi_at);
-    return use_rom(k, BOOT_ROM_MULTIBOOT, error);
+    chosen_rom = &boot_roms[BOOT_ROM_MULTIBOOT];
+    return true;
 }
 
 /* ---- Which one ---- */
@@ -624,7 +633,7 @@ bool loader_add_kernel(FwCfg *fw, const char *kernel, const char *initrd, const 
     if (!file) {
         return false;
     }
-    Kernel k = {.path = kernel, .fw = fw, .initrd = initrd, .append = append, .ram = ram_below_4g};
+    Kernel k = {.path = kernel, .file = file, .fw = fw, .initrd = initrd, .append = append, .ram = ram_below_4g};
     k.data = g_bytes_get_data(file, &k.len);
     if (k.len < 64) {
         return error_fail(error, "-kernel: '%s' is no kernel: it has only %zu bytes", kernel,

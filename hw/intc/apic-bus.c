@@ -245,7 +245,9 @@ void apic_wire_pic(Irq *intr, Device *pic)
     platform.send_msi = apic_send_msi;
     bus.window = apic_region();
     region_map(space_root(space_memory()), bus.window, WINDOW_AT, 0);
-    irq_connect(intr, apic_pic_int, NULL, 0);
+    if (intr) {
+        irq_connect(intr, apic_pic_int, NULL, 0);
+    }
 }
 
 void apic_platform_remove(void)

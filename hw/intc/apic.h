@@ -17,7 +17,7 @@ void apic_set_cpu(Device *apic, Cpu *cpu);
 
 /* The APICs here are the machine's (IRQCHIP_OFF): fill in cpu_platform's interrupt functions and platform.send_msi, show
  * the window at FEE00000h, and wire the PIC: `intr`, its INT pin, to LINT0 of the boot CPU, its acknowledge to ExtINT.
- * EOIs of level-triggered interrupts go to platform.eoi. */
+ * NULL for both: there is no PIC.  EOIs of level-triggered interrupts go to platform.eoi. */
 void apic_wire_pic(Irq *intr, Device *pic);
 
 /* The parts of it, for boards that wire otherwise: the functions; what INT calls, also for a boot CPU without an APIC (then

@@ -54,6 +54,11 @@ Region *virtio_mmio_region(Device *dev)
     return device_region_io(dev, "virtio-mmio", VIRTIO_MMIO_SIZE, &ops);
 }
 
+bool virtio_mmio_used(const Device *dev)
+{
+    return ((const VirtioMmio *)dev)->vdev != NULL;
+}
+
 /* ---- Interrupt (§4.2.3.4) ---- */
 
 static void device_settled(void *transport)

@@ -9,4 +9,6 @@
 enum { VIRTIO_MMIO_SIZE = 0x200 };
 Region *virtio_mmio_region(Device *virtio_mmio);        /* made by the call; owned by the device */
 
+bool virtio_mmio_used(const Device *virtio_mmio);       /* something is plugged in */
+
 #endif

@@ -70,7 +70,7 @@ static bool load_in(uint64_t ram, const void *data, size_t len, const char *init
     }
     fw = fw_cfg_new(space_root(space_io()), space_memory(), NULL);
     mem_commit();
-    bool ok = loader_add_kernel(fw, path, initrd, append, ram, &error);
+    bool ok = loader_add_kernel(fw, path, initrd, append, ram, &error) && loader_offer_rom(fw, &error);
     g_clear_pointer(&message, g_free);
     if (!ok) {
         ck_assert_ptr_nonnull(error);

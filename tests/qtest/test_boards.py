@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Where boards have their chips, their properties, their versioned names and their presets: without a guest."""
+import struct
+import subprocess
+import unittest
+
+from harness import OSTLER
+from qtest import Qtest, main
+import test_acpi
+from test_acpi import fw_cfg_file, tables_in
+
+MAGIC, BLK, RNG = 0x74726976, 2, 4
+TRANSPORTS, SIZE = 0xfeb00000, 0x200
+GED, GED_REGS, POWER_BUTTON = 0xfea00000, 0xfea00200, 2
+
+
+def run(*args):
+    return subprocess.run([OSTLER, *args], capture_output=True, text=True, timeout=60)
+
+
+class Microvm(unittest.TestCase):
+    def machine(self, options="", *args):
+        q = Qtest("-M", "microvm" + options, *args)
+        self.addCleanup(q.close)
+        return q
+
+    def places(self, q):
+        """Device IDs by transport, as far as there are transports."""
+        found = []
+        while q.readl(TRANSPORTS + SIZE * len(found)) == MAGIC:
+            found.append(q.readl(TRANSPORTS + SIZE * len(found) + 8))
+        return found
+
+    def test_transports(self):
+        q = self.machine("", "-device", "virtio-rng-device", "-device", "virtio-rng-device,bus=virtio-mmio-bus.23")
+        self.assertEqual(self.places(q), [RNG, *[0] * 22, RNG])
+        self.assertEqual(self.places(self.machine(",ioapic2=off")), [0] * 8)
+        self.assertEqual(self.places(self.machine(",acpi=off")), [0] * 8)
+
+    def test_all_places_taken(self):
+        said = run("-M", "microvm,acpi=off", "-display", "none", *["-device", "virtio-rng-device"] * 9)
+        self.assertEqual(said.returncode, 1)
+        self.assertEqual(said.stderr.count("\n"), 1, said.stderr)
+
+    def test_drive(self):
+        q = self.machine("", "-drive", "if=virtio,driver=null-co,read-zeroes=on")
+        self.assertEqual(self.places(q)[0], BLK)
+
+    def test_chips(self):
+        q = self.machine()
+        self.assertEqual(q.inb(0x3f8 + 5), 0x60)               # the serial port's line status
+        self.assertEqual(q.inb(0x71), q.inb(0x71))
+        q.outb(0x21, 0x5a)
+        self.assertEqual(q.inb(0x21), 0x5a)                    # the PIC's mask
+        q = self.machine(",pic=off,pit=off,rtc=off,isa-serial=off")
+        for port in (0x21, 0x40, 0x71, 0x3f8 + 5):
+            self.assertEqual(q.inb(port), 0xff, hex(port))
+
+    def test_second_ioapic(self):
+        q = self.machine()
+        q.writel(0xfec10000, 1)
+        self.assertEqual(q.readl(0xfec10010), 0x170020)
+        self.assertEqual(self.machine(",ioapic2=off").readl(0xfec10010), 0xffffffff)
+
+    def test_power_button(self):
+        q = self.machine()
+        q.intercept_in("ioapic")
+        q.qmp.command("system_powerdown")
+        q.qmp.wait_event("POWERDOWN")
+        q.inb(0x80)                                            # until here the wire had no reason to tell
+        self.assertTrue(q.irqs.get(9))
+        self.assertEqual(q.readl(GED), POWER_BUTTON)
+        self.assertEqual(q.readl(GED), 0)
+        self.assertFalse(q.irqs[9])
+
+    def test_sleep_and_reset_registers(self):
+        q = self.machine()
+        q.writeb(GED_REGS + 2, 0x42)
+        q.qmp.wait_event("RESET")
+        q.writeb(GED_REGS, 3 << 2 | 1 << 5)                    # S3: there is no such state
+        q.writeb(GED_REGS, 5 << 2)                             # without SLP_EN
+        q.qmp.command("query-status")
+        q.writeb(GED_REGS, 5 << 2 | 1 << 5)
+        q.qmp.wait_event("SHUTDOWN")
+
+    def test_pm_timer(self):
+        q = self.machine()
+        before = q.inl(0x608)
+        q.clock_step(1_000_000_000)
+        self.assertAlmostEqual(q.inl(0x608) - before, 3579545, delta=2)
+
+    def test_tables(self):
+        q = self.machine("", "-smp", 2, "-device", "virtio-rng-device")
+        found = tables_in(fw_cfg_file(q, "etc/acpi/tables"))
+        fadt = found["FACP"]
+        self.assertEqual((fadt[8], len(fadt)), (6, 276))
+        self.assertTrue(struct.unpack_from("<I", fadt, 112)[0] >> 20 & 1, "hardware-reduced")
+        self.assertEqual(struct.unpack_from("<IB", fadt, 36)[0], 0, "no FACS")
+        self.assertEqual(struct.unpack_from("<Q", fadt, 248)[0], GED_REGS)
+        self.assertEqual(found["DSDT"].count(b"LNRO0005"), 1)
+        self.assertIn(bytes([1, 12, 1, 0]) + struct.pack("<II", 0xfec10000, 24), found["APIC"])
+        test_acpi.Tables.round_trip(self, found)
+
+
+if __name__ == "__main__":
+    main()
