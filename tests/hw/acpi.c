@@ -51,6 +51,8 @@ static void make_machine(unsigned cpus)
     ck_assert_ptr_nonnull(host);
     IsaBus *isa = piix3_isa(pci_function("PIIX3", PCI_DEVFN(1, 0)));
     pm = pci_function("PIIX4_PM", PCI_DEVFN(1, 3));
+    machine.pic = board_device("isa-i8259", NULL, NULL, NULL, NULL);
+    ck_assert_ptr_nonnull(machine.pic);
     board_device("mc146818rtc", NULL, NULL, NULL, NULL);
     board_device("i8042", NULL, NULL, NULL, NULL);
     isa_device(isa, "isa-fdc");

@@ -66,12 +66,20 @@ static bool flags_of(const Sequence *q, Item *it)
     if (!decode(q, it, &i)) {
         return false;
     }
+    if ((i.rep || i.repne) && i.address_size == 4 && !q->code_32) {
+        return false; /* at 0 and at a fault, makers do not agree about upper halves; soft-integer has these */
+    }
     ZydisDecoderInit(&d, q->code_32 ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LONG_64,
                      q->code_32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_64);
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&d, NULL, it->bytes, it->length, &z))) {
         return false;
     }
     it->compares = i.opcode == 0xa6 || i.opcode == 0xa7;
+    it->mmx_stores = i.operands && i.op[0].kind == OPERAND_MEM && i.op[1].kind == OPERAND_REG && i.op[1].bank == BANK_MM;
+    it->x87_stores = i.opcode >= 0xd8 && i.opcode <= 0xdf && i.operands && i.op[0].kind == OPERAND_MEM;
+    it->converts = i.mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH && i.op[0].kind == OPERAND_MEM;
+    it->masked = i.mnemonic == ZYDIS_MNEMONIC_VMASKMOVPS || i.mnemonic == ZYDIS_MNEMONIC_VMASKMOVPD ||
+                 i.mnemonic == ZYDIS_MNEMONIC_VPMASKMOVD || i.mnemonic == ZYDIS_MNEMONIC_VPMASKMOVQ;
     it->scans = (i.rep || i.repne) && i.opcode <= 0xff && ((i.opcode & 0xf6) == 0xa6);
     it->undefines = z.cpu_flags ? z.cpu_flags->undefined & ARITHMETIC : 0;
     it->reads = i.flags_read;

@@ -39,6 +39,10 @@ typedef struct Item {                   /* one instruction */
     bool falls;                         /* the next one may follow */
     bool patched;                       /* others write to it      */
     bool compares;                      /* CMPS: which of its two operands faults first is nowhere said */
+    bool mmx_stores;                    /* from an MMX register: where one faults, Intel's have set TOP to 0 before, AMD's have not */
+    bool x87_stores;                    /* an unmasked exception and a page fault at once: Intel's take the exception, AMD's the fault */
+    bool converts;                      /* VCVTPS2PH to memory: Intel's take its exceptions before a page fault, AMD's the fault alone */
+    bool masked;                        /* VMASKMOV, VPMASKMOV: where in the page of a fault, makers do not agree */
     bool scans;                         /* REP CMPS or SCAS: where one stops by a fault, makers do not agree about flags */
     uint16_t reads, writes, undefines;  /* flags; by sequence_judge */
     uint16_t undefined;                 /* that it may meet        */

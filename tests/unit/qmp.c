@@ -345,7 +345,7 @@ START_TEST(types)
     expect(w, "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/foo\",\"property\":\"a\"}}",
            ERR("DeviceNotFound", "Device '/foo' not found"));
     expect(w,
-           "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine\",\"property\":\"hpet\"}}",
+           "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine\",\"property\":\"graphics\"}}",
            "{\"return\": true}\r\n");
     expect(w, "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine\",\"property\":\"zz\"}}",
            ERR("GenericError", "Property 'machine.zz' not found"));
@@ -515,7 +515,7 @@ START_TEST(human_commands)
     hmp("boot_set cc", "Error: Invalid boot device for PC: 'c'\r\n");
     hmp("device_del zz", "Error: Device 'zz' not found\r\n");
     hmp("device_add zz", "Error: 'zz' is not a valid device model name\r\n");
-    hmp("qom-get /machine hpet", "true\r\n");
+    hmp("qom-get /machine graphics", "true\r\n");
     hmp("help x", "x /fmt addr -- show memory at a virtual address\r\n");
     hmp("xp/2xw 0x0", "0000000000000000: Cannot access memory\r\n");
 }
