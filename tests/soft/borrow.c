@@ -294,6 +294,37 @@ static void plain_mask(Xsave *x, const Case *c)
     }
 }
 
+/* A gather of 128 bits that faults has cleared the upper half of its destination on Intel's processors, not on AMD's. */
+static void plain_destination(Xsave *x, const Case *c)
+{
+    if (!c->code.l) {
+        memset(x->ymmh[c->insn.op[0].reg], 0, 16);
+    }
+}
+
+/* VCVTPS2PH to memory that faults: Intel's processors take its exceptions before, AMD's the fault alone.  True: there is
+ * nothing to compare. */
+static bool converts_to_fault(const Case *c, int sig, const Xsave *before)
+{
+    if (sig != SIGSEGV || c->insn.mnemonic != ZYDIS_MNEMONIC_VCVTPS2PH) {
+        return false;
+    }
+    host.x.mxcsr = (host.x.mxcsr & ~0x3fu) | (before->mxcsr & 0x3f);
+    return host_signal == SIGFPE;
+}
+
+/* A store from an MMX register that faults: Intel's processors have set TOP to 0 before, AMD's have not. */
+static void old_top(Xsave *x, const Xsave *before)
+{
+    enum { TOP_SHIFT = 11, TOP = 7 << TOP_SHIFT };
+    Xsave was = *x;
+    unsigned turn = (unsigned)((before->fsw - x->fsw) >> TOP_SHIFT) & 7;
+    for (unsigned n = 0; n < 8; n++) {
+        x->st[n] = was.st[(n + turn) & 7];
+    }
+    x->fsw = (uint16_t)((x->fsw & ~TOP) | (before->fsw & TOP));
+}
+
 /* A masked store may or may not fault on bytes that it leaves out (SDM vol 2 MASKMOVDQU). */
 static bool may_fault(const Case *c, int sig)
 {
@@ -302,12 +333,18 @@ static bool may_fault(const Case *c, int sig)
 
 static void compare(const Case *c, int sig, const Xsave *before)
 {
-    if (may_fault(c, sig)) {
+    if (may_fault(c, sig) || converts_to_fault(c, sig, before)) {
         return;
+    }
+    if (sig == SIGSEGV && host_signal == sig && c->insn.op[0].kind == OPERAND_MEM &&
+        c->insn.op[1].bank == BANK_MM) {
+        old_top(&host.x, before);
     }
     if (sig == SIGSEGV && host_signal == sig && c->insn.isa_set == ZYDIS_ISA_SET_AVX2GATHER) {
         plain_mask(&cpu.cpu.state.fpu, c);
         plain_mask(&host.x, c);
+        plain_destination(&cpu.cpu.state.fpu, c);
+        plain_destination(&host.x, c);
     }
     const CpuState *s = &cpu.cpu.state;
     const Xsave *x = &s->fpu;
