@@ -364,6 +364,18 @@ static const Option *find_option(const char *name)
     return NULL;
 }
 
+const MachineClass *cmdline_machine_type(void)
+{
+    const MachineClass *class = NULL;
+    for (guint i = 0; i < given->len; i++) {
+        const Given *g = &g_array_index(given, Given, i);
+        g_autoptr(KeyVal) kv = g->option->set == opt_machine ? keyval_parse(g->value, "type", NULL) : NULL;
+        const char *type = kv && !kv->json ? keyval_get(kv, "type") : NULL;
+        class = type ? machine_class_find(type) : class;
+    }
+    return class;
+}
+
 /* -device of such a kind comes in place of the default one. */
 static void note_device(const char *value)
 {
