@@ -19,6 +19,7 @@
 #include "gdbstub/gdbstub.h"
 #include "dump/dump.h"
 #include "hw/machine.h"
+#include "mem/ram.h"
 #include "qapi/cmdline.h"
 #include "qapi/hmp.h"
 #include "qapi/qmp.h"
@@ -150,7 +151,7 @@ static void find_unclaimed(void *arg, DriveInfo *info)
 {
     const DriveInfo **left = arg;
     bool fixed =
-        info->interface == IF_IDE || info->interface == IF_FLOPPY || info->interface == IF_PFLASH;
+        info->interface == IF_IDE || info->interface == IF_FLOPPY || info->interface == IF_PFLASH || info->interface == IF_SCSI;
     if (fixed && !info->claimed && !*left) {
         *left = info;
     }
@@ -162,6 +163,10 @@ static bool no_drive_left(GError **error)
         [IF_IDE] = "ide", [IF_FLOPPY] = "floppy", [IF_PFLASH] = "pflash"};
     const DriveInfo *left = NULL;
     drive_info_foreach(find_unclaimed, &left);
+    if (left && left->interface == IF_SCSI) {
+        return error_fail(error, "-drive if=scsi: the adapter lsi53c895a is not built; use if=none,id=ID with "
+                                 "-device virtio-scsi-pci -device scsi-hd,drive=ID");
+    }
     return !left ||
            error_fail(error, "-drive: machine type '%s' has no place for if=%s,bus=%d,unit=%d",
                       machine.class->name, names[left->interface], left->bus, left->unit);
@@ -270,6 +275,7 @@ int main(int argc, char **argv)
     dump_abandon();
     accel_stop_cpus();
     drive_cleanup();
+    ram_exit();
     display_stop();
     qmp_flush();
     char_cleanup();

@@ -32,6 +32,7 @@ typedef struct Accel {
      * NULL: CPUs exist but do not run. */
     RunResult (*run)(Cpu *c);
     void (*interrupt)(Cpu *c); /* c->kicked was just set: make run() return soon.  Any thread */
+    void (*forget_memory)(Cpu *c); /* CpuOps; on its thread.  NULL: it holds nothing */
     void (*fetch)(Cpu *c); /* accelerator -> CpuState: on its thread, or while it is stopped    */
     void (*flush)(Cpu *c); /* CpuState -> accelerator                                           */
     /* What can be offered in this CPUID register (0 eax .. 3 edx); NULL: everything in the model.

@@ -16,7 +16,7 @@ enum { MAX_HARDWARE = 4, INT3 = 0xcc };
 DebugStop debug_stop;
 static GArray *points; /* of DebugPoint */
 static unsigned last_trace;
-static bool stepping[256];
+static bool stepping[CPU_MOST];
 static unsigned step_flags = DEBUG_STEP_NOIRQ | DEBUG_STEP_NOTIMER;
 static bool stop_told; /* the machine has stopped for debug_stop */
 
@@ -378,6 +378,15 @@ bool debug_step(Cpu *c, bool on, GError **error)
     }
     hold_clock();
     return !failure;
+}
+
+void debug_forget(const Cpu *c)
+{
+    if (debug_stop.cpu == c) {
+        debug_stop.cpu = NULL;
+    }
+    stepping[c->index] = false;
+    hold_clock();
 }
 
 void debug_set_step_flags(unsigned flags)

@@ -52,6 +52,7 @@ void debug_set_step_flags(unsigned flags);
 unsigned debug_step_flags(void);
 /* A CPU that machine_continue leaves stopped (gdb's scheduler locking), through a reset as well. */
 void debug_hold(Cpu *c, bool hold);
+void debug_forget(const Cpu *c);        /* it is about to go */
 
 /* A point that only tells: `hit` runs on the CPU's thread with the main lock held and c->state in sync, before the instruction
  * (breakpoints) or behind it (watchpoints, `at` is the first watched byte touched).  It may change the state (state_dirty),

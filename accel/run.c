@@ -201,6 +201,13 @@ static bool run_may_run(Cpu *c)
     return accel->run && (!c->wait_sipi || platform.irqchip != IRQCHIP_OFF);
 }
 
+/* Until the machine is continued, whoever else has stopped it meanwhile. */
+static void run_stay(Cpu *c)
+{
+    atomic_store(&c->stays, true);
+    atomic_store(&c->stop_request, true);
+}
+
 /* For an event that lets it run.  A debugger that steps such a CPU is not kept waiting. */
 static void run_wait(Cpu *c)
 {
@@ -208,7 +215,7 @@ static void run_wait(Cpu *c)
     bool stepped = debug_stepping(c) && debug_idle(c);
     loop_unlock();
     if (stepped) {
-        atomic_store(&c->stop_request, true);
+        run_stay(c);
     } else {
         run_sleep(c);
     }
@@ -251,7 +258,7 @@ static gpointer run_thread(gpointer data)
         switch (accel->run(c)) {
         case RUN_AGAIN: break;
         case RUN_HALTED: run_sleep(c); break;
-        case RUN_STOPPED: atomic_store(&c->stop_request, true); break;
+        case RUN_STOPPED: run_stay(c); break;
         }
         mem_quiescent();
     }
@@ -328,6 +335,7 @@ void accel_continue_cpu(Cpu *c)
 {
     g_mutex_lock(&run_mutex);
     c->stopped = false;
+    atomic_store(&c->stays, false);
     atomic_store(&c->stop_request, false);
     g_mutex_unlock(&run_mutex);
     run_kick(c);
@@ -364,7 +372,7 @@ static void on_request(void)
 {
     Cpu *c = cpu_current();
     if (c) {
-        atomic_store(&c->stop_request, true);
+        run_stay(c);
         run_kick(c);
     }
 }
@@ -380,9 +388,43 @@ static void on_reset(void *arg, ShutdownCause cause)
     }
 }
 
+static void run_forget_memory(Cpu *c)
+{
+    if (accel->forget_memory) {
+        accel->forget_memory(c);
+    }
+}
+
+/* A CPU comes or goes: nobody may look at the list meanwhile. */
+static void hold_cpus(bool hold)
+{
+    if (hold) {
+        stop_all();
+        return;
+    }
+    for (unsigned i = 0; runstate_running() && i < cpu_count(); i++) {
+        Cpu *c = cpu_at(i);
+        if (!atomic_load(&c->held) && !atomic_load(&c->stays)) {
+            accel_continue_cpu(c);
+        }
+    }
+}
+
+static void stop_cpu(Cpu *c)
+{
+    debug_forget(c);
+    g_mutex_lock(&run_mutex);
+    c->quit = true;
+    g_mutex_unlock(&run_mutex);
+    run_kick(c);
+    unsigned depth = run_unlock_main();
+    g_thread_join(g_steal_pointer(&c->thread));
+    run_lock_main(depth);
+}
+
 void run_init(void)
 {
-    cpu_ops = (CpuOps){.kick = run_kick, .sync = run_sync, .run_on = run_on, .memory = debug_memory};
+    cpu_ops = (CpuOps){.kick = run_kick, .sync = run_sync, .run_on = run_on, .forget_memory = run_forget_memory, .memory = debug_memory};
 }
 
 bool accel_start_cpus(GError **error)
@@ -399,6 +441,9 @@ bool accel_start_cpus(GError **error)
     }
     runstate_listen(&listener);
     runstate_on_request(on_request);
+    platform.hold_cpus = hold_cpus;
+    platform.start_cpu = accel_start_cpu;
+    platform.stop_cpu = stop_cpu;
     return true;
 }
 

@@ -355,16 +355,18 @@ DriveRequest *drive_write_zeroes(Drive *d, int64_t offset, int64_t len, bool may
     return submit(r);
 }
 
-static void cancel_held(void *arg)
+/* Its done() comes soon, and a drain waits for it.  One that is not in the list is being retried, and sees for itself. */
+static void cancel_held(DriveRequest *r)
 {
-    DriveRequest *r = arg;
     DriveRequest **at = &r->drive->held;
     while (*at && *at != r) {
         at = &(*at)->next;
     }
-    if (*at) { /* else it is being retried */
+    if (*at) {
         *at = r->next;
+        submitting++;
         co_enter(r->co);
+        submitting--;
     }
 }
 
@@ -375,19 +377,23 @@ void drive_cancel(DriveRequest *r)
     }
     r->cancelled = true;
     if (r->held) {
-        loop_post(loop_main(), cancel_held, r);
+        cancel_held(r);
     }
 }
 
 /* ---- Waiting ---- */
 
-/* Something more happens, as little as possible else. */
+/* Something more happens, and nothing but requests: a device in the middle of a reset or of its end waits here, so no monitor
+ * and no other CPU may come in between.  Whoever waits holds the lock. */
 static void wait_some(void)
 {
     if (finished_run() || worker_reap(true)) {
         return;
     }
-    if (loop_current() == loop_main()) {
+    int64_t sleep = co_sleepers_run();
+    if (sleep >= 0) {
+        g_usleep((gulong)(sleep / NS_PER_US));
+    } else if (loop_current() == loop_main()) {
         loop_iterate(true);
     } else { /* a vCPU: the main loop goes on when it gets the lock */
         loop_unlock();

@@ -369,17 +369,51 @@ void co_wake_next(Coroutine *co)
     }
 }
 
+typedef struct Sleeper { /* on the sleeping coroutine's stack */
+    Timer timer;
+    Coroutine *co;
+    struct Sleeper *next, **link;
+} Sleeper;
+
+static Sleeper *sleepers; /* main lock */
+
 static void sleep_over(void *arg)
 {
-    co_enter(arg);
+    Sleeper *s = arg;
+    *s->link = s->next;
+    if (s->next) {
+        s->next->link = s->link;
+    }
+    co_enter(s->co);
 }
 
 void co_sleep(ClockType clock, int64_t ns)
 {
-    Timer timer = {0};
-    timer_init(&timer, clock, sleep_over, co_self());
-    timer_at(&timer, clock_now(clock) + ns);
+    Sleeper s = {.co = co_self(), .next = sleepers, .link = &sleepers};
+    if (s.next) {
+        s.next->link = &s.next;
+    }
+    sleepers = &s;
+    timer_init(&s.timer, clock, sleep_over, &s);
+    timer_at(&s.timer, clock_now(clock) + ns);
     co_yield ();
+}
+
+int64_t co_sleepers_run(void)
+{
+    int64_t now = clock_now(CLOCK_RT), first = -1;
+    for (Sleeper *s = sleepers; s; s = s->next) {
+        if (s->timer.clock != CLOCK_RT) {
+            continue;
+        }
+        if (s->timer.at <= now) {
+            timer_off(&s->timer);
+            sleep_over(s);
+            return 0;
+        }
+        first = first < 0 ? s->timer.at - now : MIN(first, s->timer.at - now);
+    }
+    return first;
 }
 
 /* ---- Queues and locks ---- */

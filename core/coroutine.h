@@ -32,6 +32,9 @@ void co_wake(Coroutine *co);
 void co_wake_next(Coroutine *co);
 /* Wait on a clock.  Inside a coroutine of the main loop only. */
 void co_sleep(ClockType clock, int64_t ns);
+/* For who waits for coroutines and for nothing else: enter those whose sleep on CLOCK_RT is over.  ns until the next one's is
+ * (0 when some were entered); -1: none sleeps.  Main lock held. */
+int64_t co_sleepers_run(void);
 
 /* Coroutines of one loop waiting in a line.  All zero is an empty queue. */
 typedef struct CoWaiter CoWaiter;

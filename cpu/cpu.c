@@ -11,8 +11,7 @@
 CpuOps cpu_ops;
 CpuPlatform cpu_platform;
 
-enum { MAX_CPUS = 255 };
-static Cpu *cpus[MAX_CPUS];
+static Cpu *cpus[CPU_MOST];
 static unsigned count;
 size_t cpu_room;
 static __thread Cpu *current;
@@ -27,7 +26,7 @@ const Row cpu_run_rows[] = {
 
 Cpu *cpu_new(const CpuModel *model, uint32_t apic_id, Space *memory)
 {
-    g_assert(count < MAX_CPUS);
+    g_assert(count < CPU_MOST);
     size_t size = (MAX(cpu_room, sizeof(Cpu)) + _Alignof(Cpu) - 1) & ~(_Alignof(Cpu) - 1);
     Cpu *c = aligned_alloc(_Alignof(Cpu), size);
     g_assert(c);
@@ -44,15 +43,21 @@ Cpu *cpu_new(const CpuModel *model, uint32_t apic_id, Space *memory)
     return c;
 }
 
+void cpu_free(Cpu *c)
+{
+    for (unsigned n = cpu_position(c) + 1; n < count; n++) {
+        cpus[n - 1] = cpus[n];
+    }
+    cpus[--count] = NULL;
+    g_queue_free(c->work);
+    box_free(c->box);
+    free(c);
+}
+
 void cpu_free_all(void)
 {
     while (count) {
-        Cpu *c = cpus[--count];
-        cpus[count] = NULL;
-        g_queue_free(c->work);
-        g_free(c->path);
-        box_free(c->box);
-        free(c);
+        cpu_free(cpus[count - 1]);
     }
     current = NULL;
 }
@@ -62,9 +67,28 @@ unsigned cpu_count(void)
     return count;
 }
 
-Cpu *cpu_at(unsigned index)
+Cpu *cpu_at(unsigned n)
 {
-    return index < count ? cpus[index] : NULL;
+    return n < count ? cpus[n] : NULL;
+}
+
+Cpu *cpu_by_index(unsigned index)
+{
+    for (unsigned n = 0; n < count; n++) {
+        if (cpus[n]->index == index) {
+            return cpus[n];
+        }
+    }
+    return NULL;
+}
+
+unsigned cpu_position(const Cpu *c)
+{
+    unsigned n = 0;
+    while (n < count && cpus[n] != c) {
+        n++;
+    }
+    return n;
 }
 
 Cpu *cpu_by_apic_id(uint32_t apic_id)

@@ -31,7 +31,7 @@ enum {
 
 typedef struct Cpu {
     CpuState state;
-    unsigned index;                     /* 0 .. 254                                                          */
+    unsigned index;                     /* its place among those that the board can have, below CPU_MOST      */
     uint32_t apic_id;
     const CpuModel *model;              /* CPUID answers, owned by the machine                               */
     atomic_uint events;                 /* CPU_EVENT_*                                                       */
@@ -47,6 +47,7 @@ typedef struct Cpu {
     atomic_bool kicked;                 /* somebody wants this CPU to look at the fields below               */
     atomic_bool asleep;                 /* on `wake`; the rest up to `work` is run.c's, under its own lock   */
     atomic_bool stop_request;
+    atomic_bool stays;                  /* it has stopped by itself, until the machine is continued or reset  */
     atomic_bool held;                   /* machine_continue leaves it stopped (debug_hold)                   */
     atomic_bool points_stale;           /* accel/debug.h's points have changed                               */
     bool ready, quit, stopped;
@@ -55,7 +56,7 @@ typedef struct Cpu {
     void *accel;                        /* the accelerator's own part                                        */
     void *apic;                         /* the local APIC device (hw/intc/apic.c)                            */
     Space *memory;                      /* what this CPU sees: the machine's, with SMRAM when in SMM         */
-    char *path;                         /* QOM path                                                          */
+    void *device;                       /* what users see of it (hw/cpu-device.c), or NULL                   */
     BlackBox *box;                      /* NULL: -blackbox off                                               */
 } Cpu;
 
@@ -67,6 +68,7 @@ typedef struct CpuOps {                 /* filled in by accel/ */
     uint64_t (*tsc)(Cpu *c);            /* the counter now, for RDMSR here; NULL: as last copied             */
     /* cpu_memory_debug's access to a physical address, without what debuggers have put there; NULL: the memory as it is */
     bool (*memory)(Space *space, uint64_t physical, void *buf, size_t len, bool write);
+    void (*forget_memory)(Cpu *c);      /* on its thread: it holds no pointer into guest memory any more; some of it goes */
     void (*msr_written)(Cpu *c, uint32_t index);        /* TSC, TSC_DEADLINE ...: WRMSR here has stored it   */
 } CpuOps;
 extern CpuOps cpu_ops;
@@ -89,12 +91,16 @@ typedef struct CpuPlatform {            /* filled in by hw/ */
 } CpuPlatform;
 extern CpuPlatform cpu_platform;
 
-/* ---- The CPUs of the machine ---- */
+/* ---- The CPUs of the machine: in the order in which they came, and by index; numbers without a CPU are possible ---- */
+enum { CPU_MOST = 288 };                /* of any board */
 extern size_t cpu_room;                 /* bytes of what cpu_new makes: a Cpu, and what an accelerator adds behind it */
-Cpu *cpu_new(const CpuModel *model, uint32_t apic_id, Space *memory);   /* index is the next free one; in reset */
+Cpu *cpu_new(const CpuModel *model, uint32_t apic_id, Space *memory);   /* index: how many there were; in reset */
+void cpu_free(Cpu *c);                  /* its thread is gone, and every other one stands still */
 void cpu_free_all(void);                /* at exit, and between unit tests; the threads are gone */
 unsigned cpu_count(void);
-Cpu *cpu_at(unsigned index);            /* NULL */
+Cpu *cpu_at(unsigned n);                /* the n-th that there is, or NULL */
+Cpu *cpu_by_index(unsigned index);      /* NULL */
+unsigned cpu_position(const Cpu *c);    /* its n; cpu_count() when it is none of them */
 Cpu *cpu_by_apic_id(uint32_t apic_id);  /* NULL */
 extern const Row cpu_run_rows[];        /* of Cpu, beside cpu_state_rows: halted, wait_sipi ... for migration */
 Cpu *cpu_current(void);                 /* the vCPU whose thread this is, or NULL */

@@ -281,8 +281,8 @@ static void leaf_8000_0008(const CpuModel *m, uint32_t r[4])
         r[EAX] |= 32 << 8;
     }
     r[EBX] = m->words[WORD_8000_0008_EBX];
-    if (model_is_amd(m) && package_cpus(m) > 1) {
-        r[ECX] = topology_package_shift(t) << 12 | (package_cpus(m) - 1);
+    if (model_is_amd(m) && package_cpus(m) > 1) { /* NC has 8 bits, ApicIdSize 4 */
+        r[ECX] = MIN(topology_package_shift(t), 15) << 12 | (MIN(package_cpus(m), 256) - 1);
     }
 }
 

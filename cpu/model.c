@@ -503,7 +503,10 @@ static bool derive_phys_bits(Options *o, GError **error)
             m->phys_bits = o->phys_bits_limit;
         }
     } else {
-        m->phys_bits = model_has(m, FEATURE_LM) ? 40 : model_has(m, FEATURE_PSE36) ? 36 : 32;
+        unsigned most = m->env.phys_bits ? m->env.phys_bits : 52;
+        m->phys_bits = model_has(m, FEATURE_LM)      ? MAX(40, MIN(m->env.memory_bits, most))
+                       : model_has(m, FEATURE_PSE36) ? 36
+                                                     : 32;
     }
     if (!model_has(m, FEATURE_LM)) {
         m->phys_bits =
@@ -541,6 +544,22 @@ static void warn_of_mixed_spellings(const Options *o)
     }
 }
 
+/* Where APIC IDs are wider than the destination of an MSI, a guest needs to know that messages here carry seven bits more; it
+ * takes KVM's word for it (Linux, Documentation/virt/kvm/x86/cpuid.rst), and for x2APIC without interrupt remapping. */
+static bool derive_wide_messages(Options *o)
+{
+    enum { MESSAGE_MOST = 254 };
+    const Topology *t = &o->m->env.topology;
+    unsigned bit = FEATURE_KVM_MSI_EXT_DEST_ID % 32;
+    bool wanted = !o->m->env.kvm && o->kvm && o->tcg_cpuid && model_has(o->m, FEATURE_X2APIC) &&
+                  topology_apic_id(t, topology_cpus(t) - 1) > MESSAGE_MOST &&
+                  !((o->off[WORD_KVM] | o->minus[WORD_KVM]) >> bit & 1);
+    if (wanted) {
+        o->m->words[WORD_KVM] = 1u << bit;
+    }
+    return wanted;
+}
+
 static bool finish(Options *o, GError **error)
 {
     CpuModel *m = o->m;
@@ -565,7 +584,7 @@ static bool finish(Options *o, GError **error)
     }
     derive_topology_bits(m);
     derive_levels(o);
-    m->kvm_signature = m->env.kvm && o->kvm;
+    m->kvm_signature = (m->env.kvm && o->kvm) || derive_wide_messages(o);
     m->hypervisor_leaves =
         m->kvm_signature || model_has(m, HV_ANY) || (!m->env.kvm && o->tcg_cpuid);
     if (!m->caches) {

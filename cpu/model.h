@@ -58,7 +58,7 @@ enum {
     FEATURE_KVM_CLOCK_OLD = FEATURE(WORD_KVM, 0), FEATURE_KVM_CLOCK = FEATURE(WORD_KVM, 3),
     FEATURE_KVM_ASYNC_PF = FEATURE(WORD_KVM, 4), FEATURE_KVM_STEAL_TIME = FEATURE(WORD_KVM, 5),
     FEATURE_KVM_PV_EOI = FEATURE(WORD_KVM, 6), FEATURE_KVM_POLL_CONTROL = FEATURE(WORD_KVM, 12),
-    FEATURE_KVM_ASYNC_PF_INT = FEATURE(WORD_KVM, 14),
+    FEATURE_KVM_ASYNC_PF_INT = FEATURE(WORD_KVM, 14), FEATURE_KVM_MSI_EXT_DEST_ID = FEATURE(WORD_KVM, 15),
 };
 
 /* Sockets x dies x cores x threads; every count is at least 1.  APIC ids give each level as many bits as it needs
@@ -67,6 +67,9 @@ typedef struct Topology {
     unsigned sockets, dies, cores, threads;             /* dies per socket, cores per die, threads per core */
 } Topology;
 unsigned topology_cpus(const Topology *t);
+typedef struct TopologyPlace { unsigned socket, die, core, thread; } TopologyPlace;
+TopologyPlace topology_place(const Topology *t, unsigned index);        /* of a CPU by number: threads first */
+unsigned topology_index(const Topology *t, TopologyPlace at);
 uint32_t topology_apic_id(const Topology *t, unsigned index);
 unsigned topology_core_shift(const Topology *t);        /* APIC id bits below the core number ... */
 unsigned topology_die_shift(const Topology *t);
@@ -79,6 +82,7 @@ typedef struct ModelEnv {
     uint64_t (*supported)(uint32_t leaf, uint32_t subleaf, int reg);
     bool kvm;                           /* KVM runs it: its CPUID leaves, "host" can be had                  */
     unsigned phys_bits;                 /* the host's MAXPHYADDR; 0: unknown                                 */
+    unsigned memory_bits;               /* address bits that the machine's memory wants; 0: no matter        */
     Topology topology;
     void (*warn)(const char *text);     /* NULL: warn_report                                                 */
 } ModelEnv;

@@ -30,12 +30,22 @@ unsigned topology_package_shift(const Topology *t)
     return topology_die_shift(t) + bits_for(t->dies);
 }
 
+TopologyPlace topology_place(const Topology *t, unsigned index)
+{
+    return (TopologyPlace){.socket = index / (t->threads * t->cores * t->dies),
+                           .die = index / (t->threads * t->cores) % t->dies,
+                           .core = index / t->threads % t->cores,
+                           .thread = index % t->threads};
+}
+
+unsigned topology_index(const Topology *t, TopologyPlace at)
+{
+    return ((at.socket * t->dies + at.die) * t->cores + at.core) * t->threads + at.thread;
+}
+
 uint32_t topology_apic_id(const Topology *t, unsigned index)
 {
-    unsigned thread = index % t->threads;
-    unsigned core = index / t->threads % t->cores;
-    unsigned die = index / (t->threads * t->cores) % t->dies;
-    unsigned socket = index / (t->threads * t->cores * t->dies);
-    return thread | core << topology_core_shift(t) | die << topology_die_shift(t) |
-           socket << topology_package_shift(t);
+    TopologyPlace at = topology_place(t, index);
+    return at.thread | at.core << topology_core_shift(t) | at.die << topology_die_shift(t) |
+           at.socket << topology_package_shift(t);
 }

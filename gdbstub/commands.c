@@ -175,6 +175,9 @@ void gdb_command(Stub *s, const char *packet, size_t len)
         gdb_reply_error(s, GDB_EINVAL);
         return;
     }
+    if (s->look >= cpu_count() || s->go >= cpu_count()) { /* it was unplugged */
+        s->look = s->go = 0;
+    }
     const GdbCommand *c = find(gdb_commands, packet, len, &n);
     if (!c) {
         c = find(gdb_queries, packet, len, &n);

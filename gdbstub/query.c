@@ -97,7 +97,7 @@ static void query_thread_info(Stub *s, const char *args, size_t len)
         return;
     }
     cpu_sync(cpu_at(cpu));
-    g_autofree char *text = g_strdup_printf("CPU#%u [%s]", cpu, cpu_at(cpu)->halted ? "halted" : "running");
+    g_autofree char *text = g_strdup_printf("CPU#%u [%s]", cpu_at(cpu)->index, cpu_at(cpu)->halted ? "halted" : "running");
     g_autoptr(GString) out = g_string_new(NULL);
     gdb_hex_append(out, text, strlen(text));
     gdb_reply(s, out->str);
@@ -171,7 +171,7 @@ static void query_monitor(Stub *s, const char *args, size_t len)
         gdb_reply(s, "");
         return;
     }
-    g_autofree char *printed = gdb_hooks.monitor(line, (int)s->look);
+    g_autofree char *printed = gdb_hooks.monitor(line, (int)cpu_at(s->look)->index);
     g_auto(GStrv) lines = g_strsplit(printed, "\r\n", -1); /* the monitor ends lines for terminals */
     g_autofree char *text = g_strjoinv("\n", lines);
     gdb_console(s, text, MIN(strlen(text), MONITOR_MAX));

@@ -113,16 +113,16 @@ static bool prepare(Stub *s, GError **error)
     debug_set_step_flags(step_flags(s));
     Cpu *over = on_hidden_point(s);
     s->over_at = over ? cpu_linear_ip(&over->state) : 0;
-    s->over = over ? over->index + 1 : 0;
+    s->over = over ? cpu_position(over) + 1 : 0;
     if (over) {
         gdb_points_lift(s, s->over_at, true);
     }
     for (unsigned i = 0; i < cpu_count(); i++) {
-        bool step = over ? i == over->index : s->action[i].what == GDB_STEP || s->action[i].what == GDB_RANGE;
+        bool step = over ? cpu_at(i) == over : s->action[i].what == GDB_STEP || s->action[i].what == GDB_RANGE;
         if (!debug_step(cpu_at(i), step, step ? error : NULL) && step) {
             return false;
         }
-        debug_hold(cpu_at(i), over ? i != over->index : s->action[i].what == GDB_HOLD);
+        debug_hold(cpu_at(i), over ? cpu_at(i) != over : s->action[i].what == GDB_HOLD);
     }
     return true;
 }
@@ -159,11 +159,12 @@ static void resume(Stub *s)
 static bool in_range(Stub *s)
 {
     Cpu *c = debug_stop.cpu;
-    if (!c || debug_stop.why != DEBUG_STOP_STEP || s->action[c->index].what != GDB_RANGE) {
+    if (!c || debug_stop.why != DEBUG_STOP_STEP || s->action[cpu_position(c)].what != GDB_RANGE) {
         return false;
     }
     cpu_sync(c);
-    return c->state.rip >= s->action[c->index].from && c->state.rip < s->action[c->index].to;
+    const GdbAction *a = &s->action[cpu_position(c)];
+    return c->state.rip >= a->from && c->state.rip < a->to;
 }
 
 void gdb_report(Stub *s)
@@ -181,7 +182,7 @@ void gdb_report(Stub *s)
     bool met = state == RUN_DEBUG && debug_stop.cpu;
     if (met) {
         cpu_sync(debug_stop.cpu);
-        s->stopped_cpu = debug_stop.cpu->index;
+        s->stopped_cpu = cpu_position(debug_stop.cpu);
     }
     stop_reply(s, signal_of(state), met);
 }

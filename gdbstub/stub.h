@@ -7,7 +7,7 @@
 #include "gdbstub/gdbstub.h"
 #include "gdbstub/packet.h"
 
-enum { GDB_CPUS = 255, GDB_MEMORY_MAX = GDB_PACKET_MAX / 2 };
+enum { GDB_CPUS = CPU_MOST, GDB_MEMORY_MAX = GDB_PACKET_MAX / 2 };
 
 /* What a CPU does while the machine runs for the client. */
 typedef struct GdbAction {

@@ -1,4 +1,5 @@
 /* The life of a device: made from its class, given properties, realized, reset, settled, freed. */
+#include "hw/object.h"
 #include "hw/device.h"
 
 #include <assert.h>
@@ -237,13 +238,29 @@ static const Cell *property_cell(const Device *d, const char *name)
     return NULL;
 }
 
+/* A link to an object of users, not to a device. */
+static bool links_object(const Row *r)
+{
+    return r->names && object_type_find(r->names[0]);
+}
+
 static bool set_backend(Device *d, const Cell *c, const char *text, GError **error)
 {
     void *backend = NULL;
     switch (c->row->type) {
     case TYPE_CHAR: backend = char_find(text); break;
     case TYPE_DRIVE: backend = drive_find(text); break;
-    case TYPE_LINK: backend = device_find(text); break;
+    case TYPE_LINK:
+        if (links_object(c->row)) {
+            backend = object_find_type(text, c->row->names[0], error);
+            if (!backend) {
+                g_prefix_error(error, "Property '%s.%s': ", d->class->name, c->name);
+                return false;
+            }
+        } else {
+            backend = device_find(text);
+        }
+        break;
     default: break;
     }
     if (!backend) {
@@ -293,7 +310,10 @@ char *device_get(const Device *d, const char *property)
     switch (c->row->type) {
     case TYPE_CHAR: return g_strdup(backend ? char_id(backend) : "");
     case TYPE_DRIVE: return g_strdup(backend ? drive_id(backend) : "");
-    case TYPE_LINK: return g_strdup(backend ? ((Device *)backend)->path : "");
+    case TYPE_LINK:
+        return !backend               ? g_strdup("")
+               : links_object(c->row) ? g_strdup_printf("/objects/%s", ((UserObject *)backend)->id)
+                                      : g_strdup(((Device *)backend)->path);
     default: return row_format(c->row, cell_base(d, c));
     }
 }

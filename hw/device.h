@@ -21,6 +21,8 @@ typedef struct ClassLayout ClassLayout; /* rows flattened once, in device.c */
 /* A register space whose number a class does not choose itself. */
 enum { SPACE_MAIN = 0, SPACE_PCI_CONFIG = 7, REG_SPACES = 8 };
 
+typedef enum UnplugAnswer { UNPLUG_NOW, UNPLUG_ASKED, UNPLUG_ERROR } UnplugAnswer;
+
 struct DeviceClass {
     const char *name;                   /* QEMU's type name: "isa-serial"                                    */
     const char *doc;                    /* one line for -device help                                         */
@@ -51,6 +53,9 @@ struct DeviceClass {
     void (*writable)(void *dev);        /* room again after a short char_write                               */
     void (*event)(void *dev, int event);/* CharEvent of the TYPE_CHAR property: opened, closed, break        */
     bool (*busy)(const void *dev);      /* an operation is in flight at a back end: cannot be saved now      */
+    /* Of a device without a bus, what BusClass says of one with. */
+    void (*plugged)(void *dev);
+    UnplugAnswer (*unplug_request)(void *dev, GError **error);
     /* Of a class and its bases, realize, reset and update run base first, unrealize base last; of input, receive and
      * the others the most derived counts.  A part's own functions run before its whole's (unrealize: after). */
 };
@@ -141,11 +146,10 @@ bool device_load(Device *dev, const char *name, unsigned i, uint64_t value, GErr
 void device_loaded(Device *dev);
 
 /* ---- The tree of devices and buses ---- */
-typedef enum UnplugAnswer { UNPLUG_NOW, UNPLUG_ASKED, UNPLUG_ERROR } UnplugAnswer;
-
 typedef struct BusClass {
     const char *type;                   /* "ISA", "PCI", "IDE"; the name that DeviceClass.bus asks for       */
     bool hotplug;
+    bool reset_removes;                 /* a reset of the machine ends the wait for the guest's answer       */
     /* Attach a realizing device: check its address property, grant Dma; and undo it. */
     bool (*plug)(Bus *bus, Device *dev, GError **error);
     void (*unplug)(Bus *bus, Device *dev);

@@ -1,6 +1,7 @@
 /* Hot-plug: devices that come and go while the machine runs, and the guest's say in it.
  *
- * device_add plugs, then BusClass.plugged tells the guest.  device_del asks BusClass.unplug_request: it has the device go
+ * device_add plugs, then BusClass.plugged tells the guest.  device_del asks BusClass.unplug_request (of a device without
+ * a bus, those of its DeviceClass): it has the device go
  * at once, or it tells the guest, whose answer is device_unplugged or device_unplug_refused.  Main lock held. */
 #ifndef HW_HOTPLUG_H
 #define HW_HOTPLUG_H
@@ -17,5 +18,7 @@ bool device_unplug_request(Device *dev, GError **error);
 void device_unplugged(Device *dev);
 /* The guest was asked and keeps it: DEVICE_UNPLUG_GUEST_ERROR; it can be asked again. */
 void device_unplug_refused(Device *dev);
+/* The machine is about to be reset: what the guest was asked to let go of, on buses that say so, goes now. */
+void device_unplug_all(void);
 
 #endif

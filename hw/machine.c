@@ -7,6 +7,10 @@
 #include <string.h>
 
 #include "core/runstate.h"
+#include "hw/cpu-device.h"
+#include "hw/hotplug.h"
+#include "hw/memory/main-ram.h"
+#include "hw/memory/numa.h"
 #include "hw/platform.h"
 
 Machine machine;
@@ -189,8 +193,11 @@ static bool check_options(GError **error)
                           "Invalid SMP CPUs %u. The max CPUs supported by machine '%s' is %u",
                           machine.max_cpus, class->name, class->max_cpus);
     }
-    if (!machine.ram_size) {
-        machine.ram_size = class->default_ram;
+    if (!main_ram_choose(error) || !numa_finish(error)) {
+        return false;
+    }
+    if (machine.nvdimm) {
+        return error_fail(error, "-machine nvdimm=on: NVDIMMs are not built, expected: off");
     }
     if (machine.initrd && !machine.kernel) {
         return error_fail(error, "-initrd only allowed with -kernel option");
@@ -201,24 +208,44 @@ static bool check_options(GError **error)
     return true;
 }
 
+/* More than the usual 40 address bits where RAM may end above them: with its upper part from 1 TiB on at worst, the slots'
+ * alignment, and room for the BARs of PCI behind. */
+static unsigned memory_bits(void)
+{
+    const uint64_t gib = UINT64_C(1) << 30, tib = gib << 10, bars = 64 * gib;
+    uint64_t ram = MAX(machine.ram_size, machine.max_ram) + machine.ram_slots * gib + 5 * gib;
+    uint64_t end = ram + bars > tib ? tib + ram + bars : ram + bars;
+    return 64 - (unsigned)__builtin_clzll(end - 1);
+}
+
 bool machine_make_model(GError **error)
 {
     const char *option = machine.cpu_option ? machine.cpu_option : machine.class->default_cpu;
     ModelEnv env = platform.model_env;
     env.topology = machine.topology;
+    env.memory_bits = memory_bits();
     machine.cpu_model = model_new(option, &env, error);
     if (!machine.cpu_model) {
         g_prefix_error(error, "-cpu %s: ", option);
+        return false;
     }
-    return machine.cpu_model != NULL;
+    enum { XAPIC_MOST = 254 };
+    uint32_t last = topology_apic_id(&machine.topology, machine.max_cpus - 1);
+    if (last > XAPIC_MOST && !model_has(machine.cpu_model, FEATURE_X2APIC)) {
+        return error_fail(error,
+                          "-smp: APIC IDs up to %u need CPUs with x2apic, which '%s' has not "
+                          "(-cpu max, or %s,+x2apic)",
+                          last, option, option);
+    }
+    return true;
 }
 
-bool machine_make_cpus(void)
+bool machine_make_cpus(GError **error)
 {
     for (unsigned i = 0; i < machine.cpus; i++) {
-        Cpu *c = cpu_new(machine.cpu_model, topology_apic_id(&machine.topology, i), space_memory());
-        c->is_bsp = i == 0;
-        c->path = device_unattached_path();
+        if (!cpu_device_new(i, error)) {
+            return false;
+        }
     }
     return true;
 }
@@ -256,6 +283,7 @@ static void reset_device(void *arg, Device *d)
 
 static void reset_all(void *arg, ShutdownCause cause)
 {
+    device_unplug_all();
     device_foreach(reset_device, NULL);
     mem_commit();
 }

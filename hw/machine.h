@@ -9,6 +9,7 @@
 #include "char/char.h"
 #include "core/error.h"
 #include "core/row.h"
+#include "cpu/cpu.h"
 #include "cpu/model.h"
 #include "hw/device.h"
 
@@ -91,7 +92,9 @@ typedef struct Machine {
     GPtrArray *option_roms;             /* -option-rom paths                                                 */
     /* what the board made, for others to find */
     Device *fw_cfg, *rtc, *pic;
-    uint64_t ram_below_4g, ram_above_4g;
+    uint64_t ram_below_4g, ram_above_4g, ram_above_at;  /* bytes on either side of 4 GiB; address of the upper part */
+    uint64_t plug_at, plug_size;        /* addresses for memory that is plugged in; 0: none                   */
+    bool (*wire_cpu)(Cpu *c, GError **error);           /* what it does for each CPU: local APIC; NULL: nothing    */
     bool ready;
 } Machine;
 extern Machine machine;
@@ -106,7 +109,7 @@ bool machine_build(GError **error);
 /* When all devices exist: the board describes them to the firmware.  The machine is ready to be reset. */
 bool machine_finish(GError **error);
 /* For boards: a CPU for each of machine.cpus, with the model of -cpu. */
-bool machine_make_cpus(void);
+bool machine_make_cpus(GError **error);
 bool machine_make_model(GError **error);
 /* `-smp` text that was given, by parts (0: not given): fills in topology, cpus and max_cpus. */
 typedef struct SmpOptions { unsigned cpus, maxcpus, sockets, dies, cores, threads; } SmpOptions;

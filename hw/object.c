@@ -103,7 +103,9 @@ static char *property_text(json_object *value)
         return g_strdup(json_object_get_boolean(value) ? "on" : "off");
     }
     if (!json_object_is_type(value, json_type_array)) {
-        return json_object_is_type(value, json_type_object) ? NULL : g_strdup(json_object_get_string(value));
+        return json_object_is_type(value, json_type_object)
+                   ? NULL
+                   : g_strdup(json_object_get_string(value));
     }
     GString *all = g_string_new(NULL);
     for (size_t i = 0; i < json_object_array_length(value); i++) {
@@ -123,7 +125,8 @@ static bool set_properties(UserObject *o, json_object *props, GError **error)
             return error_fail(error, "Property '%s.%s' not found", o->type->name, key);
         }
         if (!text) {
-            return error_fail(error, "Invalid parameter type for '%s', expected: a plain value", key);
+            return error_fail(error, "Invalid parameter type for '%s', expected: a plain value",
+                              key);
         }
         if (!row_parse(r, o, text, o->type->name, error)) {
             return false;
@@ -142,10 +145,11 @@ static bool check_new(const char *type, const char *id, GError **error)
         return error_fail(error, "invalid object type: %s (expected: %s)", type, all);
     }
     if (!qom_id_valid(id)) {
-        return error_fail(error,
-                          "Parameter 'id' expects an identifier: a letter, then letters, digits, '-', "
-                          "'.', '_'; not '%s'",
-                          id);
+        return error_fail(
+            error,
+            "Parameter 'id' expects an identifier: a letter, then letters, digits, '-', "
+            "'.', '_'; not '%s'",
+            id);
     }
     return !object_find(id) || error_fail(error, "Duplicate object ID '%s'", id);
 }
@@ -215,7 +219,9 @@ void *object_find_type(const char *id, const char *type, GError **error)
 {
     UserObject *o = object_find(id);
     if (!o || !object_type_is(o->type, type)) {
-        error_fail(error, o ? "object '%s' is no %s" : "there is no object '%s', expected: the id of a %s", id, type);
+        error_fail(error,
+                   o ? "object '%s' is no %s" : "there is no object '%s', expected: the id of a %s",
+                   id, type);
         return NULL;
     }
     return o;

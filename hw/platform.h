@@ -35,6 +35,11 @@ typedef struct Platform {
     /* Deliver writes that the accelerator has buffered (region_set_coalesced), for those who look at what they draw.
      * NULL: it buffers none.  Main lock held. */
     void (*flush_coalesced)(void);
+    /* CPUs of a machine whose CPUs have been started: all stand still from hold_cpus(true) to hold_cpus(false); meanwhile one
+     * that is new gets its thread, and one that goes loses it.  NULL before that.  Main thread, main lock held. */
+    void (*hold_cpus)(bool hold);
+    bool (*start_cpu)(Cpu *c, GError **error);
+    void (*stop_cpu)(Cpu *c);
     bool smm;                           /* an SMI takes a CPU into system management mode                    */
     Space *smm_space;                   /* what CPUs see in that mode; the board says so; NULL: the same as otherwise */
     bool kernel_accel;                  /* real KVM: eventfds and irqfds are worth using                     */

@@ -8,17 +8,12 @@
 
 typedef json_object *CpuGet(const Cpu *c);
 
-static unsigned threads_per_core(void)
-{
-    return machine.topology.threads ? machine.topology.threads : 1;
-}
-
-static unsigned cores_per_socket(void)
-{
-    return MAX(machine.topology.cores, 1) * MAX(machine.topology.dies, 1);
-}
-
 /* ---- Place ---- */
+
+static TopologyPlace place(const Cpu *c)
+{
+    return topology_place(&machine.topology, c->index);
+}
 
 static json_object *apic_id(const Cpu *c)
 {
@@ -26,15 +21,19 @@ static json_object *apic_id(const Cpu *c)
 }
 static json_object *thread_id(const Cpu *c)
 {
-    return json_object_new_int64(c->index % threads_per_core());
+    return json_object_new_int64(place(c).thread);
 }
 static json_object *core_id(const Cpu *c)
 {
-    return json_object_new_int64(c->index / threads_per_core() % MAX(machine.topology.cores, 1));
+    return json_object_new_int64(place(c).core);
+}
+static json_object *die_id(const Cpu *c)
+{
+    return json_object_new_int64(place(c).die);
 }
 static json_object *socket_id(const Cpu *c)
 {
-    return json_object_new_int64(c->index / (threads_per_core() * cores_per_socket()));
+    return json_object_new_int64(place(c).socket);
 }
 static json_object *no_bus(const Cpu *c)
 {
@@ -44,9 +43,9 @@ static json_object *yes(const Cpu *c)
 {
     return json_object_new_boolean(true);
 }
-static json_object *no(const Cpu *c)
+static json_object *hotplugged(const Cpu *c)
 {
-    return json_object_new_boolean(false);
+    return json_object_new_boolean(((const Device *)c->device)->hotplugged);
 }
 
 /* ---- Model ---- */
@@ -131,11 +130,12 @@ static const struct {
 } properties[] = {
     {"parent_bus", "link<bus>", no_bus},
     {"realized", "bool", yes},
-    {"hotplugged", "bool", no},
-    {"hotpluggable", "bool", no},
+    {"hotplugged", "bool", hotplugged},
+    {"hotpluggable", "bool", yes},
     {"apic-id", "uint32", apic_id},
     {"thread-id", "int32", thread_id},
     {"core-id", "int32", core_id},
+    {"die-id", "int32", die_id},
     {"socket-id", "int32", socket_id},
     {"family", "int", family},
     {"model", "int", model},

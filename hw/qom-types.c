@@ -1,6 +1,7 @@
 /* The types of objects and how users make devices of them. */
 #include <string.h>
 
+#include "hw/cpu-device.h"
 #include "hw/hotplug.h"
 #include "hw/machine.h"
 #include "hw/qom.h"
@@ -129,7 +130,15 @@ bool qom_id_valid(const char *id)
 
 static const DeviceClass *class_for_user(const char *driver, GError **error)
 {
-    const DeviceClass *class = device_class_find(driver);
+    GError *failure = NULL;
+    const DeviceClass *class = cpu_device_type(driver, &failure);
+    if (class || failure) {
+        if (failure) {
+            g_propagate_error(error, failure);
+        }
+        return class;
+    }
+    class = device_class_find(driver);
     if (!class || class->plain) {
         error_fail(error, "'%s' is not a valid device model name", driver);
         return NULL;
@@ -234,7 +243,8 @@ bool qom_device_del(const char *id, GError **error)
     if (d->bus && !d->bus->class->hotplug) {
         return error_fail(error, "Bus '%s' does not support hotplugging", d->bus->name);
     }
-    if (!d->class->hotpluggable || !g_str_has_prefix(d->path, "/machine/peripheral")) {
+    bool of_user = g_str_has_prefix(d->path, "/machine/peripheral") || d->class == &cpu_device_class;
+    if (!d->class->hotpluggable || !of_user) {
         return error_fail(error, "Device '%s' does not support hotplugging", d->class->name);
     }
     return device_unplug_request(d, error);

@@ -5,6 +5,7 @@
 
 #include "core/keyval.h"
 #include "core/options.h"
+#include "hw/cpu-device.h"
 #include "hw/machine.h"
 #include "hw/virtio/virtio-balloon.h"
 
@@ -36,6 +37,10 @@ static void visit(Walk *w, const char *path, const QomNode *node)
 static void visit_device(void *arg, Device *d)
 {
     Walk *w = arg;
+    if (d->class == &cpu_device_class) {
+        visit(w, d->path, &(QomNode){.kind = QOM_CPU, .cpu = cpu_of_device(d)});
+        return;
+    }
     visit(w, d->path, &(QomNode){.kind = QOM_DEVICE, .dev = d});
     for (const Row *r = d->class->rows; r && r->kind != ROW_END; r++) {
         if (r->kind == ROW_PART && !r->part->plain) {
@@ -69,12 +74,6 @@ static void walk(VisitFn *fn, void *arg)
     visit(&w, "/machine", &(QomNode){.kind = QOM_MACHINE});
     for (unsigned i = 0; i < G_N_ELEMENTS(containers); i++) {
         visit(&w, containers[i], &(QomNode){.kind = QOM_CONTAINER, .container = containers[i]});
-    }
-    for (unsigned i = 0; i < cpu_count(); i++) {
-        Cpu *c = cpu_at(i);
-        if (c->path) {
-            visit(&w, c->path, &(QomNode){.kind = QOM_CPU, .cpu = c});
-        }
     }
     device_foreach(visit_device, &w);
     char_foreach(visit_char, &w);
@@ -156,7 +155,7 @@ char *qom_path(const QomNode *node)
     case QOM_MACHINE: return g_strdup("/machine");
     case QOM_DEVICE: return g_strdup(node->dev->path);
     case QOM_PART: return g_strdup_printf("%s/%s", node->dev->path, node->part->name);
-    case QOM_CPU: return g_strdup(node->cpu->path);
+    case QOM_CPU: return g_strdup(((Device *)node->cpu->device)->path);
     case QOM_BUS:
         return g_strdup_printf("%s/%s", node->bus->parent ? node->bus->parent->path : "/machine",
                                node->bus->name);

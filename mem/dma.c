@@ -43,6 +43,25 @@ bool dma_write(Dma *dma, uint64_t gpa, const void *buf, size_t len)
     return dma_allowed(dma) && space_write(dma->space, gpa, buf, len);
 }
 
+/* Pieces from the n-th on. */
+static void drop_pieces(DmaVec *v, unsigned n)
+{
+    while (v->n > n) {
+        ram_unref(v->block[--v->n]);
+    }
+}
+
+static void add_piece(DmaVec *v, RamBlock *b, void *host, size_t len)
+{
+    if (v->n == v->room) {
+        v->room = v->room ? v->room * 2 : 8;
+        v->iov = g_renew(struct iovec, v->iov, v->room);
+        v->block = g_renew(RamBlock *, v->block, v->room);
+    }
+    v->iov[v->n] = (struct iovec){host, len};
+    v->block[v->n++] = ram_ref(b);
+}
+
 bool dma_map(Dma *dma, uint64_t gpa, size_t len, bool write, DmaVec *v)
 {
     unsigned n = v->n;
@@ -53,20 +72,17 @@ bool dma_map(Dma *dma, uint64_t gpa, size_t len, bool write, DmaVec *v)
     while (len) {
         const FlatRange *fr = space_find(dma->space, gpa);
         if (!fr || fr->region->kind != REGION_RAM || (write && fr->readonly)) {
-            v->n = n;
+            drop_pieces(v, n);
             v->bytes = bytes;
             return false;
         }
         size_t piece = MIN(len, fr->size - (gpa - fr->at));
         uint8_t *host = (uint8_t *)range_host(fr) + (gpa - fr->at);
-        if (v->n > n && (uint8_t *)v->iov[v->n - 1].iov_base + v->iov[v->n - 1].iov_len == host) {
-            v->iov[v->n - 1].iov_len += piece;
+        struct iovec *last = v->n > n ? &v->iov[v->n - 1] : NULL;
+        if (last && v->block[v->n - 1] == fr->region->block && (uint8_t *)last->iov_base + last->iov_len == host) {
+            last->iov_len += piece;
         } else {
-            if (v->n == v->room) {
-                v->room = v->room ? v->room * 2 : 8;
-                v->iov = g_renew(struct iovec, v->iov, v->room);
-            }
-            v->iov[v->n++] = (struct iovec){host, piece};
+            add_piece(v, fr->region->block, host, piece);
         }
         v->bytes += piece;
         gpa += piece;
@@ -75,28 +91,16 @@ bool dma_map(Dma *dma, uint64_t gpa, size_t len, bool write, DmaVec *v)
     return true;
 }
 
-typedef struct Written {
-    const struct iovec *piece;
-    size_t len;
-} Written;
-
-static void mark_written(void *arg, RamBlock *b)
-{
-    const Written *w = arg;
-    uint8_t *start = ram_host(b), *at = w->piece->iov_base;
-    if (at >= start && at < start + ram_size(b)) {
-        ram_dirty_set(b, (uint64_t)(at - start), w->len);
-    }
-}
-
 void dma_unmap(Dma *dma, DmaVec *v, size_t written)
 {
     for (unsigned i = 0; i < v->n && written; i++) {
-        Written w = {&v->iov[i], MIN(written, v->iov[i].iov_len)};
-        ram_foreach(mark_written, &w);
-        written -= w.len;
+        size_t len = MIN(written, v->iov[i].iov_len);
+        ram_dirty_set(v->block[i], (uint64_t)((uint8_t *)v->iov[i].iov_base - (uint8_t *)ram_host(v->block[i])), len);
+        written -= len;
     }
+    drop_pieces(v, 0);
     g_free(v->iov);
+    g_free(v->block);
     *v = (DmaVec){0};
 }
 

@@ -25,6 +25,7 @@ bool dma_write(Dma *dma, uint64_t gpa, const void *buf, size_t len);
 
 typedef struct DmaVec {                 /* a list of host pieces of guest memory, for system calls only */
     struct iovec *iov;
+    RamBlock **block;                   /* that each piece lies in: it stays while it is mapped, whatever is unplugged */
     unsigned n, room;
     size_t bytes;
 } DmaVec;

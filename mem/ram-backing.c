@@ -1,4 +1,5 @@
-/* What lies behind RAM blocks: files, memory files, the host's NUMA nodes, pages that are there from the start. */
+/* What lies behind RAM blocks: files, memory files, the host's NUMA nodes, pages that are there
+ * from the start. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -74,8 +75,10 @@ bool ram_backing_place(const char *name, void *at, size_t len, const RamOptions 
         return true;
     }
     /* The kernel takes one bit less than it is told of. */
-    return !syscall(SYS_mbind, at, len, modes[o->policy], o->host_nodes, RAM_HOST_NODES + 1, MPOL_MF_STRICT | MPOL_MF_MOVE) ||
-           error_fail_errno(error, errno, "memory '%s': cannot bind it to the host's NUMA nodes", name);
+    return !syscall(SYS_mbind, at, len, modes[o->policy], o->host_nodes, RAM_HOST_NODES + 1,
+                    MPOL_MF_STRICT | MPOL_MF_MOVE) ||
+           error_fail_errno(error, errno, "memory '%s': cannot bind it to the host's NUMA nodes",
+                            name);
 }
 
 typedef struct Part {
@@ -115,5 +118,7 @@ bool ram_backing_populate(const char *name, void *at, size_t len, unsigned threa
         g_thread_join(running[i]);
         failed = failed ? failed : parts[i].error;
     }
-    return !failed || error_fail_errno(error, failed, "memory '%s': cannot back all of its %zu bytes now", name, len);
+    return !failed ||
+           error_fail_errno(error, failed, "memory '%s': cannot back all of its %zu bytes now",
+                            name, len);
 }

@@ -26,6 +26,7 @@ struct RamBlock {
     int fd;
     /* One bit a page, set while it is clean, so that the map of much memory is lazy zeroes; NULL: nobody tracks. */
     _Atomic(uint64_t *) clean[DIRTY_CLIENTS];
+    atomic_uint refs;
 };
 
 static GPtrArray *blocks; /* main lock */
@@ -112,6 +113,7 @@ RamBlock *ram_new(const char *name, uint64_t size, const RamOptions *options, GE
     RamBlock *b = g_new0(RamBlock, 1);
     b->name = g_strdup(name);
     b->fd = -1;
+    b->refs = 1;
     b->size = size;
     b->discard = o->kind == RAM_FILE && o->discard;
     if ((o->kind != RAM_ANON && (b->fd = ram_backing_open(name, size, o, error)) < 0) || !map(b, o, error) ||
@@ -136,12 +138,17 @@ static void discard_file(RamBlock *b)
     }
 }
 
-void ram_free(RamBlock *b)
+RamBlock *ram_ref(RamBlock *b)
 {
-    if (!b) {
+    b->refs++;
+    return b;
+}
+
+void ram_unref(RamBlock *b)
+{
+    if (--b->refs) {
         return;
     }
-    g_ptr_array_remove(blocks, b);
     discard_file(b);
     for (unsigned i = 0; i < DIRTY_CLIENTS; i++) {
         g_free(b->clean[i]);
@@ -153,6 +160,14 @@ void ram_exit(void)
 {
     for (unsigned i = 0; blocks && i < blocks->len; i++) {
         discard_file(g_ptr_array_index(blocks, i));
+    }
+}
+
+void ram_free(RamBlock *b)
+{
+    if (b) {
+        g_ptr_array_remove(blocks, b);
+        ram_unref(b);
     }
 }
 

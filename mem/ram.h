@@ -36,7 +36,10 @@ typedef enum DirtyClient { DIRTY_VGA, DIRTY_CODE, DIRTY_MIGRATION, DIRTY_CLIENTS
 /* `size` bytes, zeroed, reserved lazily unless prealloc.  options NULL: anonymous.  The error names `name` and says how
  * much was asked.  Blocks are listed by name for migration; names are unique. */
 RamBlock *ram_new(const char *name, uint64_t size, const RamOptions *options, GError **error);
-void ram_free(RamBlock *b);             /* no region may show it any more */
+/* No region may show it any more.  It is no longer listed; its memory goes with the last reference. */
+void ram_free(RamBlock *b);
+RamBlock *ram_ref(RamBlock *b);         /* for who uses the memory past a return to the main loop.  Any thread */
+void ram_unref(RamBlock *b);
 void ram_exit(void);                    /* the program ends: files give back what their options say nobody wants */
 const char *ram_name(const RamBlock *b);
 uint64_t ram_size(const RamBlock *b);

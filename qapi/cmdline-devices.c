@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/keyval.h"
 #include "core/row.h"
+#include "hw/cpu-device.h"
 #include "hw/firmware/tables.h"
 #include "hw/machine.h"
 #include "hw/object.h"
@@ -155,7 +156,8 @@ HANDLER(opt_device)
     }
     const char *driver = kv->json ? NULL : keyval_get(kv, "driver");
     if (kv->help && driver) {
-        const DeviceClass *class = device_class_find(driver);
+        const DeviceClass *class =
+            cpu_device_names(driver) ? &cpu_device_class : device_class_find(driver);
         if (!class || class->plain) {
             return error_fail(error, "-device %s: '%s' is not a valid device model name", value,
                               driver);

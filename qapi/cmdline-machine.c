@@ -15,6 +15,7 @@
 #include "core/row.h"
 #include "core/runstate.h"
 #include "hw/machine.h"
+#include "hw/memory/numa.h"
 #include "qapi/cmdline.h"
 #include "qapi/preset.h"
 
@@ -196,6 +197,11 @@ HANDLER(opt_memory)
 HANDLER(opt_mem_path)
 {
     return set_text(&machine.mem_path, value);
+}
+
+HANDLER(opt_numa)
+{
+    return numa_option(value, error);
 }
 
 HANDLER(opt_mem_prealloc)

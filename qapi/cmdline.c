@@ -340,7 +340,7 @@ static const Option options[] = {
     {"usb", false, PHASE_BACKEND, opt_not_built, .text = "USB"},
     {"usbdevice", true, PHASE_BACKEND, opt_not_built, .text = "USB"},
     {"audiodev", true, PHASE_BACKEND, opt_not_built, .text = "sound"},
-    {"numa", true, PHASE_BACKEND, opt_not_built, .text = "NUMA"},
+    {"numa", true, PHASE_LINES, opt_numa, .syntax = "node[,nodeid=,cpus=,mem=|memdev=] | dist,src=,dst=,val= | cpu,node-id=[,socket-id=...]", .help = "NUMA nodes, with their memory and CPUs"},
     {"preconfig", false, PHASE_BACKEND, opt_not_built, .text = "a preconfiguration state"},
     {"readconfig", true, PHASE_BACKEND, opt_not_built, .text = "configuration files"},
     {NULL},

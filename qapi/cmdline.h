@@ -61,7 +61,7 @@ bool cmdline_done(void);
 #define HANDLER(name) bool name(const Option *option, const char *value, GError **error)
 /* cmdline-machine.c */
 HANDLER(opt_icount); HANDLER(opt_machine); HANDLER(opt_accel); HANDLER(opt_enable_kvm); HANDLER(opt_cpu); HANDLER(opt_smp); HANDLER(opt_memory);
-HANDLER(opt_mem_path); HANDLER(opt_mem_prealloc); HANDLER(opt_name); HANDLER(opt_uuid); HANDLER(opt_boot); HANDLER(opt_rtc);
+HANDLER(opt_mem_path); HANDLER(opt_numa); HANDLER(opt_mem_prealloc); HANDLER(opt_name); HANDLER(opt_uuid); HANDLER(opt_boot); HANDLER(opt_rtc);
 HANDLER(opt_overcommit);
 HANDLER(opt_action); HANDLER(opt_no_reboot); HANDLER(opt_no_shutdown); HANDLER(opt_vga); HANDLER(opt_machine_property);
 HANDLER(opt_fw_cfg); HANDLER(opt_option_rom); HANDLER(opt_watchdog_action); HANDLER(opt_machine_off);

@@ -64,9 +64,9 @@ bool qmp_x_query_blackbox(const XQueryBlackboxArgs *args, QBlackboxInfo *ret, GE
     }
     for (unsigned i = 0; i < cpu_count(); i++) {
         Cpu *c = cpu_at(i);
-        if (c->box && (!args->has_cpu_index || args->cpu_index == (int64_t)i)) {
+        if (c->box && (!args->has_cpu_index || args->cpu_index == (int64_t)c->index)) {
             Query q = {.info = QLIST_ADD(&ret->cpus), .limit = args->has_limit ? (size_t)args->limit : SIZE_MAX};
-            q.info->cpu_index = i;
+            q.info->cpu_index = c->index;
             cpu_run_on(c, cpu_info, &q);
             ret->instructions |= c->box->instructions != NULL;
         }

@@ -8,8 +8,10 @@
 #include "accel/kvm/rescue.h"
 #include "accel/debug.h"
 #include "hw/machine.h"
+#include "hw/memory/numa.h"
 #include "hw/misc/vmgenid.h"
 #include "hw/virtio/virtio-balloon.h"
+#include "qapi/hmp.h"
 #include "qapi/schema/qapi-commands.h"
 
 bool qmp_query_name(const void *args, QNameInfo *ret, GError **error)
@@ -58,7 +60,7 @@ bool qmp_x_query_kvm_rescue(const void *args, QKvmRescueInfoList *ret, GError **
         const KvmRescue *r = kvm_rescue_counts(cpu_at(i));
         if (r) {
             QKvmRescueInfo *info = QLIST_ADD(ret);
-            info->cpu_index = i;
+            info->cpu_index = cpu_at(i)->index;
             info->emulation = (int64_t)r->rescues[RESCUE_EMULATION];
             info->delivery = (int64_t)r->rescues[RESCUE_DELIVERY];
             info->unexpected_exit = (int64_t)r->rescues[RESCUE_EXIT];
@@ -77,14 +79,20 @@ bool qmp_x_query_kvm_rescue(const void *args, QKvmRescueInfoList *ret, GError **
 
 static void place_of(unsigned index, QCpuInstanceProperties *p)
 {
-    const Topology *t = &machine.topology;
-    unsigned threads = MAX(t->threads, 1), cores = MAX(t->cores, 1), dies = MAX(t->dies, 1);
+    TopologyPlace at = topology_place(&machine.topology, index);
     p->has_thread_id = p->has_core_id = p->has_socket_id = true;
-    p->thread_id = index % threads;
-    p->core_id = index / threads % cores;
-    p->has_die_id = dies > 1;
-    p->die_id = index / threads / cores % dies;
-    p->socket_id = index / threads / cores / dies;
+    p->thread_id = at.thread;
+    p->core_id = at.core;
+    p->has_die_id = machine.topology.dies > 1;
+    p->die_id = at.die;
+    p->socket_id = at.socket;
+    p->has_node_id = numa.nodes;
+    p->node_id = numa.nodes ? numa_cpu_node(index) : 0;
+}
+
+static char *path_of(const Cpu *c)
+{
+    return g_strdup(c && c->device ? ((const Device *)c->device)->path : NULL);
 }
 
 bool qmp_query_cpus_fast(const void *args, QCpuInfoFastList *ret, GError **error)
@@ -93,7 +101,7 @@ bool qmp_query_cpus_fast(const void *args, QCpuInfoFastList *ret, GError **error
         const Cpu *c = cpu_at(i);
         QCpuInfoFast *info = QLIST_ADD(ret);
         info->cpu_index = c->index;
-        info->qom_path = g_strdup(c->path ? c->path : "");
+        info->qom_path = path_of(c);
         info->thread_id = c->thread_id;
         info->props = g_new0(QCpuInstanceProperties, 1);
         place_of(c->index, info->props);
@@ -108,13 +116,12 @@ bool qmp_query_hotpluggable_cpus(const void *args, QHotpluggableCPUList *ret, GE
         return error_fail(error, "machine does not support hot-plugging CPUs");
     }
     const char *type = machine.cpu_model ? machine.cpu_model->type_name : "x86_64-cpu";
-    for (unsigned i = MAX(machine.max_cpus, cpu_count()); i-- > 0;) {
-        const Cpu *c = cpu_at(i);
+    for (unsigned i = machine.max_cpus; i-- > 0;) {
         QHotpluggableCPU *info = QLIST_ADD(ret);
         info->type = g_strdup(type);
         info->vcpus_count = 1;
         place_of(i, &info->props);
-        info->qom_path = c ? g_strdup(c->path) : NULL;
+        info->qom_path = path_of(cpu_by_index(i));
     }
     return true;
 }
@@ -165,13 +172,6 @@ bool qmp_query_machines(const void *args, QMachineInfoList *ret, GError **error)
 bool qmp_query_current_machine(const void *args, QCurrentMachineParams *ret, GError **error)
 {
     ret->wakeup_suspend_support = machine.class && machine.acpi != OFA_OFF && cpu_count();
-    return true;
-}
-
-bool qmp_query_memory_size_summary(const void *args, QMemoryInfo *ret, GError **error)
-{
-    ret->base_memory = machine.ram_size;
-    ret->has_plugged_memory = true;
     return true;
 }
 
@@ -244,7 +244,7 @@ static bool save_memory(Cpu *c, int64_t from, int64_t size, const char *path, GE
 bool qmp_memsave(const MemsaveArgs *args, void *ret, GError **error)
 {
     int64_t index = args->has_cpu_index ? args->cpu_index : 0;
-    Cpu *c = index < 0 || index >= cpu_count() ? NULL : cpu_at((unsigned)index);
+    Cpu *c = hmp_cpu_valid(index) ? cpu_by_index((unsigned)index) : NULL;
     if (!c) {
         return error_fail(error, "Parameter 'cpu-index' expects a CPU number");
     }

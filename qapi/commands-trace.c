@@ -27,7 +27,7 @@ static bool known(const char *name, GError **error)
 
 static bool check_vcpu(const char *name, bool has_vcpu, int64_t vcpu, GError **error)
 {
-    if (has_vcpu && (vcpu < 0 || vcpu >= cpu_count())) {
+    if (has_vcpu && !hmp_cpu_valid(vcpu)) {
         return error_fail(error, "invalid vCPU index %" G_GINT64_FORMAT, vcpu);
     }
     return !has_vcpu || is_pattern(name) || error_fail(error, "event \"%s\" is not vCPU-specific", name);

@@ -338,7 +338,7 @@ static bool parse_whole(Parser *e, const char **text, int64_t *value)
 
 bool hmp_expression(Hmp *h, const char **text, int64_t *value, GError **error)
 {
-    Parser e = {.cpu = cpu_at((unsigned)MAX(h->cpu, 0)), .fetch = true, .p = *text, .error = error};
+    Parser e = {.cpu = cpu_by_index((unsigned)MAX(h->cpu, 0)), .fetch = true, .p = *text, .error = error};
     return parse_whole(&e, text, value);
 }
 

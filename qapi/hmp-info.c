@@ -86,8 +86,9 @@ static void info_kvm(Hmp *h, const HmpArgs *a)
 static void info_cpus(Hmp *h, const HmpArgs *a)
 {
     for (unsigned i = 0; i < cpu_count(); i++) {
-        hmp_print(h, "%c CPU #%u: thread_id=%d\n", (int)i == MAX(h->cpu, 0) ? '*' : ' ', i,
-                  cpu_at(i)->thread_id);
+        const Cpu *c = cpu_at(i);
+        hmp_print(h, "%c CPU #%u: thread_id=%d\n", (int)c->index == MAX(h->cpu, 0) ? '*' : ' ',
+                  c->index, c->thread_id);
     }
 }
 
@@ -304,7 +305,7 @@ static void info_registers(Hmp *h, const HmpArgs *a)
             print_registers(h, cpu_at(i));
         }
     } else if (hmp_cpu_valid(wanted)) {
-        print_registers(h, cpu_at((unsigned)wanted));
+        print_registers(h, cpu_by_index((unsigned)wanted));
     } else {
         hmp_print(h, "CPU#%" PRId64 " not available\n", wanted);
     }
@@ -334,7 +335,7 @@ static void info_blackbox(Hmp *h, const HmpArgs *a)
         hmp_print(h, "CPU#%" PRId64 " not available\n", wanted);
         return;
     }
-    Cpu *c = cpu_at((unsigned)wanted);
+    Cpu *c = cpu_by_index((unsigned)wanted);
     if (c->box) {
         cpu_run_on(c, print_box, h);
     } else {
@@ -431,10 +432,16 @@ static void info_hotpluggable(Hmp *h, const HmpArgs *a)
         if (c->qom_path) {
             hmp_print(h, "  qom_path: \"%s\"\n", c->qom_path);
         }
-        hmp_print(h,
-                  "  CPUInstance Properties:\n    socket-id: \"%" PRId64
-                  "\"\n    core-id: \"%" PRId64 "\"\n    thread-id: \"%" PRId64 "\"\n",
-                  c->props.socket_id, c->props.core_id, c->props.thread_id);
+        hmp_print(h, "  CPUInstance Properties:\n");
+        if (c->props.has_node_id) {
+            hmp_print(h, "    node-id: \"%" PRId64 "\"\n", c->props.node_id);
+        }
+        hmp_print(h, "    socket-id: \"%" PRId64 "\"\n", c->props.socket_id);
+        if (c->props.has_die_id) {
+            hmp_print(h, "    die-id: \"%" PRId64 "\"\n", c->props.die_id);
+        }
+        hmp_print(h, "    core-id: \"%" PRId64 "\"\n    thread-id: \"%" PRId64 "\"\n",
+                  c->props.core_id, c->props.thread_id);
     }
     qtype_free(&qtype_list_HotpluggableCPU, &list);
 }
@@ -455,12 +462,15 @@ const HmpCommand hmp_info_commands[] = {
     {"lapic", "apic-id:i?", "[apic-id]",
      "registers of a local APIC (of the chosen CPU unless told)", hmp_info_lapic},
     {"mem", "", "", "ranges that the page tables map, with their rights", info_mem},
+    {"memdev", "", "", "memory back ends", hmp_info_memdev},
+    {"memory-devices", "", "", "DIMMs", hmp_info_memory_devices},
     {"memory_size_summary", "", "", "bytes of RAM at start and plugged since", info_memory_size},
     {"mice", "", "", "pointing devices, and which one gets the events", info_mice},
     {"jit", NULL, "", "what the software CPU has decoded and translated", info_jit},
     {"mtree", "-f", "[-f]", "regions of memory and ports (-f: as the CPUs see them)", info_mtree},
     {"name", "", "", "name given with -name", info_name},
     {"network", "", "", "network devices and back ends", info_network},
+    {"numa", "", "", "NUMA nodes with their CPUs and memory", hmp_info_numa},
     {"pci", "", "", "PCI functions with their BARs and interrupts", info_pci},
     {"pic", "", "", "registers of the PICs and the I/O APIC", hmp_info_pic},
     {"qdm", "", "", "kinds of devices", info_qdm},

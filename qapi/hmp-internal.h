@@ -77,6 +77,11 @@ void hmp_info_pic(Hmp *h, const HmpArgs *a);
 void hmp_info_irq(Hmp *h, const HmpArgs *a);
 void hmp_info_lapic(Hmp *h, const HmpArgs *a);
 
+/* commands-memory.c */
+void hmp_info_memdev(Hmp *h, const HmpArgs *a);
+void hmp_info_memory_devices(Hmp *h, const HmpArgs *a);
+void hmp_info_numa(Hmp *h, const HmpArgs *a);
+
 /* commands-dump.c, commands-trace.c, hmp-trace-at.c */
 void hmp_dump(Hmp *h, const HmpArgs *a);
 void hmp_info_dump(Hmp *h, const HmpArgs *a);

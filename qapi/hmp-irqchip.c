@@ -157,7 +157,7 @@ static void print_icr(Hmp *h, const Device *d)
 
 void hmp_info_lapic(Hmp *h, const HmpArgs *a)
 {
-    const Cpu *chosen = cpu_at((unsigned)MAX(h->cpu, 0));
+    const Cpu *chosen = cpu_by_index((unsigned)MAX(h->cpu, 0));
     Cpu *c = cpu_by_apic_id((uint32_t)hmp_number(a, "apic-id", chosen ? chosen->apic_id : 0));
     if (!c || !c->apic) {
         hmp_print(h, "No local APIC available\n");

@@ -36,12 +36,12 @@ bool hmp_qmp(Hmp *h, const char *command, const void *args)
 
 bool hmp_cpu_valid(int64_t index)
 {
-    return index >= 0 && index < cpu_count();
+    return index >= 0 && index < CPU_MOST && cpu_by_index((unsigned)index);
 }
 
 Cpu *hmp_cpu(Hmp *h)
 {
-    Cpu *c = cpu_at((unsigned)MAX(h->cpu, 0));
+    Cpu *c = cpu_by_index((unsigned)MAX(h->cpu, 0));
     if (!c) {
         hmp_print(h, "No CPU available\n");
         return NULL;

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "accel/debug.h"
 #include "core/log.h"
@@ -35,9 +34,32 @@ static void install_signal(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* KVM keeps a virtual CPU as long as its VM: one that was unplugged waits here for its return.  Main lock held. */
+static GHashTable *parked; /* APIC ID -> descriptor */
+
+static void park(const Cpu *c, int fd)
+{
+    if (!parked) {
+        parked = g_hash_table_new(NULL, NULL);
+    }
+    g_hash_table_insert(parked, GUINT_TO_POINTER(c->apic_id), GINT_TO_POINTER(fd));
+}
+
+static bool unpark(const Cpu *c, KvmCpu *k)
+{
+    gpointer key = GUINT_TO_POINTER(c->apic_id), fd;
+    if (!parked || !g_hash_table_steal_extended(parked, key, NULL, &fd)) {
+        return false;
+    }
+    k->fd = GPOINTER_TO_INT(fd);
+    return true;
+}
+
 static bool create(Cpu *c, KvmCpu *k, GError **error)
 {
-    k->fd = kvm_vm_ioctl(KVM_CREATE_VCPU, c->apic_id);
+    if (!unpark(c, k)) {
+        k->fd = kvm_vm_ioctl(KVM_CREATE_VCPU, c->apic_id);
+    }
     if (k->fd < 0) {
         int max = kvm_extension(KVM_CAP_MAX_VCPUS);
         return error_fail(
@@ -61,6 +83,9 @@ bool kvm_cpu_init(Cpu *c, GError **error)
     install_signal();
     c->accel = k;
     if (create(c, k, error) && kvm_cpuid_set(c, error)) {
+        if (kvm.irqchip != IRQCHIP_OFF && c->apic) { /* in reset, whatever it has been through */
+            kvm_chip_flush(c->apic);
+        }
         kvm_memory_start_smm();
         kvm_coalesced_map(k->run);
         kvm_dirty_ring_map(c);
@@ -79,6 +104,9 @@ void kvm_cpu_free(Cpu *c)
     }
     kvm_rescue_free(c);
     c->accel = NULL;
+    if (k->fd >= 0) {
+        park(c, k->fd);
+    }
     loop_unlock();
     kvm_window_free(k);
     if (k->dirty) {
@@ -86,9 +114,6 @@ void kvm_cpu_free(Cpu *c)
     }
     if (k->run) {
         munmap(k->run, kvm.run_size);
-    }
-    if (k->fd >= 0) {
-        close(k->fd);
     }
     g_free(k->msrs);
     g_free(k);

@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "accel/soft/soft.h"
+
 KvmVm kvm = {.dev = -1, .fd = -1};
 
 static struct {
@@ -350,6 +352,7 @@ const Accel kvm_accel = {
     .cpu_free = kvm_cpu_free,
     .run = kvm_run,
     .interrupt = kvm_interrupt,
+    .forget_memory = soft_forget_memory,
     .fetch = kvm_fetch,
     .flush = kvm_flush,
     .supported_cpuid = kvm_supported_cpuid,

@@ -20,7 +20,7 @@
 #include "cpu/disas.h"
 #include "mem/host.h"
 
-enum { MAX_INSNS = 64, ARENA = 64 << 20, HASH_BITS = 16, PAGE = 4096, LINE_SHIFT = 6, INSN_MAX = 15, CPU_WORDS = 4 };
+enum { MAX_INSNS = 64, ARENA = 64 << 20, HASH_BITS = 16, PAGE = 4096, LINE_SHIFT = 6, INSN_MAX = 15, CPU_WORDS = (CPU_MOST + 63) / 64 };
 
 typedef struct CodePage {
     RamBlock *ram;
@@ -273,8 +273,9 @@ static void page_written(SoftCpu *s, const uint8_t *host, size_t len)
         return;
     }
     for (unsigned i = 0; i < cpu_count(); i++) {
-        if (has_cpu(p, i) && !(s && s->cpu.index == i)) {
-            post_written(soft_cpu(cpu_at(i)), host, len);
+        Cpu *c = cpu_at(i);
+        if (has_cpu(p, c->index) && !(s && &s->cpu == c)) {
+            post_written(soft_cpu(c), host, len);
         }
     }
     if (s && has_cpu(p, s->cpu.index)) {

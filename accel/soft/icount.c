@@ -19,7 +19,7 @@ static unsigned shift = AUTO_SHIFT;
 
 static GMutex turn_mutex;               /* guards `turn`; held for moments, never while taking the main lock */
 static GCond turn_changed;
-static unsigned turn;                   /* index of the CPU that may run */
+static Cpu *turn;                       /* the CPU that may run; NULL: the first */
 
 /* Owned by whoever has the turn: the clock was base_ns when `total` instructions had been executed. */
 static int64_t base_ns;
@@ -169,9 +169,10 @@ static bool can_run(const Cpu *c)
 /* From `turn` on, or the one behind it.  With turn_mutex.  False: everybody sleeps. */
 static bool pass_turn(bool from_next)
 {
+    unsigned at = cpu_position(turn);
     for (unsigned i = from_next; i < cpu_count() + from_next; i++) {
-        unsigned candidate = (turn + i) % cpu_count();
-        if (can_run(cpu_at(candidate))) {
+        Cpu *candidate = cpu_at((at + i) % cpu_count());
+        if (can_run(candidate)) {
             if (candidate != turn) {
                 turn = candidate;
                 g_cond_broadcast(&turn_changed);
@@ -189,6 +190,15 @@ void icount_wake(void)
     g_mutex_unlock(&turn_mutex);
 }
 
+void icount_forget(const Cpu *c)
+{
+    g_mutex_lock(&turn_mutex);
+    if (turn == c) {
+        turn = NULL;
+    }
+    g_mutex_unlock(&turn_mutex);
+}
+
 typedef enum Turn { TURN_MINE, TURN_KICKED, TURN_ASLEEP /* nobody can run */, TURN_SLEEP /* others can, this one not */ } Turn;
 
 static Turn wait_turn(SoftCpu *s)
@@ -201,13 +211,13 @@ static Turn wait_turn(SoftCpu *s)
             break;
         }
         if (!pass_turn(false)) {
-            if (atomic_load(&cpu_at(turn)->held)) { /* it cannot even wait for a timer */
-                turn = s->cpu.index;
+            if (!turn || atomic_load(&turn->held)) { /* it cannot even wait for a timer */
+                turn = &s->cpu;
             }
-            result = turn == s->cpu.index ? TURN_ASLEEP : TURN_SLEEP;
+            result = turn == &s->cpu ? TURN_ASLEEP : TURN_SLEEP;
             break;
         }
-        if (turn == s->cpu.index) {
+        if (turn == &s->cpu) {
             result = TURN_MINE;
             break;
         }

@@ -15,6 +15,7 @@ void icount_start(void);
 /* Instead of soft_execute: this CPU's turns, until its thread or the machine wants something. */
 SoftExit icount_run(SoftCpu *s);
 void icount_wake(void);                 /* somebody was kicked; any thread */
+void icount_forget(const Cpu *c);       /* it is about to go */
 /* Instructions that this CPU has executed before the present one. */
 uint64_t icount_executed(const SoftCpu *s);
 /* For people: instructions of the whole machine and the clock; appends. */

@@ -40,6 +40,15 @@ static void map_changed(MemListener *l)
     }
 }
 
+void soft_forget_memory(Cpu *c)
+{
+    SoftCpu *s = soft_cpu(c);
+    if (cpu_room >= sizeof(SoftCpu) && s->tlb) { /* KVM without rescue has none */
+        soft_memory_changed(s);
+        block_flush(s);
+    }
+}
+
 static void listen_once(MemListener *l, Space *space)
 {
     if (space && !l->space) {
@@ -111,6 +120,7 @@ static void soft_cpu_free(Cpu *c)
 {
     loop_lock(); /* others look at c->accel with it */
     c->accel = NULL;
+    icount_forget(c);
     soft_cpu_teardown(c);
     loop_unlock();
 }
@@ -147,7 +157,7 @@ void soft_print_statistics(GString *out)
         g_string_append_printf(out,
                                "CPU %u: %" G_GUINT64_FORMAT " blocks made, %" G_GUINT64_FORMAT " thrown away, %zu of %zu MiB; "
                                "%" G_GUINT64_FORMAT " translations, %" G_GUINT64_FORMAT " flushes\n",
-                               i, s->code->made, s->code->thrown, s->code->used >> 20, s->code->size >> 20, s->tlb->fills,
+                               s->cpu.index, s->code->made, s->code->thrown, s->code->used >> 20, s->code->size >> 20, s->tlb->fills,
                                s->tlb->flushes);
     }
     if (icount_on) {
@@ -209,6 +219,7 @@ const Accel soft_accel = {
     .cpu_free = soft_cpu_free,
     .run = soft_run,
     .interrupt = soft_interrupted,
+    .forget_memory = soft_forget_memory,
     .fetch = soft_fetch,
     .flush = soft_flush,
     .supported_cpuid = soft_supported_cpuid,

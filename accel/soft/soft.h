@@ -240,6 +240,7 @@ static inline unsigned soft_cpl(const SoftCpu *s) { return cpu_cpl(&s->cpu.state
 static inline void soft_changed(SoftCpu *s) { s->mode_stale = true; }
 void soft_tlb_flush(SoftCpu *s, bool global);           /* all, or those not global; own CPU                */
 void soft_tlb_flush_page(SoftCpu *s, uint64_t linear);
+void soft_forget_memory(Cpu *c);                        /* Accel: on its thread, under KVM too                        */
 void soft_memory_changed(SoftCpu *s);                   /* c->memory is another Space now (SMM)             */
 /* Leave to the loop after this instruction (halted, event raised, shadow ...). */
 static inline void soft_leave(SoftCpu *s) { atomic_fetch_or(&s->poll, POLL_LEAVE); }

@@ -1,6 +1,7 @@
 /* The board "pc": Intel 440FX host bridge and PIIX3, as a 1996 desktop was wired, with today's
  * firmware interface. */
 #include "hw/board/pc.h"
+#include "hw/pci/acpi-cpuhp.h"
 #include "hw/pci/i440fx.h"
 #include "hw/pci/piix3.h"
 #include "hw/platform.h"
@@ -23,13 +24,16 @@ static bool make_power_management(GError **error)
         return false;
     }
     pc_wire_power(pm);
+    if (!pc_make_cpu_hotplug(ACPI_CPUHP_PIIX4, error)) {
+        return false;
+    }
     irq_connect(device_pin(pm, "sci", 0), pc_gsi, NULL, PC_SCI);
     return true;
 }
 
 static bool build(GError **error)
 {
-    if (!machine_make_model(error) || !machine_make_cpus() || !pc_make_ram(&pc_split_i440fx, error) ||
+    if (!machine_make_model(error) || !machine_make_cpus(error) || !pc_make_ram(&pc_split_i440fx, error) ||
         !pc_load_bios("bios-256k.bin", error)) {
         return false;
     }
@@ -43,7 +47,7 @@ static bool build(GError **error)
     return pc_make_interrupts(error) && pc_make_isa_chips(error) && pc_make_fw_cfg(error) &&
            pc_make_hpet(error) && pc_make_display(2, error) &&
            pc_function("piix3-ide", 1, 1, false, NULL, NULL, error) && pc_make_ide_drives(error) &&
-           make_power_management(error) && pc_make_virtio_drives(error);
+           make_power_management(error) && pc_make_memory_slots(error) && pc_make_virtio_drives(error);
 }
 
 #define MIB (UINT64_C(1) << 20)

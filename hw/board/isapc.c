@@ -26,7 +26,7 @@ static bool build(GError **error)
     machine.acpi = OFA_OFF;
     machine.hpet = false;
     pc.isa = isa_bus_new(NULL, space_root(space_io()), space_root(space_memory()));
-    return machine_make_model(error) && machine_make_cpus() && pc_make_ram(&split, error) &&
+    return machine_make_model(error) && machine_make_cpus(error) && pc_make_ram(&split, error) &&
            pc_load_shadowed_bios("bios.bin", error) && pc_make_interrupts(error) && pc_make_isa_chips(error) &&
            pc_make_fw_cfg(error) && make_display(error) && make_ide(error);
 }

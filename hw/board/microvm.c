@@ -85,7 +85,7 @@ static bool make_event_device(GError **error)
 static bool build(GError **error)
 {
     bool direct = machine.kernel && !machine.firmware;
-    return choose(error) && machine_make_model(error) && machine_make_cpus() && pc_make_ram(&split, error) &&
+    return choose(error) && machine_make_model(error) && machine_make_cpus(error) && pc_make_ram(&split, error) &&
            (direct || pc_load_shadowed_bios("bios-microvm.bin", error)) && pc_make_interrupts(error) &&
            make_second_ioapic(error) && make_isa(error) && make_transports(error) && make_event_device(error) &&
            pc_make_fw_cfg(error) && pc_make_virtio_drives(error);

@@ -46,6 +46,7 @@ static const char *usual_order(void)
 /* -boot once=: the first start only; the reset after it brings back the usual order. */
 static void after_reset(void *unused, ShutdownCause cause)
 {
+    fw_cfg_add_i16(pc.fw, FW_CFG_NB_CPUS, (uint16_t)cpu_count()); /* as the firmware waits for as many */
     if (pc.rtc) {
         set_boot_order(cause == CAUSE_NONE && machine.boot_once ? machine.boot_once
                                                               : usual_order());
@@ -98,7 +99,11 @@ static bool add_bootorder(GError **error)
     for (unsigned i = 0; i < list->len; i++) {
         g_free(g_array_index(list, Boot, i).path);
     }
-    return !text->len || fw_cfg_add_file(pc.fw, "bootorder", text->str, text->len + 1, error);
+    if (!text->len) {
+        return true;
+    }
+    text->str[text->len - 1] = 0; /* a newline parts two entries; after the last one OVMF takes it for an empty entry */
+    return fw_cfg_add_file(pc.fw, "bootorder", text->str, text->len, error);
 }
 
 /* ---- CMOS, where the firmware has looked since the AT ---- */
@@ -183,12 +188,24 @@ enum { E820_RAM = 1, E820_RESERVED = 2 };
 
 static bool add_e820(GError **error)
 {
+    const uint64_t gib = UINT64_C(1) << 30, ht = PC_HT_GIB * gib, ht_end = PC_HT_END_GIB * gib;
     E820 map[3] = {{0, machine.ram_below_4g, E820_RAM}};
     unsigned n = 1;
     if (machine.ram_above_4g) {
-        map[n++] = (E820){UINT64_C(1) << 32, machine.ram_above_4g, E820_RAM};
+        map[n++] = (E820){machine.ram_above_at, machine.ram_above_4g, E820_RAM};
+    }
+    if (machine.ram_above_at >= ht_end) {
+        map[n++] = (E820){ht, ht_end - ht, E820_RESERVED};
     }
     return fw_cfg_add_file(pc.fw, "etc/e820", map, n * sizeof(E820), error);
+}
+
+/* From where on the firmware may place 64-bit BARs: behind what can still be plugged. */
+static bool add_reserved_memory(GError **error)
+{
+    const uint64_t gib = UINT64_C(1) << 30;
+    uint64_t end = (machine.plug_at + machine.plug_size + gib - 1) & ~(gib - 1);
+    return !machine.plug_size || fw_cfg_add_file(pc.fw, "etc/reserved-memory-end", &end, sizeof(end), error);
 }
 
 static bool add_boot_files(GError **error)
@@ -263,8 +280,10 @@ bool pc_describe(GError **error)
         describe_disks_in_cmos();
         set_boot_order(usual_order());
     }
-    fw_cfg_add_i16(pc.fw, FW_CFG_NB_CPUS, (uint16_t)machine.cpus);
-    fw_cfg_add_i16(pc.fw, FW_CFG_MAX_CPUS, (uint16_t)(machine.max_cpus));
+    fw_cfg_add_i16(pc.fw, FW_CFG_NB_CPUS, (uint16_t)cpu_count());
+    /* Firmware takes it for the number of APIC IDs. */
+    fw_cfg_add_i16(pc.fw, FW_CFG_MAX_CPUS,
+                   (uint16_t)(topology_apic_id(&machine.topology, machine.max_cpus - 1) + 1));
     fw_cfg_add_i32(pc.fw, FW_CFG_IRQ0_OVERRIDE, 1); /* the timer is at pin 2 of the I/O APIC, for the MP table too */
     fw_cfg_add_i64(pc.fw, FW_CFG_RAM_SIZE, machine.ram_size);
     fw_cfg_add_i16(pc.fw, FW_CFG_NOGRAPHIC, machine.nographic);
@@ -276,6 +295,6 @@ bool pc_describe(GError **error)
     if (machine.kernel && machine.option_rom_files && !loader_offer_rom(pc.fw, error)) {
         return false;
     }
-    return add_e820(error) && add_boot_files(error) && add_option_roms(error) &&
+    return add_e820(error) && add_reserved_memory(error) && add_boot_files(error) && add_option_roms(error) &&
            add_user_files(error) && add_bootorder(error) && tables_add(pc.fw, error);
 }

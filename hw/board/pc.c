@@ -1,15 +1,21 @@
 #include "hw/board/pc.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "core/log.h"
 #include "core/runstate.h"
 #include "hw/audio/pcspk.h"
 #include "hw/firmware/path.h"
+#include "hw/input/ps2.h"
+#include "hw/input/vmmouse.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
 #include "hw/isa/i8237.h"
+#include "hw/memory/main-ram.h"
+#include "hw/memory/memory-slots.h"
+#include "hw/pci/acpi-cpuhp.h"
 #include "hw/pci/acpi-pm.h"
 #include "hw/platform.h"
 #include "hw/storage/isa-fdc.h"
@@ -21,20 +27,36 @@ PcBoard pc;
 
 bool pc_make_ram(const PcSplit *board, GError **error)
 {
-    RamOptions options = {.kind = machine.mem_path ? RAM_FILE : RAM_ANON,
-                          .path = machine.mem_path,
-                          .prealloc = machine.mem_prealloc,
-                          .merge = machine.mem_merge,
-                          .dump = machine.dump_guest_core};
-    pc.ram_block = ram_new("pc.ram", machine.ram_size, &options, error);
-    if (!pc.ram_block) {
+    PcRam want = {machine.ram_size, machine.max_ram, machine.ram_slots, machine.max_ram_below_4g,
+                  machine.cpu_model && model_is_amd(machine.cpu_model)};
+    pc.ram = main_ram_region(error);
+    if (!pc.ram) {
         return false;
     }
-    pc.ram = region_ram("pc.ram", pc.ram_block, 0, machine.ram_size);
-    pc_memory_init(&pc.memory, board, pc.ram, machine.ram_size, machine.max_ram_below_4g);
+    pc_memory_init(&pc.memory, board, pc.ram, &want);
     machine.ram_below_4g = pc.memory.below_4g;
     machine.ram_above_4g = pc.memory.above_4g;
-    return true;
+    machine.ram_above_at = pc.memory.above_at;
+    machine.plug_at = pc.memory.plug_size ? pc.memory.plug_at : 0;
+    machine.plug_size = pc.memory.plug_size;
+    uint64_t end = pc_memory_end(&pc.memory);
+    unsigned need = 64 - (unsigned)__builtin_clzll(end - 1), has = model_phys_bits(machine.cpu_model);
+    return need <= has ||
+           error_fail(error, "-m: memory up to %#" PRIx64 " needs %u address bits, the CPU has %u (-cpu ...,phys-bits=%u)",
+                      end, need, has, need);
+}
+
+/* Without ACPI nobody would hear of what is plugged. */
+bool pc_make_memory_slots(GError **error)
+{
+    bool some = pc.memory.plug_size && machine.acpi != OFA_OFF;
+    Device *slots = memory_slots_new(some ? machine.ram_slots : 0, some ? pc.memory.plug : NULL, pc.memory.plug_at,
+                                     some ? machine.max_ram - machine.ram_size : 0, error);
+    if (slots && some) {
+        region_map(space_root(space_io()), device_region(slots, SPACE_MAIN, "acpi-mem-hotplug", MEMORY_SLOTS_SIZE),
+                   MEMORY_SLOTS_PORT, 0);
+    }
+    return slots;
 }
 
 bool pc_load_bios(const char *usual, GError **error)
@@ -201,6 +223,11 @@ static bool make_pics(GError **error)
     return true;
 }
 
+static bool wire_cpu(Cpu *c, GError **error)
+{
+    return apic_new(c, error) != NULL;
+}
+
 bool pc_make_interrupts(GError **error)
 {
     bool has_apic = machine.cpu_model && model_has(machine.cpu_model, FEATURE_APIC);
@@ -213,10 +240,11 @@ bool pc_make_interrupts(GError **error)
             return false;
         }
         for (unsigned i = 0; i < cpu_count(); i++) {
-            if (!apic_new(cpu_at(i), error)) {
+            if (!wire_cpu(cpu_at(i), error)) {
                 return false;
             }
         }
+        machine.wire_cpu = wire_cpu;
     }
     if (platform.irqchip == IRQCHIP_ON) {
         return true;
@@ -273,6 +301,18 @@ static void legacy_replaced(void *unused, unsigned line, bool level)
     if (platform.kernel_pit) {
         platform.pit_cut_off(level);
     }
+}
+
+bool pc_make_cpu_hotplug(unsigned port, GError **error)
+{
+    if (machine.acpi == OFA_OFF) {
+        return true;
+    }
+    Device *d = board_device("acpi-cpuhp", NULL, NULL, NULL, error);
+    if (d) {
+        map_io(d, SPACE_MAIN, "acpi-cpu-hotplug", port, ACPI_CPUHP_ALL_PORTS);
+    }
+    return d;
 }
 
 bool pc_make_timer(GError **error)
@@ -365,6 +405,29 @@ static bool make_keyboard(GError **error)
     return true;
 }
 
+static void mouse_news(void *unused, unsigned line, bool level)
+{
+    if (level) {
+        i8042_poke_mouse(pc.i8042);
+    }
+}
+
+static bool make_vmport(GError **error)
+{
+    if (machine.vmport == OFA_OFF) {
+        return true;
+    }
+    Device *port = board_device("vmport", "vmport", NULL, NULL, error);
+    Device *mouse = port ? board_device("vmmouse", "vmmouse", NULL, NULL, error) : NULL;
+    if (!mouse) {
+        return false;
+    }
+    region_map(space_root(space_io()), vmport_region(port), VMPORT, 0);
+    vmmouse_wire(mouse, port);
+    irq_connect(device_pin(mouse, "news", 0), mouse_news, NULL, 0);
+    return true;
+}
+
 static bool make_line(const char *type, Char *line, GError **error)
 {
     Device *d = device_new(device_class_find(type), NULL);
@@ -433,7 +496,7 @@ bool pc_make_isa_chips(GError **error)
 {
     pc_wire_isa();
     wire_a20();
-    return pc_make_timer(error) && pc_make_clock(error) && make_dma(error) && make_keyboard(error) &&
+    return pc_make_timer(error) && pc_make_clock(error) && make_dma(error) && make_keyboard(error) && make_vmport(error) &&
            make_lines(error) && make_floppies(error);
 }
 

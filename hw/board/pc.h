@@ -13,7 +13,7 @@ enum { PC_GSIS = 24, PC_SCI = 9 };      /* a second I/O APIC has PC_GSIS and up 
 
 typedef struct PcBoard {
     PcMemory memory;
-    RamBlock *ram_block, *bios;
+    RamBlock *bios;
     Region *ram;
     Device *host, *pm, *fdc;            /* host bridge, power management, floppy controller */
     PciBus *pci;                        /* the root bus                                             */
@@ -30,10 +30,12 @@ extern const MachineClass pc_class, q35_class, isapc_class, microvm_class, none_
 
 /* pc.c */
 bool pc_make_ram(const PcSplit *board, GError **error);
+bool pc_make_memory_slots(GError **error);
 bool pc_load_bios(const char *usual, GError **error);   /* -bios or that file; or, in its place, the flash */
 bool pc_load_shadowed_bios(const char *usual, GError **error);  /* for boards that cannot shadow it: RAM shows it at E0000h */
 void pc_gsi(void *unused, unsigned gsi, bool level);    /* an Irq sink */
 bool pc_make_interrupts(GError **error);/* 8259s, I/O APIC, local APICs, as far as the kernel does not have them */
+bool pc_make_cpu_hotplug(unsigned port, GError **error);        /* where the tables look for it; for ACPI */
 bool pc_make_isa_chips(GError **error); /* timer, clock, DMA, keyboard, ports 61h and 92h, serial, parallel, floppy */
 bool pc_make_hpet(GError **error);
 /* Those that a board may take one by one: lines of the ISA bus to pc_gsi, 8254 with port 61h, clock, COM1 ... */

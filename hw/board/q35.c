@@ -2,6 +2,7 @@
  * interface. */
 #include "hw/board/pc.h"
 #include "hw/isa/ich9-lpc.h"
+#include "hw/pci/acpi-cpuhp.h"
 #include "hw/pci/q35.h"
 #include "hw/platform.h"
 
@@ -50,7 +51,7 @@ static bool make_sata(GError **error)
 
 static bool build(GError **error)
 {
-    if (!machine_make_model(error) || !machine_make_cpus() || !pc_make_ram(&pc_split_q35, error) ||
+    if (!machine_make_model(error) || !machine_make_cpus(error) || !pc_make_ram(&pc_split_q35, error) ||
         !pc_load_bios("bios-256k.bin", error)) {
         return false;
     }
@@ -60,8 +61,8 @@ static bool build(GError **error)
         return false;
     }
     wire_lpc();
-    return pc_make_fw_cfg(error) && pc_make_hpet(error) && pc_make_display(VGA_SLOT, error) &&
-           make_sata(error) &&
+    return pc_make_cpu_hotplug(ACPI_CPUHP_ICH9, error) && pc_make_fw_cfg(error) && pc_make_hpet(error) &&
+           pc_make_display(VGA_SLOT, error) && make_sata(error) && pc_make_memory_slots(error) &&
            (!machine.smbus || pc_function("ICH9-SMB", ICH_SLOT, SMBUS, true, NULL, NULL, error)) &&
            pc_make_virtio_drives(error);
 }
@@ -74,7 +75,7 @@ const MachineClass q35_class = {
     .default_cpu = "qemu64",
     .default_display = "std",
     .default_ram = 128 * MIB,
-    .max_cpus = 255,
+    .max_cpus = CPU_MOST,
     .family = BOARD_PC,
     .no_floppy = true,
     .ide_buses = 6,

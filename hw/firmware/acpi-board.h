@@ -26,6 +26,7 @@ typedef struct AcpiBoard {
     bool gpe_relative;
     uint8_t smi_cmd, enable, disable;
     bool reset_register;                /* port CF9h resets                                                  */
+    uint16_t cpu_hotplug;               /* port of its registers                                             */
     /* The configuration window: false: there is none now.  NULL: never. */
     bool (*ecam)(uint64_t *at, uint64_t *size);
     void (*globals)(Aml *a);            /* at the root of the name space; may be NULL                        */
@@ -41,6 +42,11 @@ Device *acpi_pm_device(const AcpiBoard *board); /* NULL: it has none */
 /* Method (name) { Return (value) } */
 void acpi_method_returning(Aml *a, const char *name, uint64_t value);
 
+/* In \\_SB: processors, and \\_GPE._E02 (acpi-cpus.c). */
+void acpi_processors(Aml *a, uint16_t port);
+/* The same where none comes or goes: those that are there. */
+void acpi_fixed_processors(Aml *a);
+
 /* Interrupt links LNKA ... (§6.2.13, PNP0C0F) over routing registers PRQ0 ..., 80h in them: not routed. */
 void acpi_interrupt_link(Aml *a, unsigned n);
 /* A package for _PRT: an entry for each of the slots' pins, with a link or the number of a GSI, by what `line` says. */
@@ -49,5 +55,12 @@ void acpi_routes(Aml *a, const char *name, AcpiLine *line, bool gsi);
 /* The SCI's link, "LNKS", for a board that routes it by _PRT; it cannot be moved. */
 void acpi_sci_link(Aml *a, unsigned uid);
 enum { ACPI_LINE_SCI = 0xff };          /* AcpiLine: that link                                               */
+
+/* In \\_SB.PCI0: slots that this guest may fill and empty by way of the hot-plug registers at `port`, here and behind
+ * bridges; and \\_GPE._E01 (acpi-pcihp.c). */
+void acpi_pci_slots(Aml *a, PciBus *root, uint16_t port, bool on_root, bool behind_bridges);
+
+/* Memory devices for the machine's slots, if it has any, and \\_GPE._E03 (acpi-memory.c). */
+void acpi_memory_slots(Aml *a);
 
 #endif

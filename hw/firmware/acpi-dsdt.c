@@ -39,7 +39,8 @@ static void highest_bar(void *arg, PciDevice *pd)
 static void high_window(Aml *a)
 {
     const uint64_t gib = UINT64_C(1) << 30;
-    uint64_t first = (4 * gib + machine.ram_above_4g + gib - 1) & ~(gib - 1), end = 0;
+    uint64_t ram_end = machine.plug_size ? machine.plug_at + machine.plug_size : machine.ram_above_at + machine.ram_above_4g;
+    uint64_t first = (ram_end + gib - 1) & ~(gib - 1), end = 0;
     if (pci_root()) {
         pci_foreach(pci_root(), highest_bar, &end);
     }
@@ -229,23 +230,6 @@ static void event_timer(Aml *a)
     aml_end(a);
 }
 
-/* The numbers are those of the MADT.  Processor() is older than processor devices, and older
- * systems know only that; it has 8 bits for the number. */
-static void processors(Aml *a)
-{
-    for (unsigned i = 0; i < machine.cpus; i++) {
-        g_autofree char *name = g_strdup_printf("C%03X", i);
-        if (i < UINT8_MAX) {
-            aml_processor(a, name, (uint8_t)i, 0, 0);
-        } else {
-            aml_device(a, name);
-            aml_name_string(a, "_HID", "ACPI0007");
-            aml_name_int(a, "_UID", i);
-        }
-        aml_end(a);
-    }
-}
-
 /* §7.4.2: what goes into SLP_TYP, as the boards' chips take it. */
 static void sleep_state(Aml *a, const char *name, unsigned type)
 {
@@ -292,7 +276,7 @@ static GByteArray *reduced_dsdt(const AcpiReduced *r)
     r->devices(a);
     device_foreach(isa_device, a);
     fw_cfg_ports(a);
-    processors(a);
+    acpi_fixed_processors(a);
     aml_end(a);
     sleep_state(a, "\\_S5", r->s5);
     return aml_finish(a);
@@ -314,8 +298,9 @@ GByteArray *acpi_dsdt(void)
     if (machine.hpet) {
         event_timer(a);
     }
-    processors(a);
+    acpi_processors(a, board->cpu_hotplug);
     aml_end(a);
+    acpi_memory_slots(a);
     sleep_states(a, acpi_pm_device(board));
     sleep_state(a, "\\_S5", 0);
     return aml_finish(a);

@@ -1,5 +1,6 @@
 /* ACPI: the board "pc". */
 #include "hw/firmware/acpi-board.h"
+#include "hw/pci/acpi-cpuhp.h"
 #include "hw/pci/piix4-pm.h"
 
 enum { LINKS = 4 };
@@ -38,6 +39,23 @@ static unsigned line(unsigned slot, unsigned pin)
     return slot == 1 && pin == 0 ? ACPI_LINE_SCI : (slot + LINKS - 1 + pin) % LINKS;
 }
 
+static bool has(const Device *pm, const char *property)
+{
+    g_autofree char *text = pm ? device_get(pm, property) : NULL;
+    bool on = false;
+    return text && row_parse_bool(text, &on) && on;
+}
+
+static void slots(Aml *a)
+{
+    const Device *pm = acpi_pm_device(&acpi_i440fx);
+    bool on_root = has(pm, "acpi-root-pci-hotplug");
+    bool behind = has(pm, "acpi-pci-hotplug-with-bridge-support");
+    if (pci_root() && (on_root || behind)) {
+        acpi_pci_slots(a, pci_root(), PIIX4_PCIHP_BASE, on_root, behind);
+    }
+}
+
 static void interrupts(Aml *a)
 {
     aml_field(a, "PCI0.ISA.P40C", AML_BYTE_ACC, AML_NO_LOCK | AML_PRESERVE);
@@ -52,6 +70,7 @@ static void interrupts(Aml *a)
     acpi_sci_link(a, LINKS);
     aml_scope(a, "PCI0");
     acpi_routes(a, "_PRT", line, false);
+    slots(a);
     aml_end(a);
 }
 
@@ -62,6 +81,7 @@ const AcpiBoard acpi_i440fx = {
     .pm_mask = 0xffc0,
     .gpe = PIIX4_GPE_BASE,
     .gpe_len = PIIX4_GPE_LEN,
+    .cpu_hotplug = ACPI_CPUHP_PIIX4,
     .smi_cmd = PIIX4_SMI_CMD,
     .enable = PIIX4_ACPI_ENABLE,
     .disable = PIIX4_ACPI_DISABLE,

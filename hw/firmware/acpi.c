@@ -14,6 +14,7 @@
 #include "core/runstate.h"
 #include "hw/firmware/tables.h"
 #include "hw/machine.h"
+#include "hw/memory/numa.h"
 #include "hw/misc/vmgenid.h"
 
 typedef struct Tables {
@@ -312,17 +313,18 @@ static void put(GByteArray *b, const void *entry, size_t len)
 }
 #define PUT(b, ...) put(b, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 
-static void put_cpu(GByteArray *b, uint32_t id, uint32_t uid)
+void acpi_madt_cpu(GByteArray *b, uint32_t id, uint32_t uid, bool enabled)
 {
+    uint32_t flags = enabled ? CPU_ENABLED : 0;
     if (id <= LAPIC_MOST && uid <= LAPIC_MOST) {
-        PUT(b, 0, 8, (uint8_t)uid, (uint8_t)id, CPU_ENABLED, 0, 0, 0);
+        PUT(b, 0, 8, (uint8_t)uid, (uint8_t)id, (uint8_t)flags, 0, 0, 0);
         return;
     }
     struct {
         uint8_t type, length;
         uint16_t reserved;
         uint32_t id, flags, uid;
-    } x2apic = {9, 16, 0, id, CPU_ENABLED, uid};
+    } x2apic = {9, 16, 0, id, flags, uid};
     put(b, &x2apic, sizeof(x2apic));
 }
 
@@ -336,10 +338,10 @@ static GByteArray *madt(void)
     put(b, &h, sizeof(h));
     const AcpiReduced *reduced = acpi_board()->reduced;
     PUT(b, 0, 0, 0xe0, LAPIC_BASE_HIGH, machine.pic ? PCAT_COMPATIBLE : 0, 0, 0, 0);
-    for (unsigned i = 0; i < machine.cpus; i++) {
+    for (unsigned i = 0; i < machine.max_cpus; i++) {
         uint32_t id = topology_apic_id(&machine.topology, i);
         wide |= id > LAPIC_MOST || i > LAPIC_MOST;
-        put_cpu(b, id, i);
+        acpi_madt_cpu(b, id, i, cpu_by_index(i) != NULL);
     }
     PUT(b, 1, 12, 0, 0, 0, 0, 0xc0, LAPIC_BASE_HIGH, 0, 0, 0, 0); /* I/O APIC 0 from GSI 0 on */
     PUT(b, 2, 10, 0, 0, 2, 0, 0, 0, 0, 0);                        /* the timer is on pin 2 */
@@ -490,6 +492,14 @@ static Tables *tables_make(void)
     }
     if (machine.hpet) {
         add_root(t, add_hpet(t));
+    }
+    if (numa.nodes) {
+        g_autoptr(GByteArray) b = acpi_srat();
+        add_root(t, add_bytes(t, b));
+    }
+    if (numa.distances) {
+        g_autoptr(GByteArray) b = acpi_slit();
+        add_root(t, add_bytes(t, b));
     }
     add_mcfg(t);
     add_root(t, add_waet(t));

@@ -23,8 +23,15 @@ bool acpi_add(FwCfg *fw, GError **error);
 /* The header of a table of ours; length and checksum follow when the table is complete. */
 AcpiHeader acpi_header(const char *signature, uint8_t revision);
 
+/* The MADT's entry for a processor (ACPI 6.4 §5.2.12.2, .12); not enabled: it may come later. */
+void acpi_madt_cpu(GByteArray *b, uint32_t apic_id, uint32_t uid, bool enabled);
+
 /* acpi-dsdt.c: the AML behind the DSDT's header. */
 GByteArray *acpi_dsdt(void);
+
+/* acpi-numa.c: the tables with their headers; the caller unrefs. */
+GByteArray *acpi_srat(void);
+GByteArray *acpi_slit(void);
 
 /* acpi-vmgenid.c: the AML of an SSDT for the VM generation identifier; *address_at: of the four bytes within it that
  * become the address of the page. */

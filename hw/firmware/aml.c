@@ -247,6 +247,21 @@ void aml_device(Aml *a, const char *path)
     aml_path(a, path);
 }
 
+void aml_mutex(Aml *a, const char *path)
+{
+    put8(a, EXT), put8(a, 0x01);
+    aml_path(a, path);
+    put8(a, 0);
+}
+
+void aml_acquire(Aml *a, const char *mutex)
+{
+    enum { FOREVER = 0xffff };
+    put8(a, EXT), put8(a, 0x23);
+    aml_path(a, mutex);
+    put(a, FOREVER, 2);
+}
+
 void aml_processor(Aml *a, const char *path, uint8_t id, uint32_t block, uint8_t len)
 {
     begin(a, OP_PROCESSOR);

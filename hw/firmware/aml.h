@@ -62,6 +62,7 @@ enum AmlOp {
     AML_LLESS = 0x95,
     AML_RETURN = 0xa4,
     AML_NOTIFY = 0x86, /* object value */
+    AML_RELEASE = 0x5b27, /* mutex */
 };
 void aml_op(Aml *a, unsigned op);
 void aml_arg(Aml *a, unsigned n);   /* Arg0 .. Arg6 */
@@ -72,6 +73,9 @@ void aml_name(Aml *a, const char *path);
 void aml_name_int(Aml *a, const char *path, uint64_t value);
 void aml_name_string(Aml *a, const char *path, const char *text);
 void aml_name_eisa_id(Aml *a, const char *path, const char *id);
+
+void aml_mutex(Aml *a, const char *path);       /* sync level 0 */
+void aml_acquire(Aml *a, const char *mutex);    /* waits without end */
 
 /* ---- Terms with length, closed by aml_end ---- */
 enum { AML_NOT_SERIALIZED, AML_SERIALIZED };

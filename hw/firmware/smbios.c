@@ -317,7 +317,7 @@ static void memory(Smbios *s)
         memory_device(s, i, MIN(machine.ram_size - i * 16 * GIB, 16 * GIB));
     }
     mapped_memory(s, 0, 0, machine.ram_below_4g);
-    mapped_memory(s, 1, 4 * GIB, machine.ram_above_4g);
+    mapped_memory(s, 1, machine.ram_above_at, machine.ram_above_4g);
 }
 
 static void boot_status(Smbios *s)

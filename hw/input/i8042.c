@@ -308,6 +308,15 @@ static void i8042_reset(void *dev, bool power_on)
     s->ram[0] = CB_IRQ1 | CB_IRQ12;
 }
 
+void i8042_poke_mouse(Device *i8042)
+{
+    I8042 *s = (I8042 *)i8042;
+    if (s->mouse.enabled) {
+        s->mouse.poked = true;
+        device_settle(i8042);
+    }
+}
+
 const DeviceClass i8042_class = {
     .name = "i8042",
     .doc = "Keyboard and mouse controller",

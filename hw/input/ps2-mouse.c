@@ -71,12 +71,13 @@ static unsigned make_packet(Ps2Mouse *s, uint8_t packet[4])
         s->dz = 0;
     }
     s->told = visible_buttons(s);
+    s->poked = false;
     return s->id >= ID_WHEEL ? 4 : 3;
 }
 
 static bool has_news(const Ps2Mouse *s)
 {
-    return s->dx || s->dy || (s->id >= ID_WHEEL && s->dz) || visible_buttons(s) != s->told;
+    return s->poked || s->dx || s->dy || (s->id >= ID_WHEEL && s->dz) || visible_buttons(s) != s->told;
 }
 
 static bool streaming(const Ps2Mouse *s)
@@ -158,6 +159,7 @@ static void mouse_sync(void *arg)
 static void forget(Ps2Mouse *s)
 {
     s->dx = s->dy = s->dz = 0;
+    s->poked = false;
     s->told = visible_buttons(s);
     s->out.events = 0;
     timer_off(&s->sample);
@@ -279,6 +281,7 @@ static const Row rows[] = {
     STATE(Ps2Mouse, dx, .max = MAX_MOVE),
     STATE(Ps2Mouse, dy, .max = MAX_MOVE),
     STATE(Ps2Mouse, dz, .max = MAX_MOVE),
+    STATE(Ps2Mouse, poked),
     TIMER(Ps2Mouse, sample, sample_fire, .doc = "No packet before"),
     END
 };

@@ -51,10 +51,16 @@ typedef struct Ps2Mouse {
     bool enabled, remote, wrap;
     uint8_t buttons, told;              /* as they are; as the host knows them */
     int32_t dx, dy, dz;                 /* since the last packet */
+    bool poked;                         /* a packet is due, whether or not anything happened */
     Timer sample;                       /* no packet before */
 } Ps2Mouse;
 extern const DeviceClass ps2_mouse_class;
 void ps2_mouse_write(Ps2Mouse *s, uint8_t byte);
 bool ps2_mouse_take(Ps2Mouse *s, uint8_t *byte);
+
+extern const DeviceClass i8042_class;
+/* The mouse behind the controller sends a packet as soon as it may, so that its driver looks (VMware's mouse has no
+ * interrupt of its own). */
+void i8042_poke_mouse(Device *i8042);
 
 #endif

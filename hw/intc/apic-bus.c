@@ -95,7 +95,10 @@ void apic_bus_deliver(uint32_t dest, bool logical, ApicMode mode, uint8_t vector
     if (trigger_level && !level) {
         return; /* a de-assertion is no interrupt */
     }
-    apic_bus_send(dest, logical, dest > 0xff, mode, vector, trigger_level);
+    /* 8 bits cannot tell "all" from a CPU in x2APIC mode with that ID, where there is one; systems mean the CPU. */
+    const Apic *last = apic_of(cpu_by_apic_id(0xff));
+    bool wide = dest > 0xff || (!logical && last && apic_in_x2apic_mode(last));
+    apic_bus_send(dest, logical, wide, mode, vector, trigger_level);
 }
 
 typedef struct Message {
@@ -106,14 +109,15 @@ typedef struct Message {
 static void deliver_msi(uint64_t address, uint32_t data)
 {
     /* SDM vol 3 §11.11.1: destination in 19:12, redirection hint 3, mode 2; data: vector, mode
-     * 10:8, level, trigger. */
+     * 10:8, level, trigger.  Reserved bits 11:5 are destination bits 14:8, as under KVM with
+     * KVM_FEATURE_MSI_EXT_DEST_ID (Linux, Documentation/virt/kvm/x86/cpuid.rst); others leave them 0. */
     ApicMode mode = data >> 8 & 7;
     bool hint = address & 8;
 
     if (mode == APIC_FIXED && hint && address & 4) {
         mode = APIC_LOWEST;
     }
-    apic_bus_deliver(address >> 12 & 0xff, address & 4, mode, data,
+    apic_bus_deliver((address >> 12 & 0xff) | (address >> 5 & 0x7f) << 8, address & 4, mode, data,
                      data & 1 << 14 || !(data & 1 << 15), data & 1 << 15);
 }
 

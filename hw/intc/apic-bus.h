@@ -30,6 +30,7 @@ typedef struct Apic {
 void apic_accept(Apic *s, ApicMode mode, uint8_t vector, bool level);
 bool apic_matches(const Apic *s, uint32_t dest, bool logical, bool wide);
 bool apic_enabled(const Apic *s);
+bool apic_in_x2apic_mode(const Apic *s);
 uint8_t apic_arbitration(const Apic *s);
 int apic_interrupt(Apic *s, Device *pic);
 bool apic_interrupt_pending(const Apic *s);

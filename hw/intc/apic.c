@@ -35,6 +35,7 @@ enum {
     REG_ICR_HIGH = 0x310,
     REG_SELF_IPI = 0x3f0
 };
+enum { XAPIC_ALL = 0xff };   /* every CPU, as a destination of 8 bits */
 enum { LOWEST_VECTOR = 16 }; /* 0..15 cannot be sent or received (§11.5.2) */
 /* A periodic timer interrupts no faster than this: a guest cannot drown the machine in timers. */
 #define FASTEST_NS   (20 * NS_PER_US)
@@ -723,10 +724,14 @@ bool apic_enabled(const Apic *s)
 {
     return enabled(s);
 }
+bool apic_in_x2apic_mode(const Apic *s)
+{
+    return x2apic(s);
+}
 
 bool apic_matches(const Apic *s, uint32_t dest, bool logical, bool wide)
 {
-    uint32_t all = wide ? UINT32_MAX : 0xff, ldr = ldr_get(s, 0, 0);
+    uint32_t all = wide ? UINT32_MAX : XAPIC_ALL, ldr = ldr_get(s, 0, 0);
 
     if (!(s->base & BASE_ENABLE)) {
         return false;
@@ -735,7 +740,10 @@ bool apic_matches(const Apic *s, uint32_t dest, bool logical, bool wide)
         return true;
     }
     if (!logical) {
-        return x2apic(s) ? dest == id_of(s) : dest == s->id >> 24;
+        /* Who has an ID that does not fit the register has it in either mode: nothing else would name it before its system
+         * has changed its mode. */
+        bool fits = id_of(s) < XAPIC_ALL;
+        return dest == (x2apic(s) || !fits ? id_of(s) : s->id >> 24);
     }
     if (x2apic(s)) { /* §11.12.10.2; a narrow destination is the low cluster's */
         return dest >> 16 == ldr >> 16 && dest & ldr & 0xffff;

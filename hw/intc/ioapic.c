@@ -20,7 +20,8 @@ enum { /* redirection entry, low half */
        RTE_MODE = 7 << RTE_MODE_SHIFT,
 };
 enum { MODE_LOWEST = 1, MODE_SMI = 2, MODE_NMI = 4, MODE_INIT = 5, MODE_EXTINT = 7 };
-#define RTE_WRITABLE UINT64_C(0xff0000000001afff)
+/* Bits 55:49 are destination bits 14:8 where messages have them, too (hw/intc/apic-bus.c). */
+#define RTE_WRITABLE UINT64_C(0xfffe00000001afff)
 enum { VERSION_EOI = 0x20 };
 #define MESSAGE_BASE UINT64_C(0xfee00000)
 
@@ -39,7 +40,7 @@ typedef struct Ioapic {
 static uint64_t message_address(uint64_t rte)
 {
     bool lowest = (rte & RTE_MODE) >> RTE_MODE_SHIFT == MODE_LOWEST;
-    return MESSAGE_BASE | (rte >> 56) << 12 | (lowest ? 8 : 0) | (rte & RTE_LOGICAL ? 4 : 0);
+    return MESSAGE_BASE | (rte >> 56) << 12 | (rte >> 49 & 0x7f) << 5 | (lowest ? 8 : 0) | (rte & RTE_LOGICAL ? 4 : 0);
 }
 
 static uint32_t message_data(uint64_t rte)

@@ -20,7 +20,7 @@ typedef struct Ich9Lpc {
     PciDevice pci;
     AcpiPm pm;
     Tco tco;
-    bool smm_enabled, noreboot; /* properties */
+    bool smm_enabled, noreboot, acpi_hotplug; /* properties */
     /* configuration */
     uint32_t pmbase, gpiobase, gen_dec[4], rcba, bde;
     uint8_t acpi_cntl, gc, pirq[4], sirq, pirq_high[4], bios_cntl;
@@ -175,6 +175,7 @@ static void gcs_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_
 static const Row lpc_rows[] = {
     PROP_AS(Ich9Lpc, smm_enabled, "smm-enabled", "off", "Software may raise SMIs through port B2h"),
     PROP(Ich9Lpc, noreboot, "on", "The TCO watchdog's second expiry does not reset"),
+    PROP_AS(Ich9Lpc, acpi_hotplug, "acpi-pci-hotplug-with-bridge-support", "off", "Only off: slots are hot-plugged by their ports"),
     ACPI_PM(Ich9Lpc, pm, SPACE_PM),
     PART(Ich9Lpc, tco, tco_class, .space = SPACE_PM, .at = TCO_AT),
     /* In the chip these two lose their values in S3.  SeaBIOS sets them again when it resumes, but through the host bridge's
@@ -246,6 +247,10 @@ static bool lpc_realize(void *dev, GError **error)
     static const IoOps rst_ops = {rst_port_read, rst_port_write, 1, 1};
     Ich9Lpc *s = dev;
     PciBus *bus = s->pci.bus;
+    if (s->acpi_hotplug) {
+        return error_fail(error, "Property 'ICH9-LPC.acpi-pci-hotplug-with-bridge-support' expects 'off': "
+                                 "hot-plug on this board is that of PCI Express ports");
+    }
     s->pm_io = device_region(dev, SPACE_PM, "ich9-pm", PM_SIZE);
     s->rcba_mem = device_region(dev, SPACE_RCBA, "lpc-rcrb-mmio", RCBA_SIZE);
     acpi_pm_init(&s->pm, set_gpe);

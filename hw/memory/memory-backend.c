@@ -52,10 +52,13 @@ static void memfd_init(void *object)
     ((MemoryBackend *)object)->share = true;
 }
 
-static bool power_of_two_pages(const MemoryBackend *b, const char *property, uint64_t value, GError **error)
+static bool power_of_two_pages(const MemoryBackend *b, const char *property, uint64_t value,
+                               GError **error)
 {
     return !value || (!(value & (value - 1)) && value >= RAM_PAGE) ||
-           error_fail(error, "Property '%s.%s' doesn't take value '%" PRIu64 "', expected: a power of two from 4K on",
+           error_fail(error,
+                      "Property '%s.%s' doesn't take value '%" PRIu64
+                      "', expected: a power of two from 4K on",
                       b->object.type->name, property, value);
 }
 
@@ -66,19 +69,24 @@ static bool check(MemoryBackend *b, GError **error)
         return error_fail(error, "%s: size is missing", type);
     }
     if (b->host_nodes && !node_list_parse(b->host_nodes, b->nodes, RAM_HOST_NODES)) {
-        return error_fail(error, "Property '%s.host-nodes' doesn't take value '%s', expected: numbers below %d such as 0-1,3",
+        return error_fail(error,
+                          "Property '%s.host-nodes' doesn't take value '%s', expected: numbers "
+                          "below %d such as 0-1,3",
                           type, b->host_nodes, RAM_HOST_NODES);
     }
     if (!b->host_nodes != (b->policy == RAM_POLICY_DEFAULT)) {
-        return error_fail(error,
-                          b->host_nodes ? "%s: host-nodes=%s needs a policy other than default: preferred, bind, interleave"
-                                        : "%s: policy=%s needs host-nodes",
-                          type, b->host_nodes ? b->host_nodes : memory_policy_names[b->policy]);
+        return error_fail(
+            error,
+            b->host_nodes
+                ? "%s: host-nodes=%s needs a policy other than default: preferred, bind, interleave"
+                : "%s: policy=%s needs host-nodes",
+            type, b->host_nodes ? b->host_nodes : memory_policy_names[b->policy]);
     }
     if (b->hugetlb_size && !b->hugetlb) {
         return error_fail(error, "%s: hugetlbsize needs hugetlb=on", type);
     }
-    return power_of_two_pages(b, "hugetlbsize", b->hugetlb_size, error) && power_of_two_pages(b, "align", b->align, error);
+    return power_of_two_pages(b, "hugetlbsize", b->hugetlb_size, error) &&
+           power_of_two_pages(b, "align", b->align, error);
 }
 
 static bool make(MemoryBackend *b, RamKind kind, GError **error)
@@ -103,6 +111,7 @@ static bool make(MemoryBackend *b, RamKind kind, GError **error)
                           .readonly = b->readonly};
     memcpy(options.host_nodes, b->nodes, sizeof(b->nodes));
     b->block = ram_new(b->object.id, b->size, &options, error);
+    b->region = b->block ? region_ram(b->object.id, b->block, 0, b->size) : NULL;
     return b->block;
 }
 
@@ -126,13 +135,30 @@ static bool make_file(void *object, GError **error)
     return make(b, RAM_FILE, error);
 }
 
-static void unmake(void *object)
+static void forget(Cpu *c, void *unused)
 {
-    ram_free(((MemoryBackend *)object)->block);
+    if (cpu_ops.forget_memory) {
+        cpu_ops.forget_memory(c);
+    }
 }
 
-const ObjectType memory_backend_type = {
-    .name = "memory-backend", .abstract = true, .size = sizeof(MemoryBackend), .rows = backend_rows};
+/* It may have been a DIMM, of which CPUs that run still know; DMA in flight holds the block itself.
+ */
+static void unmake(void *object)
+{
+    MemoryBackend *b = object;
+    mem_commit();
+    for (unsigned i = 0; i < cpu_count(); i++) {
+        cpu_run_on(cpu_at(i), forget, NULL);
+    }
+    region_free(b->region);
+    ram_free(b->block);
+}
+
+const ObjectType memory_backend_type = {.name = "memory-backend",
+                                        .abstract = true,
+                                        .size = sizeof(MemoryBackend),
+                                        .rows = backend_rows};
 const ObjectType memory_backend_ram_type = {.name = "memory-backend-ram",
                                             .doc = "Memory of the host's",
                                             .base = &memory_backend_type,
@@ -164,8 +190,15 @@ MemoryBackend *memory_backend_claim(const char *id, const char *user, GError **e
         error_fail(error, "%s: memory backend '%s' is in use already", user, id);
         return NULL;
     }
+    if (b && b->size % RAM_PAGE) {
+        error_fail(error,
+                   "%s: memory backend '%s' has %" PRIu64 " bytes, expected: a multiple of 4K",
+                   user, id, b->size);
+        return NULL;
+    }
     if (b && b->readonly) {
-        error_fail(error, "%s: memory backend '%s' is read-only, expected: one that can be written", user, id);
+        error_fail(error, "%s: memory backend '%s' is read-only, expected: one that can be written",
+                   user, id);
         return NULL;
     }
     if (b) {

@@ -20,6 +20,7 @@ typedef struct MemoryBackend {
     uint64_t hugetlb_size;
     uint64_t nodes[RAM_HOST_NODES / 64];/* host_nodes as bits */
     RamBlock *block;
+    Region *region;                     /* shows the block, for one who plugs and unplugs it                 */
 } MemoryBackend;
 extern const char *const memory_policy_names[];         /* by RamPolicy */
 extern const ObjectType memory_backend_type, memory_backend_ram_type, memory_backend_memfd_type, memory_backend_file_type;

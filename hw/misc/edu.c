@@ -105,6 +105,7 @@ const DeviceClass edu_class = {
     .doc = "PCI card for teaching",
     .base = &pci_device_class, .bus = "PCI",
     .category = "misc",
+    .hotpluggable = true,
     .size = sizeof(Edu),
     .rows = rows,
     .info = &(const PciInfo){0x1234, 0x11e8, .revision = 0x10, .class_code = 0x00ff00, .interrupt_pin = 1},

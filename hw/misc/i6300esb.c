@@ -158,6 +158,7 @@ const DeviceClass i6300esb_class = {
     .base = &pci_device_class,
     .bus = "PCI",
     .category = "watchdog",
+    .hotpluggable = true,
     .size = sizeof(I6300esb),
     .rows = rows,
     .info = &(const PciInfo){0x8086, 0x25ab, .class_code = 0x088000},

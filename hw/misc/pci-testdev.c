@@ -98,6 +98,7 @@ const DeviceClass pci_testdev_class = {
     .base = &pci_device_class,
     .bus = "PCI",
     .category = "misc",
+    .hotpluggable = true,
     .size = sizeof(PciTestdev),
     .rows = rows,
     .info = &(const PciInfo){0x1b36, 0x0005, .class_code = 0x00ff00},

@@ -15,19 +15,39 @@ uint64_t pc_ram_below_4g(const PcSplit *board, uint64_t ram_size, uint64_t max_b
     return ram_size < limit ? ram_size : MIN(limit, board->split);
 }
 
-void pc_memory_init(PcMemory *m, const PcSplit *board, Region *ram, uint64_t ram_size,
-                    uint64_t max_below_4g)
+/* Where everything lies when the upper RAM begins at `above_at`. */
+static void place(PcMemory *m, const PcRam *want, uint64_t above_at)
+{
+    m->above_at = above_at;
+    m->plug_at = (above_at + m->above_4g + GIB - 1) & ~(GIB - 1);
+    m->plug_size = want->slots && want->max > want->size ? want->max - want->size + want->slots * GIB : 0;
+}
+
+uint64_t pc_memory_end(const PcMemory *m)
+{
+    return m->plug_size ? m->plug_at + m->plug_size : m->above_4g ? m->above_at + m->above_4g : m->below_4g;
+}
+
+void pc_memory_init(PcMemory *m, const PcSplit *board, Region *ram, const PcRam *want)
 {
     Region *all = space_root(space_memory());
     memset(m, 0, sizeof *m);
-    m->below_4g = pc_ram_below_4g(board, ram_size, max_below_4g);
-    m->above_4g = ram_size - m->below_4g;
+    m->below_4g = pc_ram_below_4g(board, want->size, want->max_below_4g);
+    m->above_4g = want->size - m->below_4g;
+    place(m, want, 4 * GIB);
+    if (want->amd && pc_memory_end(m) > PC_HT_GIB * GIB) {
+        place(m, want, PC_HT_END_GIB * GIB);
+    }
     m->ram = ram;
     m->ram_low = region_alias("ram-below-4g", ram, 0, m->below_4g);
     region_map(all, m->ram_low, 0, 0);
     if (m->above_4g) {
         m->ram_high = region_alias("ram-above-4g", ram, m->below_4g, m->above_4g);
-        region_map(all, m->ram_high, 4 * GIB, 0);
+        region_map(all, m->ram_high, m->above_at, 0);
+    }
+    if (m->plug_size) {
+        m->plug = region_container("device-memory", m->plug_size);
+        region_map(all, m->plug, m->plug_at, 0);
     }
     m->pci = region_container("pci", 0);
     region_map(all, m->pci, 0, -1);
@@ -47,6 +67,7 @@ void pc_memory_free(PcMemory *m)
 {
     region_free(m->bios_isa);
     region_free(m->bios_high);
+    region_free(m->plug);
     region_free(m->ram_high);
     region_free(m->ram_low);
     region_free(m->pci);

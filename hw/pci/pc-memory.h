@@ -10,8 +10,11 @@ enum { PAM_AREAS = 13 };                /* C0000h-EFFFFh in 16 KiB steps, and F0
 
 typedef struct PcMemory {
     uint64_t below_4g, above_4g;        /* bytes of RAM on either side of the hole                           */
+    uint64_t above_at;                  /* where the upper part begins: 4 GiB, or 1 TiB                      */
+    uint64_t plug_at, plug_size;        /* for memory that is plugged in; size 0: none can be                */
     Region *ram;                        /* all RAM as one region from 0; the caller's                        */
     Region *ram_low, *ram_high;         /* where the memory space shows it; ram_high may be NULL             */
+    Region *plug;                       /* a container there, or NULL                                        */
     Region *pci;                        /* PCI memory, 2^64 bytes; seen wherever nothing else is             */
     Region *bios_high, *bios_isa;       /* the firmware at 4 GiB - size; its last 128 KiB at E0000h, in PCI  */
 } PcMemory;
@@ -27,8 +30,22 @@ extern const PcSplit pc_split_q35;      /* 2.75 GiB, where the configuration win
 /* How much of `ram_size` bytes lies below 4 GiB.  max_below_4g, when it is not 0, is the most instead. */
 uint64_t pc_ram_below_4g(const PcSplit *board, uint64_t ram_size, uint64_t max_below_4g);
 
-/* Map `ram`, of ram_size bytes, into the memory space and make the PCI space.  Undone by pc_memory_free. */
-void pc_memory_init(PcMemory *m, const PcSplit *board, Region *ram, uint64_t ram_size, uint64_t max_below_4g);
+/* What the user asked for.  Plugged memory gets max - size bytes of addresses, and a gigabyte more for each slot, so that
+ * every DIMM can be aligned to one. */
+typedef struct PcRam {
+    uint64_t size, max;                 /* bytes; max 0, or slots 0: nothing can be plugged                  */
+    unsigned slots;
+    uint64_t max_below_4g;
+    bool amd;                           /* the CPU's vendor                                                  */
+} PcRam;
+/* AMD's systems keep FD00000000h up to 1 TiB for HyperTransport: no DMA of a passed-through device gets there (AMD IOMMU
+ * specification 3.05 §2.1.2, "special address controls").  So, as on QEMU's boards since 7.1, where RAM or what may be
+ * plugged would reach into it, all RAM above 4 GiB lies from 1 TiB on instead. */
+enum { PC_HT_GIB = 1012, PC_HT_END_GIB = 1024 };
+/* Map `ram` into the memory space and make the PCI space.  Undone by pc_memory_free. */
+void pc_memory_init(PcMemory *m, const PcSplit *board, Region *ram, const PcRam *want);
+/* One past the last address of RAM, there now or plugged later. */
+uint64_t pc_memory_end(const PcMemory *m);
 /* Show the firmware image: up to 16 MiB, a multiple of 64 KiB.  The block stays the caller's. */
 void pc_memory_map_bios(PcMemory *m, RamBlock *bios);
 void pc_memory_free(PcMemory *m);

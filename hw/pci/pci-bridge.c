@@ -1,39 +1,31 @@
-/* PCI-PCI bridges: "pci-bridge", and root ports of PCI Express, which software sees as one
- * (PCI-to-PCI Bridge 1.2 §3; PCI Express Base 2.0 §7.8).
+/* PCI-PCI bridges: the common part, "pci-bridge" and "i82801b11-bridge" (PCI-to-PCI Bridge 1.2 §3).
  *
  * What lies behind appears in front through three windows.  Bus masters behind are not held back
  * while the bridge's own master bit is clear: SeaBIOS sets that of a disk adapter alone, and waits
- * for the disk.  A root port's slot cannot be hot-plugged, so that the port has no events to tell
- * of. */
+ * for the disk. */
+#include "hw/pci/pci-bridge.h"
+
 #include "hw/pci/internal.h"
 
-enum { WINDOW_IO, WINDOW_MEM, WINDOW_PREFETCH, WINDOWS };
-enum { PORT_CAP_AT = 0x54, CAP_ID_EXPRESS = 0x10 };
+enum { WINDOW_IO, WINDOW_MEM, WINDOW_PREFETCH };
+enum { SECONDARY_RESET = 1 << 6 };
 
-typedef struct PciBridge {
-    PciDevice pci;
-    PciCap express;
-    uint8_t chassis_nr, port, chassis; /* properties */
-    uint16_t slot;
-    uint8_t primary, secondary, subordinate, secondary_latency;
-    uint8_t io_base, io_limit;
-    uint16_t secondary_status, mem_base, mem_limit, prefetch_base, prefetch_limit, control;
-    uint32_t prefetch_base_high, prefetch_limit_high;
-    uint16_t io_base_high, io_limit_high, device_control, link_control, root_control;
-    PciBus *bus;
-    Region *mem, *io; /* what the devices behind are mapped into */
-    Region *window[WINDOWS];
-    uint64_t window_at[WINDOWS], window_size[WINDOWS];
-} PciBridge;
+/* §3.2.5.18: software resets what lies behind by setting the bit for a while. */
+static void control_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint64_t value)
+{
+    PciBridge *s = dev;
+    if ((value & ~old & SECONDARY_RESET) && s->bus) {
+        pci_bus_reset(s->bus);
+    }
+}
 
-#define CFG  .space = SPACE_PCI_CONFIG
-#define PORT CFG, WHEN(PciBridge, express.present, 1, 1)
+#define CFG .space = SPACE_PCI_CONFIG
 // clang-format off
 static const Row bridge_rows[] = {
     REG(PciBridge, primary, 0x18, CFG, .rw = 0xff, .doc = "Primary bus number"),
     REG(PciBridge, secondary, 0x19, CFG, .rw = 0xff, .doc = "Secondary bus number"),
     REG(PciBridge, subordinate, 0x1a, CFG, .rw = 0xff, .doc = "Subordinate bus number"),
-    REG(PciBridge, secondary_latency, 0x1b, CFG, .rw = 0xf8, .doc = "Secondary latency timer"),
+    REG(PciBridge, secondary_latency, 0x1b, CFG, MASK(PciBridge, secondary_latency_mask), .doc = "Secondary latency timer"),
     REG(PciBridge, io_base, 0x1c, CFG, .rw = 0xf0, .doc = "I/O base"),
     REG(PciBridge, io_limit, 0x1d, CFG, .rw = 0xf0, .doc = "I/O limit"),
     REG(PciBridge, secondary_status, 0x1e, CFG, .w1c = 0xf900, .doc = "Secondary status"),
@@ -43,16 +35,7 @@ static const Row bridge_rows[] = {
     REG(PciBridge, prefetch_limit, 0x26, CFG, .rw = 0xfff0, .reset = 1, .doc = "Prefetchable limit"),
     REG(PciBridge, prefetch_base_high, 0x28, CFG, .rw = UINT32_MAX, .doc = "Prefetchable base, high"),
     REG(PciBridge, prefetch_limit_high, 0x2c, CFG, .rw = UINT32_MAX, .doc = "Prefetchable limit, high"),
-    REG(PciBridge, control, 0x3e, CFG, .rw = 0x005f, .doc = "Bridge control"),
-    CALC(express_id, 1, PORT_CAP_AT, PORT, .ro = true, FROM(PciBridge, express.id)),
-    CALC(express_next, 1, PORT_CAP_AT + 1, PORT, .ro = true, FROM(PciBridge, express.next)),
-    CALC(express_kind, 2, PORT_CAP_AT + 2, PORT, .ro = true, .is = 0x0042, .doc = "Root port, version 2"),
-    CALC(device_cap, 4, PORT_CAP_AT + 4, PORT, .ro = true, .is = 0x00008000, .doc = "Payloads of 128 bytes"),
-    REG(PciBridge, device_control, PORT_CAP_AT + 8, PORT, .rw = 0x000f, .doc = "Device control"),
-    CALC(link_cap, 4, PORT_CAP_AT + 12, PORT, .ro = true, .is = 0x00000011, .doc = "One lane, 2.5 GT/s"),
-    REG(PciBridge, link_control, PORT_CAP_AT + 16, PORT, .rw = 0x00c0, .doc = "Link control"),
-    CALC(link_status, 2, PORT_CAP_AT + 18, PORT, .ro = true, .is = 0x2011, .doc = "Link status: up"),
-    REG(PciBridge, root_control, PORT_CAP_AT + 28, PORT, .rw = 0x000f, .doc = "Root control"),
+    REG(PciBridge, control, 0x3e, CFG, .rw = 0x005f, .on_write = control_write, .doc = "Bridge control"),
     DERIVED(PciBridge, window),
     DERIVED(PciBridge, window_at),
     DERIVED(PciBridge, window_size),
@@ -104,9 +87,7 @@ static void update_window(PciBridge *s, unsigned n)
 static bool bridge_realize(void *dev, GError **error)
 {
     PciBridge *s = dev;
-    if (PCI_INFO(s->pci.dev.class)->express) {
-        pci_cap_add(&s->pci, &s->express, PORT_CAP_AT, CAP_ID_EXPRESS);
-    }
+    s->secondary_latency_mask = 0xf8;
     s->mem = region_container("pci-bridge-mem", 0);
     s->io = region_container("pci-bridge-io", 0x10000);
     s->bus = pci_bus_new_secondary(&s->pci, s->pci.dev.id, s->mem, s->io, &s->secondary,
@@ -117,7 +98,7 @@ static bool bridge_realize(void *dev, GError **error)
 static void bridge_unrealize(void *dev)
 {
     PciBridge *s = dev;
-    for (unsigned n = 0; n < WINDOWS; n++) {
+    for (unsigned n = 0; n < BRIDGE_WINDOWS; n++) {
         region_free(g_steal_pointer(&s->window[n]));
     }
     pci_bus_free(g_steal_pointer(&s->bus));
@@ -128,17 +109,13 @@ static void bridge_unrealize(void *dev)
 static void bridge_update(void *dev)
 {
     PciBridge *s = dev;
+    s->secondary_latency &= s->secondary_latency_mask;
     s->prefetch_base = (s->prefetch_base & 0xfff0) | 1;
     s->prefetch_limit = (s->prefetch_limit & 0xfff0) | 1;
-    for (unsigned n = 0; s->pci.bus && n < WINDOWS; n++) {
+    for (unsigned n = 0; s->pci.bus && n < BRIDGE_WINDOWS; n++) {
         update_window(s, n);
     }
 }
-
-static const Row pci_bridge_rows[] = {
-    PROP(PciBridge, chassis_nr, "0", "Number of the chassis that the bridge's slots are in"),
-    END,
-};
 
 const DeviceClass bridge_base_class = {
     .name = "pci-bridge-base",
@@ -155,14 +132,60 @@ const DeviceClass bridge_base_class = {
     .update = bridge_update,
 };
 
+/* ---- "pci-bridge" ---- */
+
+typedef struct StandardBridge {
+    PciBridge bridge;
+    PciCap slots;
+    uint8_t chassis_nr; /* as the user said; 0: the chassis is not numbered */
+    bool shpc;
+    uint8_t chassis; /* as the guest has it */
+} StandardBridge;
+
+enum { SLOTS_AT = 0x48, CAP_ID_SLOTS = 4, HERE = 1 };
+
+#define SLOTS CFG, WHEN(StandardBridge, slots.present, HERE, HERE)
+static const Row standard_rows[] = {
+    PROP(StandardBridge, chassis_nr, "0", "Number of the chassis that the bridge's slots are in; 0: none"),
+    PROP(StandardBridge, shpc, "off", "Standard hot-plug controller: only off"),
+    CALC(slots_id, 1, SLOTS_AT, SLOTS, .ro = true, FROM(StandardBridge, slots.id)),
+    CALC(slots_next, 1, SLOTS_AT + 1, SLOTS, .ro = true, FROM(StandardBridge, slots.next)),
+    CALC(expansion_slots, 1, SLOTS_AT + 2, SLOTS, .ro = true, .is = 1 << 5, .doc = "Slots: the first bridge of the chassis"),
+    REG(StandardBridge, chassis, SLOTS_AT + 3, SLOTS, .rw = 0xff, .keep = true, .doc = "Chassis number"),
+    END,
+};
+
+static bool standard_realize(void *dev, GError **error)
+{
+    StandardBridge *s = dev;
+    if (s->shpc) {
+        return error_fail(error, "Property 'pci-bridge.shpc' expects 'off': there is no SHPC; hot-plug behind a "
+                                 "bridge is ACPI's");
+    }
+    if (s->chassis_nr) {
+        pci_cap_add(&s->bridge.pci, &s->slots, SLOTS_AT, CAP_ID_SLOTS);
+    }
+    return true;
+}
+
+/* The guest's to change, and kept by a reset without loss of power (PCI-to-PCI Bridge 1.2 §13.4). */
+static void standard_reset(void *dev, bool power_on)
+{
+    StandardBridge *s = dev;
+    if (power_on) {
+        s->chassis = s->chassis_nr;
+    }
+}
+
 const DeviceClass pci_bridge_class = {
     .name = "pci-bridge",
     .doc = "Standard PCI bridge",
     .base = &bridge_base_class,
     .bus = "PCI",
     .category = "bridge",
-    .size = sizeof(PciBridge),
-    .rows = pci_bridge_rows,
+    .hotpluggable = true,
+    .size = sizeof(StandardBridge),
+    .rows = standard_rows,
     .info =
         &(const PciInfo){
             .vendor = 0x1b36,
@@ -171,50 +194,26 @@ const DeviceClass pci_bridge_class = {
             .is_bridge = true,
             .status_reset = 0x0020,
         },
+    .realize = standard_realize,
+    .reset = standard_reset,
 };
 
-static const Row port_rows[] = {
-    PROP(PciBridge, port, "0", "Number of the port"),
-    PROP(PciBridge, chassis, "0", "Number of the chassis that the slot is in"),
-    PROP(PciBridge, slot, "0", "Number of the slot"),
-    END,
-};
+/* ---- Intel ICH9, function 30.0: from the root bus of q35 to conventional PCI (ICH9 data sheet §11).  It decodes its
+ * windows alone: nothing of what others leave over. ---- */
 
-const DeviceClass pcie_root_port_class = {
-    .name = "pcie-root-port",
-    .doc = "PCI Express Root Port",
+const DeviceClass i82801b11_bridge_class = {
+    .name = "i82801b11-bridge",
+    .doc = "Intel 82801 DMI-to-PCI bridge",
     .base = &bridge_base_class,
     .bus = "PCI",
     .category = "bridge",
     .size = sizeof(PciBridge),
-    .rows = port_rows,
-    .info =
-        &(const PciInfo){
-            .vendor = 0x1b36,
-            .device = 0x000c,
-            .class_code = 0x060400,
-            .interrupt_pin = 1,
-            .is_bridge = true,
-            .express = true,
-        },
-};
-
-const DeviceClass ioh3420_class = {
-    .name = "ioh3420",
-    .doc = "Intel IOH device id 3420 PCIE Root Port",
-    .base = &bridge_base_class,
-    .bus = "PCI",
-    .category = "bridge",
-    .size = sizeof(PciBridge),
-    .rows = port_rows,
     .info =
         &(const PciInfo){
             .vendor = 0x8086,
-            .device = 0x3420,
-            .revision = 2,
+            .device = 0x244e,
+            .revision = 0x92,
             .class_code = 0x060400,
-            .interrupt_pin = 1,
             .is_bridge = true,
-            .express = true,
         },
 };

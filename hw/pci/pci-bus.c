@@ -2,6 +2,7 @@
  * host bridge. */
 #include <string.h>
 
+#include "hw/hotplug.h"
 #include "hw/pci/internal.h"
 #include "hw/platform.h"
 
@@ -15,6 +16,11 @@ struct PciBus {
     const uint8_t *secondary, *subordinate;
     PciDevice *function[FUNCTIONS];
     GSList *children;         /* buses behind bridges on this one */
+    const PciSlots *slots;    /* who has functions come and go while the machine runs; NULL: nobody */
+    void *slots_of;
+    bool single;  /* behind a PCI Express port: one slot */
+    bool off;     /* its slots have no power: nobody answers */
+    int selector; /* by which ACPI hot-plug selects it; -1: never */
     unsigned high[PCI_LINES]; /* root: pins that hold the line */
     struct {
         const IoOps *ops;
@@ -115,7 +121,7 @@ void pci_bus_message(PciDevice *pd, uint64_t address, uint32_t data)
 
 static int free_slot(const PciBus *bus)
 {
-    for (unsigned devfn = 0; devfn < FUNCTIONS; devfn += 8) {
+    for (unsigned devfn = 0; devfn < (bus->single ? 8 : FUNCTIONS); devfn += 8) {
         bool used = false;
         for (unsigned fn = 0; fn < 8; fn++) {
             used |= bus->function[devfn + fn] != NULL;
@@ -158,6 +164,29 @@ static bool check_slot(const PciBus *bus, const PciDevice *pd, GError **error)
     return true;
 }
 
+/* The controller that all of a root bus share, or that of the one port. */
+static const PciBus *controlled_bus(const PciBus *bus)
+{
+    return bus->root->slots ? bus->root : bus->slots ? bus : NULL;
+}
+
+/* device_add: whether there is somebody to tell the guest, and it can find the function. */
+static bool may_come(const PciBus *bus, const PciDevice *pd, GError **error)
+{
+    const PciBus *by = controlled_bus(bus);
+    const PciDevice *first = bus->function[(unsigned)pd->devfn & ~7u];
+    if (!by || !by->slots->accepts(by->slots_of, bus)) {
+        return error_fail(error, "Bus '%s' does not support hotplugging", bus->bus->name);
+    }
+    if (PCI_FUNC(pd->devfn) && first) {
+        return error_fail(error,
+                          "PCI: slot %u function 0 already occupied by %s, new func %s cannot be "
+                          "exposed to guest.",
+                          PCI_SLOT(pd->devfn), first->dev.class->name, pd->dev.class->name);
+    }
+    return true;
+}
+
 static bool pci_plug(Bus *parent, Device *dev, GError **error)
 {
     PciBus *bus = parent->impl;
@@ -166,10 +195,13 @@ static bool pci_plug(Bus *parent, Device *dev, GError **error)
         pd->devfn = free_slot(bus);
         if (pd->devfn < 0) {
             return error_fail(error, "PCI: no slot available for %s, all %u of bus %s are in use",
-                              dev->class->name, SLOTS, parent->name);
+                              dev->class->name, bus->single ? 1 : SLOTS, parent->name);
         }
     }
-    if (bus->bridge && PCI_INFO(bus->bridge->dev.class)->express && PCI_SLOT(pd->devfn)) {
+    if (dev->hotplugged && !may_come(bus, pd, error)) {
+        return false;
+    }
+    if (bus->single && PCI_SLOT(pd->devfn)) {
         return error_fail(
             error,
             "PCI: slot %u is not valid for %s, behind a PCI Express port there is slot 0 alone",
@@ -183,6 +215,9 @@ static bool pci_plug(Bus *parent, Device *dev, GError **error)
     pd->dev.dma = dma_grant(bus->root->host.dma_space, &pd->bus_master);
     irq_connect(&pd->inta, inta_changed, pd, 0);
     parent->full = free_slot(bus) < 0;
+    if (!dev->hotplugged && bus->slots && bus->slots->changed) {
+        bus->slots->changed(bus->slots_of, SLOT_FILLED);
+    }
     return true;
 }
 
@@ -196,6 +231,130 @@ static void pci_unplug(Bus *parent, Device *dev)
     pd->bus = NULL;
     dma_free(g_steal_pointer(&pd->dev.dma));
     parent->full = false;
+    if (dev->path && !PCI_FUNC(pd->devfn) && bus->slots && bus->slots->changed) { /* it was alive */
+        bus->slots->changed(bus->slots_of, SLOT_EMPTIED);
+    }
+}
+
+/* ---- Functions that come and go ---- */
+
+static void pci_plugged(Bus *parent, Device *dev)
+{
+    PciBus *bus = parent->impl;
+    const PciDevice *pd = (const PciDevice *)dev;
+    const PciBus *by = controlled_bus(bus);
+    if (by && !PCI_FUNC(pd->devfn)) { /* nobody sees the others without function 0 */
+        by->slots->plugged(by->slots_of, bus, PCI_SLOT(pd->devfn));
+    }
+}
+
+static UnplugAnswer pci_unplug_request(Bus *parent, Device *dev, GError **error)
+{
+    PciBus *bus = parent->impl;
+    PciDevice *pd = (PciDevice *)dev;
+    const PciBus *by = controlled_bus(bus);
+    unsigned first = (unsigned)pd->devfn & ~7u;
+    if (!by || !by->slots->accepts(by->slots_of, bus)) {
+        error_fail(error, "Bus '%s' does not support hotplugging", parent->name);
+        return UNPLUG_ERROR;
+    }
+    if (!bus->function[first]) {
+        return UNPLUG_NOW;
+    }
+    for (unsigned fn = 0; fn < 8; fn++) {
+        const PciDevice *other = bus->function[first + fn];
+        if (other && (other->dev.removing || other->dev.going)) {
+            error_fail(error, "Device %s is already in the process of unplug: its slot holds %s",
+                       dev->id, other->dev.id ? other->dev.id : other->dev.class->name);
+            return UNPLUG_ERROR;
+        }
+    }
+    return by->slots->unplug_request(by->slots_of, bus, pd, error);
+}
+
+void pci_bus_set_slots(PciBus *bus, const PciSlots *slots, void *opaque)
+{
+    bus->slots = slots;
+    bus->slots_of = opaque;
+}
+
+void pci_bus_set_single(PciBus *bus)
+{
+    bus->single = true;
+}
+
+bool pci_bus_is_single(const PciBus *bus)
+{
+    return bus->single;
+}
+
+bool pci_bus_has_acpi_slots(const PciBus *bus)
+{
+    return bus->root->slots != NULL;
+}
+
+void pci_slot_gone(PciBus *bus, unsigned slot)
+{
+    for (unsigned fn = 0; fn < 8; fn++) {
+        PciDevice *pd = bus->function[PCI_DEVFN(slot, fn)];
+        if (pd && pd->dev.class->hotpluggable) {
+            device_unplugged(&pd->dev);
+        }
+    }
+}
+
+void pci_slot_kept(PciBus *bus, unsigned slot)
+{
+    for (unsigned fn = 0; fn < 8; fn++) {
+        PciDevice *pd = bus->function[PCI_DEVFN(slot, fn)];
+        if (pd) {
+            device_unplug_refused(&pd->dev);
+        }
+    }
+}
+
+static void reset_function(void *arg, PciDevice *pd)
+{
+    if (pd->dev.realized) { /* else it is just being put in */
+        device_reset(&pd->dev, false);
+    }
+}
+
+void pci_bus_reset(PciBus *bus)
+{
+    pci_foreach(bus, reset_function, NULL);
+}
+
+void pci_bus_power(PciBus *bus, bool on)
+{
+    if (bus->off == !on) {
+        return;
+    }
+    bus->off = !on;
+    pci_bus_reset(bus);
+}
+
+int pci_bus_selector(const PciBus *bus)
+{
+    return bus->selector;
+}
+
+void pci_bus_set_selector(PciBus *bus, int selector)
+{
+    bus->selector = selector;
+}
+
+PciDevice *pci_bus_bridge(const PciBus *bus)
+{
+    return bus->bridge;
+}
+
+void pci_bus_foreach(PciBus *root, void (*fn)(void *arg, PciBus *bus), void *arg)
+{
+    fn(arg, root);
+    for (GSList *l = root->children; l; l = l->next) {
+        pci_bus_foreach(l->data, fn, arg);
+    }
 }
 
 /* IEEE 1275 PCI binding: "ide@1,1", the node named after the class code. */
@@ -230,6 +389,9 @@ static const BusClass pci_bus_class = {
     .hotplug = true,
     .plug = pci_plug,
     .unplug = pci_unplug,
+    .plugged = pci_plugged,
+    .unplug_request = pci_unplug_request,
+    .reset_removes = true,
     .device_path = pci_device_path,
     .print = pci_print_device,
 };
@@ -241,6 +403,7 @@ PciBus *pci_bus_new(Device *host_bridge, const char *name, const PciHost *host)
     PciBus *bus = g_new0(PciBus, 1);
     bus->host = *host;
     bus->root = bus;
+    bus->selector = -1;
     bus->bus = bus_new(&pci_bus_class, host_bridge, name, bus);
     if (!first_root) {
         first_root = bus;
@@ -253,6 +416,7 @@ PciBus *pci_bus_new_secondary(PciDevice *bridge, const char *name, Region *mem, 
 {
     PciBus *bus = g_new0(PciBus, 1);
     bus->root = bridge->bus ? bridge->bus->root : bus;
+    bus->selector = -1;
     bus->bridge = bridge;
     bus->host.mem = mem;
     bus->host.io = io;
@@ -310,7 +474,7 @@ void pci_foreach(PciBus *root, void (*fn)(void *arg, PciDevice *pd), void *arg)
 
 static bool reachable(const PciDevice *pd, unsigned at)
 {
-    return pd && pd->dev.realized && !pd->dev.accessing && /* its own DMA does not come back in */
+    return pd && !pd->bus->off && pd->dev.realized && !pd->dev.going && !pd->dev.accessing && /* its own DMA does not come back in */
            at < (PCI_INFO(pd->dev.class)->express ? PCIE_CONFIG_SIZE : PCI_CONFIG_SIZE);
 }
 

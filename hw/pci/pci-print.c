@@ -115,6 +115,30 @@ static void print_bars(const PciDevice *pd, GString *out)
     }
 }
 
+static uint64_t peek(const Device *d, const char *row)
+{
+    return device_peek(d, row, 0);
+}
+
+/* Bus numbers and windows (PCI-to-PCI Bridge 1.2 §3.2.5). */
+static void print_bridge(const Device *d, GString *out)
+{
+    uint64_t high = peek(d, "prefetch_base_high") << 32, last = peek(d, "prefetch_limit_high") << 32;
+    g_string_append_printf(out, "      BUS %u.\n      secondary bus %u.\n      subordinate bus %u.\n",
+                           (unsigned)peek(d, "primary"), (unsigned)peek(d, "secondary"),
+                           (unsigned)peek(d, "subordinate"));
+    g_string_append_printf(out, "      IO range [0x%04x, 0x%04x]\n", (unsigned)(peek(d, "io_base") & 0xf0) << 8,
+                           (unsigned)(peek(d, "io_limit") & 0xf0) << 8 | 0xfff);
+    g_string_append_printf(out, "      memory range [0x%08x, 0x%08x]\n",
+                           (unsigned)(peek(d, "mem_base") & 0xfff0) << 16,
+                           (unsigned)(peek(d, "mem_limit") & 0xfff0) << 16 | 0xfffff);
+    g_string_append_printf(out,
+                           "      prefetchable memory range [0x%08" G_GINT64_MODIFIER "x, 0x%08" G_GINT64_MODIFIER
+                           "x]\n",
+                           high | (peek(d, "prefetch_base") & 0xfff0) << 16,
+                           last | (peek(d, "prefetch_limit") & 0xfff0) << 16 | 0xfffff);
+}
+
 static void print_function(void *arg, PciDevice *pd)
 {
     GString *out = arg;
@@ -131,12 +155,7 @@ static void print_function(void *arg, PciDevice *pd)
                                'A' + pd->interrupt_pin - 1);
     }
     if (pd->is_bridge) {
-        const Device *dev = &pd->dev;
-        g_string_append_printf(
-            out, "      BUS %u.\n      secondary bus %u.\n      subordinate bus %u.\n",
-            (unsigned)device_peek(dev, "primary_bus", 0),
-            (unsigned)device_peek(dev, "secondary_bus", 0),
-            (unsigned)device_peek(dev, "subordinate_bus", 0));
+        print_bridge(&pd->dev, out);
     }
     print_bars(pd, out);
     g_string_append_printf(out, "      id \"%s\"\n", pd->dev.id ? pd->dev.id : "");

@@ -219,7 +219,7 @@ static const Row pci_device_rows[] = {
     CALC(subclass, 1, 0x0a, CFG, .ro = true, .get = class_get, .arg = 8, .doc = "Subclass"),
     CALC(class, 1, 0x0b, CFG, .ro = true, .get = class_get, .arg = 16, .doc = "Base class"),
     REG(PciDevice, cache_line_size, 0x0c, CFG, .rw = 0xff, .doc = "Cache line size"),
-    REG(PciDevice, latency_timer, 0x0d, CFG, .rw = 0xf8, .doc = "Latency timer"),
+    REG(PciDevice, latency_timer, 0x0d, CFG, MASK(PciDevice, latency_mask), .doc = "Latency timer"),
     CALC(header, 1, 0x0e, CFG, .ro = true, .get = header_get, .doc = "Header type"),
     REGS(PciDevice, bar, 0x10, CFG, TYPE0, .mask = {offsetof(PciDevice, bar_mask), 4}, .doc = "Base addresses"),
     CALC(subsystem_vendor, 2, 0x2c, CFG, TYPE0, .ro = true, FROM(PciDevice, subsystem_vendor_id),
@@ -252,9 +252,10 @@ static bool pci_device_realize(void *dev, GError **error)
     pd->revision_id = info->revision;
     pd->interrupt_pin = info->interrupt_pin;
     pd->is_bridge = info->is_bridge;
+    pd->latency_mask = info->express ? 0 : 0xf8; /* §6.2.4; PCI Express Base 2.0 §7.5.1.5 */
     pd->header_type = info->is_bridge ? 1 : 0;
     pd->command_mask = (uint16_t)((PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
-                                   PCI_COMMAND_SERR | PCI_COMMAND_INTX_OFF | info->command_rw) &
+                                   PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_OFF | info->command_rw) &
                                   ~info->command_fixed);
     for (unsigned n = 0; n < PCI_BARS; n++) {
         pd->bar_at[n] = PCI_UNMAPPED;
@@ -291,6 +292,7 @@ static void pci_device_update(void *dev)
         pd->bar[n] = (pd->bar[n] & pd->bar_mask[n]) | pd->bar_flags[n];
     }
     pd->rom_bar &= pd->rom_mask;
+    pd->latency_timer &= pd->latency_mask;
     pd->bus_master = pd->command & PCI_COMMAND_MASTER;
     if (pd->bus) {
         update_windows(pd);

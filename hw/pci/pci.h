@@ -25,6 +25,7 @@ enum {
     PCI_COMMAND_IO = 1 << 0,
     PCI_COMMAND_MEMORY = 1 << 1,
     PCI_COMMAND_MASTER = 1 << 2,
+    PCI_COMMAND_PARITY = 1 << 6,
     PCI_COMMAND_SERR = 1 << 8,
     PCI_COMMAND_INTX_OFF = 1 << 10,
     PCI_STATUS_INTX = 1 << 3,
@@ -102,6 +103,7 @@ struct PciDevice {
     uint32_t class_code;
     uint8_t revision_id, interrupt_pin, header_type, is_bridge, cap_pointer;
     uint16_t command_mask;
+    uint8_t latency_mask;
     uint32_t bar_mask[PCI_BARS], rom_mask;
     /* registers */
     uint16_t command, status;
@@ -187,6 +189,33 @@ bool pci_bus_line_level(const PciBus *bus, unsigned line);      /* of a root bus
 PciDevice *pci_find(const PciBus *bus, unsigned devfn); /* NULL: the slot is empty */
 /* A new function on `bus`, not yet realized: device_new + device_set("addr") for boards.  devfn < 0: first free slot. */
 PciDevice *pci_new(const DeviceClass *class, const char *id, int devfn, bool multifunction);
+
+/* ---- Slots whose functions come and go while the machine runs ---- */
+
+typedef enum PciSlotChange { SLOT_FILLED, SLOT_EMPTIED } PciSlotChange;
+
+/* A hot-plug controller.  That of a root bus serves all buses behind it as well, else each port has its own. */
+typedef struct PciSlots {
+    bool (*accepts)(void *opaque, const PciBus *bus);
+    void (*plugged)(void *opaque, PciBus *bus, unsigned slot);      /* function 0 has come: tell the guest */
+    UnplugAnswer (*unplug_request)(void *opaque, PciBus *bus, PciDevice *pd, GError **error);
+    /* Of a port's own: a function was there from the start, or function 0 is there no more.  May be NULL. */
+    void (*changed)(void *opaque, PciSlotChange what);
+} PciSlots;
+void pci_bus_set_slots(PciBus *bus, const PciSlots *slots, void *opaque);
+bool pci_bus_has_acpi_slots(const PciBus *bus); /* the root bus's controller speaks for the ports, too */
+void pci_bus_set_single(PciBus *bus);   /* one slot alone: behind a port of PCI Express */
+bool pci_bus_is_single(const PciBus *bus);
+/* The guest lets go of, or keeps, what is in the slot: all its functions. */
+void pci_slot_gone(PciBus *bus, unsigned slot);
+void pci_slot_kept(PciBus *bus, unsigned slot);
+void pci_bus_reset(PciBus *bus);        /* RST#: all functions, and those behind their bridges */
+void pci_bus_power(PciBus *bus, bool on);       /* without power nobody answers; on either way all are reset */
+/* The number by which ACPI hot-plug knows a bus; -1: it does not. */
+int pci_bus_selector(const PciBus *bus);
+void pci_bus_set_selector(PciBus *bus, int selector);
+PciDevice *pci_bus_bridge(const PciBus *bus);   /* whose secondary side it is; NULL for a root bus */
+void pci_bus_foreach(PciBus *root, void (*fn)(void *arg, PciBus *bus), void *arg);     /* root first */
 
 /* Configuration accesses of 1, 2 or 4 bytes, naturally aligned; an absent function reads as ones. */
 uint32_t pci_config_read(PciBus *bus, unsigned devfn, unsigned at, unsigned size);

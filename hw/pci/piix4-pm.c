@@ -4,10 +4,11 @@
  * chip's GPSTS. */
 #include "hw/pci/piix4-pm.h"
 
+#include "hw/pci/acpi-pcihp.h"
 #include "hw/pci/acpi-pm.h"
 #include "hw/pci/internal.h"
 
-enum { SPACE_PM, SPACE_SMBUS, SPACE_GPE, SPACE_APM };
+enum { SPACE_PM, SPACE_SMBUS, SPACE_GPE, SPACE_APM, SPACE_PCIHP };
 enum { PM_SIZE = 64, SMBUS_SIZE = 16 };
 enum { DEVACTB = 5, APMC_EN = 1 << 25 };
 enum {
@@ -22,6 +23,7 @@ enum {
 typedef struct Piix4Pm {
     PciDevice pci;
     AcpiPm pm;
+    AcpiPcihp pcihp;
     /* properties */
     bool smm_enabled, pci_hotplug, root_pci_hotplug, memory_hotplug;
     /* configuration */
@@ -79,6 +81,7 @@ static void hstcnt_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint
 // clang-format off
 static const Row piix4_pm_rows[] = {
     ACPI_PM(Piix4Pm, pm, SPACE_PM),
+    ACPI_PCIHP(Piix4Pm, pcihp, SPACE_PCIHP),
     PROP_AS(Piix4Pm, smm_enabled, "smm-enabled", "off", "Software may raise SMIs through port B2h"),
     PROP_AS(Piix4Pm, pci_hotplug, "acpi-pci-hotplug-with-bridge-support", "on", "Hot-plug behind bridges by ACPI"),
     PROP_AS(Piix4Pm, root_pci_hotplug, "acpi-root-pci-hotplug", "on", "Hot-plug on the root bus by ACPI"),
@@ -133,13 +136,21 @@ static bool piix4_pm_realize(void *dev, GError **error)
                    0);
         region_map(io, device_region(dev, SPACE_APM, "apm", 2), PIIX4_SMI_CMD, 0);
     }
+    if (s->pci.bus && (s->pci_hotplug || s->root_pci_hotplug)) {
+        region_map(pci_bus_io(s->pci.bus),
+                   device_region(dev, SPACE_PCIHP, "acpi-pci-hotplug", PCIHP_SIZE),
+                   PIIX4_PCIHP_BASE, 0);
+        acpi_pcihp_init(&s->pcihp, s->pci.bus, s->root_pci_hotplug, s->pci_hotplug);
+    }
     acpi_pm_init(&s->pm, set_gpe);
     return true;
 }
 
 static void piix4_pm_unrealize(void *dev)
 {
-    acpi_pm_exit(&((Piix4Pm *)dev)->pm);
+    Piix4Pm *s = dev;
+    acpi_pm_exit(&s->pm);
+    acpi_pcihp_exit(&s->pcihp);
 }
 
 static void piix4_pm_reset(void *dev, bool power_on)

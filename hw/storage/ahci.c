@@ -237,6 +237,7 @@ const DeviceClass ich9_ahci_class = {
     .base = &pci_device_class,
     .bus = "PCI",
     .category = "storage",
+    .hotpluggable = true,
     .size = sizeof(Ahci),
     .rows = ahci_rows,
     .info =

@@ -1,20 +1,21 @@
-/* ATAPI CD and DVD drives: packet commands of MMC-6 over the ATA packet protocol (ATA/ATAPI-6
- * §8.27, SFF-8020i). */
+/* ATAPI CD and DVD drives: commands of a SCSI logical unit (hw/scsi) over the ATA packet protocol
+ * (ATA/ATAPI-6 §8.27, SFF-8020i). */
+#include "hw/storage/atapi.h"
+
 #include <errno.h>
 #include <string.h>
 
-#include "hw/storage/atapi.h"
 #include "hw/storage/ide.h"
 
-enum { PACKET = 0xa0, IDENTIFY_PACKET = 0xa1 };
+enum { PACKET = 0xa0, IDENTIFY_PACKET = 0xa1, PACKET_BYTES = 12 };
 enum { REASON_CD = 1, REASON_IO = 2 }; /* interrupt reason, in the count register */
 
 /* ---- Replies ---- */
 
 static void packet_end(IdeCd *s, uint8_t key, uint16_t asc)
 {
-    s->sense = key;
-    s->asc = asc;
+    s->unit.sense = key;
+    s->unit.asc = asc;
     s->raw_left = 0;
     s->ata.count = REASON_IO | REASON_CD;
     if (key) {
@@ -25,19 +26,9 @@ static void packet_end(IdeCd *s, uint8_t key, uint16_t asc)
     }
 }
 
-void atapi_ok(IdeCd *s)
+static void packet_ok(IdeCd *s)
 {
     packet_end(s, SENSE_NONE, 0);
-}
-
-void atapi_fail(IdeCd *s, uint8_t key, uint16_t asc)
-{
-    packet_end(s, key, asc);
-}
-
-void atapi_invalid_field(IdeCd *s)
-{
-    packet_end(s, SENSE_ILLEGAL, ASC_INVALID_FIELD);
 }
 
 /* Bytes for each DRQ: the host's limit, even unless it takes everything at once (§9.8). */
@@ -50,104 +41,7 @@ static uint32_t block_size(const IdeCd *s, uint32_t len)
     return len <= limit ? limit : MAX(limit & ~1u, 2);
 }
 
-void atapi_reply(IdeCd *s, uint32_t len, uint32_t allocated)
-{
-    uint32_t n = MIN(len, allocated);
-    if (n) {
-        ata_send(&s->ata, n, block_size(s, n), s->use_dma);
-    } else {
-        atapi_ok(s);
-    }
-}
-
-/* ---- The medium ---- */
-
-uint32_t atapi_blocks(const IdeCd *s)
-{
-    Drive *d = s->ata.drive;
-    int64_t length = d && drive_has_medium(d) ? drive_length(d) : 0;
-    int64_t blocks = MAX(length, 0) / CD_SECTOR;
-    return (uint32_t)MIN(blocks, UINT32_MAX);
-}
-
-bool atapi_has_medium(const IdeCd *s)
-{
-    return s->ata.drive && drive_has_medium(s->ata.drive) && !s->tray_open;
-}
-
-bool atapi_is_dvd(const IdeCd *s)
-{
-    enum { CD_BLOCKS = 80 * 60 * 75 }; /* more than 80 minutes is no CD */
-    return atapi_blocks(s) > CD_BLOCKS;
-}
-
-void atapi_set_tray(IdeCd *s, bool open)
-{
-    if (s->tray_open != open) {
-        s->tray_open = open;
-        if (s->ata.drive) {
-            drive_guest_tray(s->ata.drive, open);
-        }
-    }
-}
-
-/* ---- Reading ---- */
-
-static bool check_range(IdeCd *s, uint32_t lba, uint32_t n)
-{
-    uint32_t blocks = atapi_blocks(s);
-    if (lba <= blocks && n <= blocks - lba) {
-        return true;
-    }
-    atapi_fail(s, SENSE_ILLEGAL, ASC_OUT_OF_RANGE);
-    return false;
-}
-
-static void read_blocks(IdeCd *s, uint32_t lba, uint32_t n)
-{
-    enum { MOST = (1u << 31) / CD_SECTOR - 1 };
-    if (!check_range(s, lba, n)) {
-        return;
-    }
-    if (!n) {
-        atapi_ok(s);
-    } else if (n > MOST) {
-        atapi_invalid_field(s);
-    } else {
-        uint32_t bytes = n * CD_SECTOR;
-        ata_disk(&s->ata, (uint64_t)lba * CD_SECTOR, bytes, block_size(s, bytes), false,
-                 s->use_dma);
-    }
-}
-
-static void op_read10(IdeCd *s)
-{
-    read_blocks(s, load_be32(s->cdb + 2), load_be16(s->cdb + 7));
-}
-
-static void op_read12(IdeCd *s)
-{
-    read_blocks(s, load_be32(s->cdb + 2), load_be32(s->cdb + 6));
-}
-
-static uint8_t bcd(unsigned n)
-{
-    return (uint8_t)(n / 10 << 4 | n % 10);
-}
-
-/* Sync, header and user data of a mode 1 sector (ECMA-130 §14); its error correction is left empty,
- * since nothing reads data that way that has it already. */
-static void frame_sector(uint8_t *raw, const uint8_t *data, uint32_t lba)
-{
-    uint32_t frame = lba + 150;
-    memset(raw, 0, CD_RAW);
-    memset(raw + 1, 0xff, 10);
-    raw[12] = bcd(frame / 75 / 60 % 100);
-    raw[13] = bcd(frame / 75 % 60);
-    raw[14] = bcd(frame % 75);
-    raw[15] = 1;
-    memcpy(raw + 16, data, CD_SECTOR);
-}
+/* ---- Whole sectors, with their headers ---- */
 
 enum { RAW_BATCH = ATA_BUFFER / CD_RAW };
 
@@ -158,7 +52,7 @@ static void raw_loaded(AtaDevice *a)
     uint8_t data[CD_SECTOR];
     for (uint32_t i = n; i-- > 0;) { /* from the last, since each grows in place */
         memcpy(data, a->buffer + (size_t)i * CD_SECTOR, CD_SECTOR);
-        frame_sector(a->buffer + (size_t)i * CD_RAW, data, s->raw_lba + i);
+        mmc_frame_sector(a->buffer + (size_t)i * CD_RAW, data, s->raw_lba + i);
     }
     s->raw_lba += n;
     s->raw_left -= n;
@@ -171,141 +65,99 @@ static void raw_next(IdeCd *s)
     ata_load(&s->ata, (uint64_t)s->raw_lba * CD_SECTOR, n * CD_SECTOR, raw_loaded);
 }
 
-static void op_read_cd(IdeCd *s)
+/* ---- Commands ---- */
+
+static uint32_t parameter_block(const IdeCd *s)
 {
-    enum { NOTHING = 0x00, USER_DATA = 0x10, EVERYTHING = 0xf8 };
-    uint32_t lba = load_be32(s->cdb + 2);
-    uint32_t n = (uint32_t)s->cdb[6] << 16 | load_be16(s->cdb + 7);
-    switch (s->cdb[9] & 0xf8) {
-    case NOTHING: atapi_ok(s); break;
-    case USER_DATA: read_blocks(s, lba, n); break;
-    case EVERYTHING:
-        if (check_range(s, lba, n) && n) {
-            s->raw_lba = lba;
-            s->raw_left = n;
-            raw_next(s);
-        } else if (!n) {
-            atapi_ok(s);
+    return s->limit && s->limit != 0xffff ? MAX(s->limit & ~1u, 2) : 0;
+}
+
+/* What the unit wants to be moved, by the means of ATA. */
+static void carry_out(IdeCd *s, const ScsiPlan *p)
+{
+    enum { MOST = INT32_MAX & ~(CD_SECTOR - 1) };
+    AtaDevice *a = &s->ata;
+    switch (p->action) {
+    case SCSI_END: packet_end(s, p->key, p->asc); break;
+    case SCSI_REPLY: ata_send(a, p->len, block_size(s, p->len), s->use_dma); break;
+    case SCSI_PARAMETERS:
+        s->awaiting = AWAIT_PARAMETERS;
+        ata_receive(a, p->len, parameter_block(s), s->use_dma, true);
+        break;
+    case SCSI_READ:
+        if (p->bytes > MOST) {
+            packet_end(s, SENSE_ILLEGAL, ASC_INVALID_FIELD);
+        } else {
+            uint32_t bytes = (uint32_t)p->bytes;
+            ata_disk(a, p->at, bytes, block_size(s, bytes), false, s->use_dma);
         }
         break;
-    default: atapi_invalid_field(s);
+    case SCSI_READ_RAW:
+        s->raw_lba = (uint32_t)(p->at / CD_SECTOR);
+        s->raw_left = (uint32_t)(p->bytes / CD_SECTOR);
+        raw_next(s);
+        break;
+    default: g_assert_not_reached(); /* a CD is not written to */
     }
 }
 
-static void op_seek(IdeCd *s)
-{
-    if (check_range(s, load_be32(s->cdb + 2), 1)) {
-        atapi_ok(s);
-    }
-}
-
-/* ---- State of the drive ---- */
-
-static void op_ok(IdeCd *s)
-{
-    atapi_ok(s);
-}
-
-static void op_request_sense(IdeCd *s)
-{
-    uint8_t *r = ata_reply(&s->ata, 18);
-    bool attention = s->attention && !s->sense;
-    r[0] = 0x70;
-    r[2] = attention ? SENSE_ATTENTION : s->sense;
-    r[7] = 10;
-    store_be16(r + 12, attention ? s->attention : s->asc);
-    if (attention) {
-        s->attention = 0;
-    }
-    s->sense = 0;
-    s->asc = 0;
-    atapi_reply(s, 18, s->cdb[4]);
-}
-
-static void op_start_stop(IdeCd *s)
-{
-    bool load_eject = s->cdb[4] & 2, start = s->cdb[4] & 1;
-    if (load_eject && !start && s->locked && !s->tray_open) {
-        atapi_fail(s, SENSE_ILLEGAL, ASC_REMOVAL_PREVENTED);
-        return;
-    }
-    if (load_eject) {
-        atapi_set_tray(s, !start);
-        if (start && atapi_has_medium(s)) {
-            s->attention = ASC_MEDIUM_CHANGED;
-            s->event = EVENT_NEW_MEDIUM;
-        }
-    }
-    atapi_ok(s);
-}
-
-static void op_prevent_allow(IdeCd *s)
-{
-    s->locked = s->cdb[4] & 1;
-    if (s->ata.drive) {
-        drive_guest_lock(s->ata.drive, s->locked);
-    }
-    atapi_ok(s);
-}
-
-static const struct Op {
-    uint8_t code;
-    bool needs_medium;
-    bool despite_attention; /* runs although a unit attention is due (MMC-6 §4.1.6.1) */
-    void (*run)(IdeCd *s);
-} ops[] = {
-    {0x00, true, false, op_ok}, /* TEST UNIT READY */
-    {0x03, false, true, op_request_sense},
-    {0x12, false, true, atapi_inquiry},
-    {0x1b, false, false, op_start_stop},
-    {0x1e, false, false, op_prevent_allow},
-    {0x25, true, false, atapi_read_capacity},
-    {0x28, true, false, op_read10},
-    {0x2b, true, false, op_seek},
-    {0x43, true, false, atapi_read_toc},
-    {0x46, false, true, atapi_get_configuration},
-    {0x4a, false, true, atapi_get_event},
-    {0x51, true, false, atapi_read_disc_information},
-    {0x55, false, false, atapi_mode_select},
-    {0x5a, false, false, atapi_mode_sense},
-    {0xa8, true, false, op_read12},
-    {0xad, true, false, atapi_read_dvd_structure},
-    {0xbb, false, false, op_ok}, /* SET CD SPEED */
-    {0xbd, false, false, atapi_mechanism_status},
-    {0xbe, true, false, op_read_cd},
-};
-
-static const struct Op *find_op(uint8_t code)
-{
-    for (unsigned i = 0; i < G_N_ELEMENTS(ops); i++) {
-        if (ops[i].code == code) {
-            return &ops[i];
-        }
-    }
-    return NULL;
-}
-
+/* Replies are composed where they are sent from. */
 static void execute(IdeCd *s)
 {
-    const struct Op *op = find_op(s->cdb[0]);
-    if (s->cdb[0] != 0x03) {
-        s->sense = 0;
-        s->asc = 0;
-    }
-    if (!op) {
-        atapi_fail(s, SENSE_ILLEGAL, ASC_INVALID_COMMAND);
-    } else if (s->attention && !op->despite_attention) {
-        uint16_t asc = s->attention;
-        s->attention = 0;
-        atapi_fail(s, SENSE_ATTENTION, asc);
-    } else if (op->needs_medium && !atapi_has_medium(s)) {
-        atapi_fail(s, SENSE_NOT_READY, s->tray_open ? ASC_NO_MEDIUM_OPEN : ASC_NO_MEDIUM_CLOSED);
-    } else {
-        op->run(s);
-    }
+    ScsiPlan p = {.buffer = s->ata.buffer};
+    scsi_execute(&s->unit, s->cdb, &p);
+    carry_out(s, &p);
+}
+
+static void parameters_came(IdeCd *s)
+{
+    ScsiPlan p = {.buffer = s->ata.buffer, .len = s->ata.buf_len};
+    scsi_parameters(&s->unit, s->cdb, &p);
+    carry_out(s, &p);
 }
 
 /* ---- The ATA side ---- */
+
+static void put16(uint8_t *id, unsigned word, unsigned value)
+{
+    store_le(id + 2 * word, 2, value);
+}
+
+/* ATA/ATAPI-6 §8.16 */
+static void identify(IdeCd *s)
+{
+    AtaDevice *a = &s->ata;
+    uint8_t *id = ata_reply(a, ATA_SECTOR);
+    put16(id, 0, 0x85c0); /* packet device, CD, removable, DRQ within 50 us, 12 byte packets */
+    ata_text(id + 2 * 10, 20, a->serial);
+    put16(id, 20, 3);
+    put16(id, 21, 512);
+    put16(id, 22, 4);
+    ata_text(id + 2 * 23, 8, a->ver);
+    ata_text(id + 2 * 27, 40, a->model);
+    put16(id, 48, 1);
+    put16(id, 49, 1 << 11 | 1 << 9 | 1 << 8);
+    put16(id, 53, 0x0006);
+    put16(id, 64, 0x0003);
+    for (unsigned word = 65; word <= 68; word++) {
+        put16(id, word, 180);
+    }
+    put16(id, 71, 30);
+    put16(id, 72, 30);
+    put16(id, 80, 0x001e);
+    put16(id, 82, 1 << 14 | 1 << 9 | 1 << 4); /* NOP, DEVICE RESET, PACKET */
+    put16(id, 83, 1 << 14);
+    put16(id, 84, 1 << 14);
+    put16(id, 85, 1 << 14 | 1 << 9 | 1 << 4);
+    put16(id, 87, 1 << 14);
+    ata_identify_modes(a, id);
+    if (a->bus && a->bus->serial) {
+        put16(id, 76, 1 << 1 | 1 << 2);
+        put16(id, 80, 0x00f0); /* Serial ATA begins with ATA/ATAPI-7 */
+        put16(id, 222, 0x101f);
+    }
+    ata_send(a, ATA_SECTOR, 0, false);
+}
 
 static void packet(IdeCd *s)
 {
@@ -319,7 +171,7 @@ static void packet(IdeCd *s)
     s->limit = (uint16_t)(a->lba_high << 8 | a->lba_mid);
     s->awaiting = AWAIT_PACKET;
     s->raw_left = 0;
-    ata_receive(a, sizeof s->cdb, 0, false, false);
+    ata_receive(a, PACKET_BYTES, 0, false, false);
     a->count = REASON_CD;
 }
 
@@ -332,26 +184,24 @@ static void cd_transferred(AtaDevice *a)
         ata_stop(a);
         a->status = ATA_DRDY | ATA_DSC;
     } else if (awaited == AWAIT_PACKET) {
-        memcpy(s->cdb, a->buffer, sizeof s->cdb);
+        memset(s->cdb, 0, sizeof s->cdb);
+        memcpy(s->cdb, a->buffer, PACKET_BYTES);
         ata_stop(a);
         execute(s);
     } else if (awaited == AWAIT_PARAMETERS) {
-        atapi_mode_selected(s);
+        parameters_came(s);
     } else if (s->raw_left) {
         raw_next(s);
     } else {
-        atapi_ok(s);
+        packet_ok(s);
     }
 }
 
 static void cd_failed(AtaDevice *a, int result)
 {
-    IdeCd *s = (IdeCd *)a;
-    if (result == -ENOMEDIUM) {
-        atapi_fail(s, SENSE_NOT_READY, ASC_NO_MEDIUM_CLOSED);
-    } else {
-        atapi_fail(s, SENSE_MEDIUM, ASC_READ_ERROR);
-    }
+    ScsiPlan p = {0};
+    scsi_drive_failed(&p, false, result);
+    packet_end((IdeCd *)a, p.key, p.asc);
 }
 
 static void cd_set_features(AtaDevice *a)
@@ -369,7 +219,7 @@ static void cd_command(AtaDevice *a, uint8_t code)
 {
     switch (code) {
     case PACKET: packet((IdeCd *)a); break;
-    case IDENTIFY_PACKET: atapi_identify((IdeCd *)a); break;
+    case IDENTIFY_PACKET: identify((IdeCd *)a); break;
     case 0x20:
     case 0xec: /* §8.15.5.2: aborted, with the signature of a packet device */
         ata_signature(a);
@@ -398,14 +248,7 @@ static void cd_reset(AtaDevice *a, bool hard)
     s->awaiting = AWAIT_NOTHING;
     s->raw_left = 0;
     if (hard) {
-        s->attention = 0;
-        s->sense = 0;
-        s->asc = 0;
-        s->locked = false;
-        s->event = EVENT_NONE;
-        if (s->ata.drive) {
-            drive_guest_lock(s->ata.drive, false);
-        }
+        scsi_unit_reset(&s->unit);
     }
 }
 
@@ -414,32 +257,23 @@ static void cd_reset(AtaDevice *a, bool hard)
 static void cd_media_changed(void *arg, bool loaded)
 {
     IdeCd *s = arg;
-    s->tray_open = !loaded;
-    s->event = loaded ? EVENT_NEW_MEDIUM : EVENT_REMOVED;
-    s->attention = loaded ? ASC_MEDIUM_CHANGED : s->attention;
-    s->sense = 0;
-    s->asc = 0;
+    scsi_media_changed(&s->unit, loaded);
     device_settle(&s->ata.dev);
 }
 
 static bool cd_tray_open(void *arg)
 {
-    return ((IdeCd *)arg)->tray_open;
-}
-static bool cd_locked(void *arg)
-{
-    return ((IdeCd *)arg)->locked;
+    return ((IdeCd *)arg)->unit.tray_open;
 }
 
-/* The eject button: the guest decides while it locks the door. */
+static bool cd_locked(void *arg)
+{
+    return ((IdeCd *)arg)->unit.locked;
+}
+
 static void cd_eject_request(void *arg, bool force)
 {
-    IdeCd *s = arg;
-    s->event = EVENT_EJECT_REQUEST;
-    if (force) {
-        s->locked = false;
-        atapi_set_tray(s, true);
-    }
+    scsi_eject_request(&((IdeCd *)arg)->unit, force);
 }
 
 static const DriveUser cd_user = {
@@ -452,15 +286,10 @@ static const DriveUser cd_user = {
 // clang-format off
 static const Row cd_rows[] = {
     STATES(IdeCd, cdb),
+    PART(IdeCd, unit, scsi_unit_class),
     STATE(IdeCd, awaiting, .max = AWAIT_PARAMETERS),
     STATE(IdeCd, use_dma),
     STATE(IdeCd, limit),
-    STATE(IdeCd, sense, .max = 15),
-    STATE(IdeCd, asc),
-    STATE(IdeCd, attention),
-    STATE(IdeCd, event, .max = EVENT_REMOVED),
-    STATE(IdeCd, tray_open, .keep = true),
-    STATE(IdeCd, locked),
     STATE(IdeCd, raw_lba),
     STATE(IdeCd, raw_left, .max = 0xffffff),
     END
@@ -469,7 +298,8 @@ static const Row cd_rows[] = {
 
 static bool cd_realize(void *dev, GError **error)
 {
-    AtaDevice *a = dev;
+    IdeCd *s = dev;
+    AtaDevice *a = &s->ata;
     static unsigned drives;
     if (!a->serial) {
         a->serial = g_strdup_printf("QM%05u", 3 + drives++);
@@ -480,6 +310,12 @@ static bool cd_realize(void *dev, GError **error)
     if (!a->model) {
         a->model = g_strdup("QEMU DVD-ROM");
     }
+    s->unit.drive = a->drive;
+    s->unit.cd = s->unit.atapi = s->unit.removable = true;
+    s->unit.vendor = "QEMU";
+    s->unit.product = a->model;
+    s->unit.version = a->ver;
+    s->unit.block = s->unit.physical_block = CD_SECTOR;
     return true;
 }
 

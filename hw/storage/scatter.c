@@ -81,7 +81,6 @@ bool scatter_end(Scatter *s, bool ok)
         placed = scatter_copy(s, s->copy, s->bytes);
     }
     g_array_free(s->pieces, TRUE);
-    g_free(s->vec.iov);
     g_free(s->copy);
     g_free(s);
     return placed;

@@ -88,33 +88,30 @@ static void abandon(BlkRequest *r)
     virtqueue_drop(g_steal_pointer(&r->buffer));
 }
 
-/* A request that waits for its drive to be mended ends once it is cancelled; one that runs must end before its memory is the
- * driver's again. */
+typedef struct Mapped {
+    DmaVec vec;
+    size_t written;                     /* at most */
+} Mapped;
+
+/* One that runs must end before its memory is the driver's again, or nobody's. */
 static void abandon_all(VirtioBlk *s, const VirtQueue *only)
 {
-    g_autoptr(GPtrArray) maps = g_ptr_array_new();
-    bool any = false;
+    g_autoptr(GArray) maps = g_array_new(FALSE, FALSE, sizeof(Mapped));
     for (BlkRequest *r = s->requests, *next; r; r = next) {
         next = r->next;
         if (!only || r->buffer->q == only) {
-            DmaVec vec = r->vec;
+            Mapped m = {r->vec, r->type == T_IN ? r->vec.bytes : 0};
             r->vec = (DmaVec){0};
-            if (r->type == T_IN && vec.n) { /* it may have been written in part */
-                g_ptr_array_add(maps, g_memdup2(&vec, sizeof vec));
-            } else {
-                g_free(vec.iov);
-            }
+            g_array_append_val(maps, m);
             abandon(r);
-            any = true;
         }
     }
-    if (any) {
+    if (maps->len) {
         drive_drain(s->drive);
     }
     for (unsigned i = 0; i < maps->len; i++) {
-        DmaVec *vec = g_ptr_array_index(maps, i);
-        dma_unmap(s->v.dev.dma, vec, vec->bytes);
-        g_free(vec);
+        Mapped *m = &g_array_index(maps, Mapped, i);
+        dma_unmap(s->v.dev.dma, &m->vec, m->written);
     }
 }
 

@@ -252,7 +252,9 @@ static bool choose_interfaces(VirtioPci *s, GError **error)
     const char *name = s->pci.dev.class->name;
     bool old = transitional_id(VIRTIO_INFO(v)->type);
     v->modern = !s->disable_modern;
-    v->legacy = old && s->disable_legacy != ON;
+    /* "auto": a port of PCI Express has few windows for I/O ports to spare, so no legacy BAR behind one. */
+    bool express = s->pci.bus && pci_bus_is_single(s->pci.bus);
+    v->legacy = old && s->disable_legacy != ON && !(express && s->disable_legacy == AUTO);
     if (info->kind != VIRTIO_PCI_GENERIC) {
         if (s->disable_legacy != AUTO || s->disable_modern) {
             return error_fail(error, "%s has the interfaces that its name says: disable-legacy and disable-modern are for "

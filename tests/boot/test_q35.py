@@ -102,6 +102,22 @@ class Disks(Q35Test):
                        "ide-cd,drive=c,bus=b.2", append="pci=nomsi")
         self.work(m, path, content)
 
+    def test_behind_a_switch_and_bridges(self):
+        """Wires again, from the far end of a PCI Express switch and from conventional PCI behind a bridge from Express."""
+        path, content = self.disk()
+        m = self.linux(self.WAIT + "grep ahci /proc/interrupts\n" + DISK + "poweroff -f\n", self.DRIVERS, "-M",
+                       "q35,sata=off", "-nodefaults",
+                       "-device", "ioh3420,id=rp,addr=3,slot=1", "-device", "x3130-upstream,id=up,bus=rp",
+                       "-device", "xio3130-downstream,id=down,bus=up,addr=2,slot=2", "-device", "ahci,id=a,bus=down",
+                       "-device", "pcie-root-port,id=rp2,addr=4,slot=3", "-device", "pcie-pci-bridge,id=conv,bus=rp2",
+                       "-device", "pci-bridge,id=br,bus=conv,addr=1,chassis_nr=1", "-device", "ahci,id=b,bus=br,addr=7",
+                       "-device", "i82801b11-bridge,id=dmi", "-device", "edu,bus=dmi,addr=3",
+                       "-drive", f"if=none,id=d,format=raw,discard=unmap,file={path}", "-device", "ide-hd,drive=d,bus=a.0",
+                       "-drive", f"if=none,id=c,media=cdrom,format=raw,readonly=on,file={need_file(RESCUE)}", "-device",
+                       "ide-cd,drive=c,bus=b.2", append="pci=nomsi")
+        said = self.work(m, path, content)
+        self.assertEqual(len(re.findall(r"IO-APIC +\d+-fasteoi +ahci", said)), 2)
+
     def test_ahci_on_pc(self):
         path, content = self.disk()
         m = self.linux(self.WAIT + DISK + "poweroff -f\n", self.DRIVERS, "-device", "ahci,id=ahci0", "-drive",

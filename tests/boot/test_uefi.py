@@ -91,6 +91,15 @@ class Grub(Uefi):
     def test_virtio_disk(self):
         self.boots(self.uefi("-drive", f"if=virtio,format=raw,file={self.disk()}"))
 
+    def test_virtio_scsi_disk(self):
+        """The second one: OVMF looks for it at the address that the boot order names."""
+        empty = os.path.join(self.folder(), "empty.img")
+        with open(empty, "wb") as f:
+            f.truncate(1 << 20)
+        self.boots(self.uefi("-device", "virtio-scsi-pci,id=scsi0", "-drive", f"if=none,id=e,format=raw,file={empty}", "-device",
+                             "scsi-hd,drive=e", "-drive", f"if=none,id=d,format=raw,file={self.disk()}", "-device",
+                             "scsi-hd,drive=d,scsi-id=4,bootindex=0"))
+
     def test_cd(self):
         cd = os.path.join(self.folder(), "cd.iso")
         files = {"esp.img": self.esp({BOOT_FILE: GRUB_CD}), "boot/grub/grub.cfg": self.grub, "vmlinuz": kernel(),

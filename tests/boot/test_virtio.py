@@ -3,12 +3,14 @@
 import hashlib
 import os
 import random
+import re
 import socket
 import time
 
 import harness
 from harness import Machine
-from soft_guests import SoftTest, kernel
+from soft_guests import SoftTest, kernel, modules
+from test_uefi import Uefi
 
 SIZE = 16 << 20
 # Module, and the driver for the device under test behind the transport.
@@ -131,6 +133,162 @@ poweroff -f
         with open(path, "rb") as f:
             f.seek(40000 * 512)
             self.assertEqual(f.read(7), b"beyond\n")
+
+
+class Scsi(Virtio):
+    """virtio_scsi with Linux's sd and sr."""
+    RESCUE = "/usr/lib/grub-rescue/grub-rescue-cdrom.iso"
+    DRIVERS = ["virtio_pci", "virtio_scsi", "sd_mod", "sr_mod", "isofs"]
+
+    def linux(self, script, *args, cpus=1, accel="soft"):
+        files, load = modules(*self.DRIVERS)
+        archive = self.initramfs(load + script + "echo script done\npoweroff -f\n", **files)
+        m = Machine("-accel", accel, "-m", 256, "-smp", cpus, "-kernel", kernel(), "-initrd", archive, "-append",
+                    "console=ttyS0 quiet loglevel=5 panic=-1", "-no-reboot", "-d", "guest_errors", *args)
+        self.addCleanup(m.close)
+        return m
+
+    WAIT = "i=0; while ! [ -b /dev/sda ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done\n"
+    WORK = WAIT + r"""
+cat /sys/bus/virtio/devices/virtio0/features
+while ! [ -b /dev/sr0 ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done
+echo "size $(cat /sys/block/sda/size) cache $(cat /sys/block/sda/queue/write_cache)"
+echo "limits $(cat /sys/block/sda/queue/discard_granularity) $(cat /sys/block/sda/queue/rotational)"
+tr -c 'a-z0-9-' ' ' </sys/block/sda/device/vpd_pg80; echo
+cat /sys/block/sda/device/wwid
+echo "read $(md5sum </dev/sda | cut -c1-32)"
+dd if=/dev/sda of=/tmp/part bs=64k count=64 2>/dev/null
+for n in 0 1 2 3; do
+    (dd if=/tmp/part of=/dev/sda bs=4k skip=$((n * 256)) seek=$((2048 + n * 256)) count=256 conv=notrunc 2>/dev/null) &
+done
+wait
+sync
+echo 3 >/proc/sys/vm/drop_caches
+echo "copy $(dd if=/dev/sda bs=64k skip=128 count=64 2>/dev/null | md5sum | cut -c1-32)"
+blkdiscard -o $((12 << 20)) -l $((1 << 20)) /dev/sda && echo discarded
+mkdir /mnt
+mount -t iso9660 -o ro /dev/sr0 /mnt && echo "grub $(ls /mnt/boot)"
+umount /mnt
+echo "cd $(dd if=/dev/sr0 bs=2048 count=512 2>/dev/null | md5sum | cut -c1-32)"
+dd if=/dev/sda of=/dev/null bs=512 count=1 skip=99999 2>/dev/null
+echo eject it
+while ! dd if=/dev/sr0 of=/dev/null count=1 2>&1 | grep 'No medium found'; do sleep 0.1; done
+cat /proc/interrupts
+"""
+
+    def work(self, adapter, cpus=1, packed=False, modern=True, accel="soft", disk=""):
+        data = random.Random(adapter).randbytes(SIZE)
+        path = os.path.join(self.folder(), "disk.raw")
+        with open(path, "wb") as f:
+            f.write(data)
+        m = self.linux(self.WORK, "-device", f"{adapter},id=scsi0", "-drive",
+                       f"if=none,id=d,format=raw,discard=unmap,file={path}", "-device",
+                       f"scsi-hd,drive=d,bus=scsi0.0,serial=a-serial-number,wwn=0x5000c50015ea71ac,rotation_rate=1{disk}",
+                       "-drive", f"if=none,id=c,media=cdrom,format=raw,readonly=on,file={harness.need_file(self.RESCUE)}",
+                       "-device", "scsi-cd,drive=c,bus=scsi0.0", cpus=cpus, accel=accel)
+        m.wait_for("eject it", 400, m.serial)
+        m.qmp.command("eject", device="c")
+        self.check_end(m)
+        md5 = lambda b: hashlib.md5(b).hexdigest()
+        said = m.serial().replace("\r", "")
+        self.assertIn(f"size {SIZE // 512} cache write back\nlimits 4096 0\n", said)
+        self.assertRegex(said, r"(?m)^ *a-serial-number$")
+        self.assertIn("naa.5000c50015ea71ac\n", said)
+        self.assertIn(f"read {md5(data)}\n", said)
+        self.assertIn(f"copy {md5(data[:4 << 20])}\n", said)
+        self.assertIn("discarded\n", said)
+        self.assertRegex(said, r"(?m)^grub .*grub")
+        with open(self.RESCUE, "rb") as f:
+            self.assertIn(f"cd {md5(f.read(1 << 20))}\n", said)
+        self.assertIn("No medium found", said)
+        bits = [line.strip() for line in said.splitlines() if set(line.strip()) == {"0", "1"}][0]
+        self.assertEqual((bits[32], bits[34]), ("1" if modern else "0", "1" if packed else "0"))
+        with open(path, "rb") as f:
+            after = f.read()
+        self.assertEqual(md5(after), md5(data[:8 << 20] + data[:4 << 20] + bytes(1 << 20) + data[13 << 20:]))
+        return said
+
+    def test_split(self):
+        self.assertRegex(self.work("virtio-scsi-pci"), r"PCI-MSI.*virtio0-request")
+
+    def test_packed_two_queues(self):
+        said = self.work("virtio-scsi-pci-non-transitional,packed=on", cpus=2, packed=True)
+        self.assertEqual(len(set(re.findall(r"PCI-MSI (\d+)-edge +virtio0-request", said))), 2)
+
+    def test_legacy(self):
+        said = self.work("virtio-scsi-pci,disable-modern=on,vectors=0,event_idx=off", modern=False)
+        self.assertRegex(said, r"IO-APIC.*fasteoi +virtio0")
+
+    def test_kvm(self):
+        harness.need_kvm()
+        self.work("virtio-scsi-pci", cpus=2, accel="kvm")
+
+    PLUG = WAIT + r"""
+echo ready
+while ! [ -b /dev/sdb ]; do sleep 0.1; done
+echo "came $(md5sum </dev/sdb | cut -c1-32)"
+while [ "$(cat /sys/block/sdb/size)" = 32768 ]; do sleep 0.1; done
+echo "grew $(cat /sys/block/sdb/size)"
+(while dd if=/dev/sdb of=/dev/null bs=64k count=64 iflag=direct 2>/dev/null; do :; done) &
+sleep 1
+echo reading
+while [ -b /dev/sdb ]; do sleep 0.1; done
+echo left
+"""
+
+    def test_hot_plug(self):
+        """A disk comes, grows, and leaves while it is read."""
+        paths = []
+        data = random.Random(2).randbytes(SIZE)
+        for name in "ab":
+            paths.append(os.path.join(self.folder(), name))
+            with open(paths[-1], "wb") as f:
+                f.write(data)
+        m = self.linux(self.PLUG, "-device", "virtio-scsi-pci,id=scsi0", "-drive", f"if=none,id=a,format=raw,file={paths[0]}",
+                       "-device", "scsi-hd,drive=a", "-drive", f"if=none,id=b,format=raw,file={paths[1]}")
+        m.wait_for("ready", 400, m.serial)
+        m.qmp.command("device_add", driver="scsi-hd", id="disk", drive="b", bus="scsi0.0", lun=3, **{"scsi-id": 5})
+        self.assertEqual(m.wait_for(r"came (\w+)", 100, m.serial)[1], hashlib.md5(data).hexdigest())
+        m.qmp.command("block_resize", device="b", size=2 * SIZE)
+        m.wait_for("grew 65536", 100, m.serial)
+        m.wait_for("reading", 100, m.serial)
+        m.qmp.command("device_del", id="disk")
+        self.assertEqual(m.qmp.wait_event("DEVICE_DELETED")["data"]["device"], "disk")
+        m.wait_for("left", 100, m.serial)
+        m.wait_for("script done", 100, m.serial)
+        self.assertEqual(m.process.wait(60), 0)
+        self.assertNotRegex(m.serial(), "Oops|BUG:|Call Trace|WARNING:|timed out")
+
+
+class ScsiBoot(Uefi):
+    """Firmware, GRUB and the kernel, all from virtio-scsi disks, of which the first is not to be booted."""
+
+    def test_seabios(self):
+        """GRUB's rescue image as a disk, by bootindex; it loads the kernel from another one by the firmware's calls."""
+        files, load = modules(*Scsi.DRIVERS)
+        initrd = self.initramfs(load + Scsi.WAIT + "cat /proc/cmdline\nls /dev/sd*\necho script done\npoweroff -f\n", **files)
+        disk = self.esp({"vmlinuz": kernel(), "initrd.gz": initrd})
+        empty = os.path.join(self.folder(), "empty.img")
+        with open(empty, "wb") as f:
+            f.truncate(1 << 20)
+        m = self.start("-m", 256, "-no-reboot", "-device", "virtio-scsi-pci,id=scsi0",
+                       "-drive", f"if=none,id=e,format=raw,file={empty}", "-device", "scsi-hd,drive=e",
+                       "-drive", f"if=none,id=g,format=raw,snapshot=on,file={harness.need_file(Scsi.RESCUE)}",
+                       "-device", "scsi-hd,drive=g,scsi-id=3,lun=2,bootindex=1",
+                       "-drive", f"if=none,id=k,format=raw,file={disk}", "-device", "scsi-hd,drive=k,scsi-id=4")
+        m.wait_for(r"GNU GRUB +version", 100)
+        m.keys("c")
+        m.wait_for("grub>", 60)
+        for line in ("search --set=root -f /vmlinuz", "linux /vmlinuz console=ttyS0", "initrd /initrd.gz"):
+            m.type(line, 0.15)
+            m.wait_for("grub> " + re.escape(line) + "$", 30)
+            m.type("\n")
+            m.wait_for(r"grub> *$", 60)
+        m.type("boot\n")
+        self.assertEqual(m.process.wait(300), 0)
+        self.assertIn("script done", m.serial())
+        self.assertRegex(m.serial(), r"BOOT_IMAGE=.*vmlinuz")
+        self.assertIn("/dev/sdc", m.serial())
 
 
 class Others(Virtio):

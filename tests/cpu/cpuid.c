@@ -202,6 +202,158 @@ START_TEST(test_topology_amd)
 }
 END_TEST
 
+/* ---- Every CPU of a machine, as systems find out where it sits ---- */
+
+typedef struct Seat {
+    unsigned package, die, core, thread;
+} Seat;
+
+/* CPU n of the board, by counting (threads first). */
+static Seat expected_seat(const Topology *t, unsigned n)
+{
+    return (Seat){.thread = n % t->threads,
+                  .core = n / t->threads % t->cores,
+                  .die = n / t->threads / t->cores % t->dies,
+                  .package = n / t->threads / t->cores / t->dies};
+}
+
+static unsigned field(uint32_t id, unsigned from, unsigned to)
+{
+    return id >> from & ((1u << (to - from)) - 1);
+}
+
+/* By the shifts of leaf 1FH or BH (SDM vol 3 §9.9.3.1): each level's EAX[4:0] takes the ids of those below away. */
+static Seat seat_by_shifts(const CpuModel *m, const Cpu *c, uint32_t leaf)
+{
+    enum { THREAD = 1, CORE = 2, DIE = 5 };
+    unsigned shift[6] = {0};
+    uint32_t id = 0;
+    for (uint32_t sub = 0; sub < 4; sub++) {
+        model_cpuid(m, c, leaf, sub, r);
+        id = r[3];
+        unsigned type = r[2] >> 8 & 0xff;
+        if (!type) {
+            ck_assert_uint_eq(r[0] | r[1], 0);
+            break;
+        }
+        ck_assert(type == THREAD || type == CORE || type == DIE);
+        shift[type] = r[0] & 31;
+        ck_assert_uint_le(r[1], 1u << shift[type]);
+    }
+    ck_assert_uint_eq(id, c->apic_id);
+    unsigned top = MAX(shift[CORE], shift[DIE]);
+    return (Seat){.thread = field(id, 0, shift[THREAD]),
+                  .core = field(id, shift[THREAD], shift[CORE]),
+                  .die = field(id, shift[CORE], top),
+                  .package = id >> top};
+}
+
+static unsigned width(unsigned n)
+{
+    unsigned bits = 0;
+    while (1u << bits < n) {
+        bits++;
+    }
+    return bits;
+}
+
+/* By leaves 1 and 4 (§9.9.3.2), for systems that know no others; ids of one byte. */
+static void check_counts(const CpuModel *m, const Cpu *c, const Topology *t, const Seat *want)
+{
+    unsigned package = t->dies * t->cores * t->threads;
+    model_cpuid(m, c, 1, 0, r);
+    ck_assert_uint_eq(r[1] >> 24, c->apic_id & 0xff);
+    ck_assert_uint_eq(r[3] >> 28 & 1, package > 1);
+    ck_assert_uint_eq(r[1] >> 16 & 0xff, package > 1 ? MIN(package, 255) : 0);
+    model_cpuid(m, c, 4, 0, r);
+    unsigned cores = (r[0] >> 26) + 1, l1 = (r[0] >> 14 & 0xfff) + 1;
+    ck_assert_uint_eq(cores, MIN(1u << width(t->dies) << width(t->cores), 64));
+    ck_assert_uint_eq(l1, 1u << width(t->threads));
+    model_cpuid(m, c, 4, 3, r);
+    unsigned l3 = (r[0] >> 14 & 0xfff) + 1; /* those of a die share it */
+    ck_assert_uint_eq(l3, 1u << width(t->threads) << width(t->cores));
+    ck_assert_uint_eq(c->apic_id / l3, want->package << width(t->dies) | want->die);
+}
+
+/* APM vol 3 E.4.7 and E.4.15. */
+static void check_amd(const CpuModel *m, const Cpu *c, const Topology *t, const Seat *want)
+{
+    unsigned package = t->dies * t->cores * t->threads;
+    model_cpuid(m, c, 0x80000008, 0, r);
+    unsigned size = r[2] >> 12 & 15;
+    ck_assert_uint_eq(r[2] & 0xff, package > 1 ? MIN(package, 256) - 1 : 0);
+    ck_assert_uint_eq(r[2] & 0xf00, 0);
+    ck_assert_uint_eq(c->apic_id >> size, want->package);
+    model_cpuid(m, c, 0x80000001, 0, r);
+    ck_assert_uint_eq(r[2] >> 1 & 1, package > 1);
+    model_cpuid(m, c, 0x8000001e, 0, r);
+    ck_assert_uint_eq(r[0], c->apic_id);
+    ck_assert_uint_eq((r[1] >> 8 & 0xff) + 1, t->threads);
+    ck_assert_uint_eq((r[2] >> 8 & 7) + 1, t->dies);
+    ck_assert_uint_eq(r[1] & 0xff, (c->apic_id >> width(t->threads)) & 0xff);
+}
+
+static const Topology seats[] = {
+    {1, 1, 1, 1}, {4, 1, 1, 1}, {1, 1, 6, 1}, {2, 1, 2, 2}, {3, 1, 5, 2},  {1, 2, 3, 2},
+    {2, 3, 3, 1}, {1, 4, 4, 2}, {1, 1, 1, 2}, {5, 2, 1, 1}, {2, 1, 64, 2}, {1, 1, 288, 1},
+};
+
+static void check_seats(const Topology *t)
+{
+    ModelEnv env = {.topology = *t};
+    CpuModel *intel = model_or_fail("Skylake-Server", &env), *amd = model_or_fail("EPYC", &env);
+    uint32_t last = 0;
+    for (unsigned n = 0; n < topology_cpus(t); n++) {
+        Seat want = expected_seat(t, n);
+        Cpu *c = cpu_new(intel, topology_apic_id(t, n), NULL);
+        ck_assert(!n || c->apic_id > last); /* no two alike, in the board's order */
+        last = c->apic_id;
+        Seat by_1f = seat_by_shifts(intel, c, t->dies > 1 ? 0x1f : 0xb);
+        ck_assert_mem_eq(&by_1f, &want, sizeof(want));
+        Seat by_b = seat_by_shifts(intel, c, 0xb); /* knows no dies: cores of all of them are in a row */
+        ck_assert_uint_eq(by_b.package, want.package);
+        ck_assert_uint_eq(by_b.thread, want.thread);
+        ck_assert_uint_eq(by_b.core, want.die << width(t->cores) | want.core);
+        check_counts(intel, c, t, &want);
+        c->model = amd;
+        check_amd(amd, c, t, &want);
+        cpu_free_all();
+    }
+    model_free(intel);
+    model_free(amd);
+}
+
+START_TEST(test_seats)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(seats); i++) {
+        check_seats(&seats[i]);
+    }
+}
+END_TEST
+
+/* Messages with wide destinations are told of where IDs need them, and nowhere else. */
+START_TEST(test_wide_messages)
+{
+    static const struct {
+        const char *option;
+        Topology t;
+        bool wide;
+    } cases[] = {
+        {"max", {1, 1, 288, 1}, true},  {"max", {1, 1, 255, 1}, false}, {"max", {3, 1, 65, 1}, true},
+        {"qemu64", {1, 1, 288, 1}, false}, {"max,kvm-msi-ext-dest-id=off", {1, 1, 288, 1}, false},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        ModelEnv env = {.topology = cases[i].t};
+        CpuModel *m = model_or_fail(cases[i].option, &env);
+        model_cpuid(m, NULL, 0x40000000, 0, r);
+        ck_assert_int_eq(!memcmp(&r[1], "KVMKVMKVM\0\0", 12), cases[i].wide);
+        model_cpuid(m, NULL, 0x40000001, 0, r);
+        ck_assert_uint_eq(r[0], cases[i].wide ? 1u << 15 : 0);
+        model_free(m);
+    }
+}
+END_TEST
+
 START_TEST(test_list)
 {
     ModelEnv env = {.kvm = true, .topology = {1, 1, 2, 2}};
@@ -253,4 +405,4 @@ START_TEST(test_any_leaf)
 END_TEST
 
 SUITE("cpuid", test_basic, test_out_of_range, test_dynamic, test_xsave, test_apic_ids,
-      test_topology_intel, test_topology_amd, test_list, test_any_leaf)
+      test_topology_intel, test_topology_amd, test_seats, test_wide_messages, test_list, test_any_leaf)

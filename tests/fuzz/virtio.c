@@ -18,9 +18,11 @@ enum { DEVICE_FEATURES = 0x10, FEATURES_SEL = 0x14, DRIVER_FEATURES = 0x20, DRIV
        QUEUE_NUM = 0x38, QUEUE_READY = 0x44, NOTIFY = 0x50, STATUS = 0x70, DESC = 0x80, DRIVER = 0x90, DEVICE = 0xa0 };
 
 static const char *const types[] = {"virtio-blk-device",      "virtio-rng-device",   "virtio-balloon-device",
-                                    "virtio-keyboard-device", "virtio-tablet-device", "virtio-serial-device"};
+                                    "virtio-keyboard-device", "virtio-tablet-device", "virtio-serial-device",
+                                    "virtio-scsi-device"};
+enum { BLK = 0, SCSI = 6 };
 static Bus *bus;
-static Device *mmio, *device, *port;
+static Device *mmio, *device;
 static Drive *disk;
 
 static void start(void)
@@ -53,18 +55,30 @@ static void memory_put(uint64_t at, uint64_t value, unsigned size)
     space_store(space_memory(), at, size, value);
 }
 
+/* What sits on the device's bus. */
+static void plug_behind(const char *type, const char *property, const char *value)
+{
+    Device *d = device_new(device_class_find(type), NULL);
+    if (!strcmp(type, "scsi-hd")) {
+        device_set_pointer(d, "drive", disk);
+    }
+    bool ok = device_set(d, property, value, NULL) && device_realize(d, device->buses->data, NULL);
+    assert(ok);
+}
+
 static void plug(unsigned type)
 {
     device = device_new(device_class_find(types[type]), NULL);
-    if (type == 0) {
+    if (type == BLK) {
         device_set_pointer(device, "drive", disk);
     }
     bool ok = device_set(device, "packed", "on", NULL) && device_realize(device, bus, NULL);
     assert(ok);
-    if (device->buses) {
-        port = device_new(device_class_find("virtserialport"), NULL);
-        ok = device_set(port, "name", "a port", NULL) && device_realize(port, bus_find_type("virtio-serial-bus"), NULL);
-        assert(ok);
+    if (type == SCSI) {
+        plug_behind("scsi-hd", "scsi-id", "0");
+        plug_behind("scsi-cd", "scsi-id", "1");
+    } else if (device->buses) {
+        plug_behind("virtserialport", "name", "a port");
     }
 }
 
@@ -111,12 +125,40 @@ static void good_chain(unsigned queue, unsigned flags)
     memory_put(ring + 0x402, 1, 2);
 }
 
+/* A SCSI command of the driver's choice in each queue: header, CDB, answer and a page of data, one behind the other. */
+static void scsi_chain(unsigned queue, const uint8_t *d)
+{
+    enum { NEXT = 1, WRITE = 2, HEADER = 19 + 32, ANSWER = 12 + 96, DATA = 4096, BUFFER = 0x60000 };
+    uint64_t ring = RINGS + queue * RING_SPACE;
+    const uint8_t cdb[16] = {d[1], d[2] ^ ' ', d[3] ^ ' ', d[4] ^ ' ', 64, [8] = 4}; /* seeds are text */
+    bool out = d[0] & 2;
+    const struct { uint64_t at; uint32_t len; bool write; } parts[] = {
+        {BUFFER, HEADER, false}, {BUFFER + 0x1000, DATA, !out}, {BUFFER + 0x3000, ANSWER, true}};
+    static const uint8_t order[2][3] = {{0, 2, 1}, {0, 1, 2}};
+    space_write(space_memory(), BUFFER, (uint8_t[2]){1, d[4] >> 1 & 1}, 2);
+    space_write(space_memory(), BUFFER + 19, cdb, sizeof cdb);
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned p = order[out][i], bits = (i < 2 ? NEXT : 0) | (parts[p].write ? WRITE : 0);
+        memory_put(ring + 16 * i, parts[p].at, 8);
+        memory_put(ring + 16 * i + 8, parts[p].len, 4);
+        memory_put(ring + 16 * i + 12, bits | (uint64_t)(i + 1) << 16, 4);
+    }
+    uint16_t index = (uint16_t)space_load(space_memory(), ring + 0x402, 2);
+    memory_put(ring + 0x404 + 2 * (index % QUEUE), 0, 2);
+    memory_put(ring + 0x402, index + 1u, 2);
+    put(NOTIFY, queue);
+}
+
 /* One step of the driver: an operation, where, and what. */
 static void step(const uint8_t *d)
 {
     unsigned where = d[1] | d[2] << 8;
     uint32_t what = d[3] | (uint32_t)d[4] << 8;
     what = d[0] & 0x80 ? (uint32_t)(int16_t)what : what;
+    if (d[0] & 0x40) { /* for split rings; a packed one finds nonsense */
+        scsi_chain(2 + (d[0] & 1), d);
+        return;
+    }
     switch (d[0] & 7) {
     case 0: memory_put(RINGS + where % (6 * RING_SPACE), what, 2); break;
     case 1: memory_put(RINGS + where % (6 * RING_SPACE), what, 1u << (d[0] >> 3 & 3)); break;
@@ -133,7 +175,6 @@ static void unplug(void)
 {
     drive_drain_all();
     device_free(g_steal_pointer(&device)); /* and what is plugged into it */
-    port = NULL;
     mem_commit();
     loop_iterate(false);
 }

@@ -39,9 +39,14 @@ static void make_machine(unsigned cpus)
     machine.class = machine_class_find("pc");
     machine.cpus = machine.max_cpus = cpus;
     machine.topology = (Topology){1, 1, cpus, 1};
+    for (unsigned i = 0; i < cpus; i++) {
+        cpu_new(NULL, topology_apic_id(&machine.topology, i), NULL);
+    }
     machine.ram_below_4g = UINT64_C(3) << 30;
     machine.ram_above_4g = UINT64_C(1) << 30;
-    pc_memory_init(&memory, &pc_split_i440fx, region_ram("pc.ram", ram, 0, 16 << 20), 16 << 20, 0);
+    machine.ram_above_at = UINT64_C(4) << 30;
+    machine.ram_size = machine.ram_below_4g + machine.ram_above_4g;
+    pc_memory_init(&memory, &pc_split_i440fx, region_ram("pc.ram", ram, 0, 16 << 20), &(PcRam){.size = 16 << 20});
     host = pc_host_new(&i440fx_host_class, &memory, &error);
     ck_assert_ptr_nonnull(host);
     IsaBus *isa = piix3_isa(pci_function("PIIX3", PCI_DEVFN(1, 0)));
@@ -307,9 +312,9 @@ START_TEST(devices)
     ck_assert(dsdt_has("_S3_\x12\6\4\1\1\0\0", 11));
     ck_assert(dsdt_has("_S4_\x12\x8\4\x0a\2\x0a\2\0\0", 13));
     ck_assert(dsdt_has("_S5_\x12\6\4\0\0\0\0", 11));
-    ck_assert(dsdt_has("\x5b\x83\x0b"
-                       "C000\0\0\0\0\0\0",
-                       13));
+    static const uint8_t with_entry[] = {0x08, '_', 'M', 'A', 'T', 0x11, 11, 0x0a, 8, 0, 8, 0, 0, 1, 0, 0, 0};
+    ck_assert(dsdt_has("C000\0\0\0\0\0\0", 10)); /* Processor (C000, 0, 0, 0) */
+    ck_assert(dsdt_has(with_entry, sizeof(with_entry)));
     machine.hpet = false;
     ck_assert(tables_add(fw, NULL));
     run_script();

@@ -425,7 +425,40 @@ START_TEST(init_keeps_identity)
 }
 END_TEST
 
+/* APIC IDs that do not fit in 8 bits: a message has 15 bits for them, and what is not yet in x2APIC mode is named by all
+ * the same. */
+START_TEST(wide_ids)
+{
+    enum { X2 = 0xc00, EXTENDED = 1 << 5 };
+    static const uint32_t ids[CPUS] = {0, 255, 256};
+    setup();
+    for (unsigned i = 0; i < CPUS; i++) {
+        cpu[i]->apic_id = ids[i];
+        device_reset(apic[i], true);
+        out32(apic[i], SVR, 0x1ff);
+    }
+    apic_send_msi(0xfee00000, 0x50); /* not 256, whose register holds a 0 */
+    ck_assert_int_eq(take(0), 0x50);
+    ck_assert(!intr(2));
+    apic_send_msi(0xfee00000 | EXTENDED, 0x51);
+    ck_assert(!intr(0) && intr(2));
+    ck_assert_int_eq(take(2), 0x51);
+    apic_send_msi(0xfeeff000, 0x52); /* all, while no CPU in x2APIC mode has that ID */
+    for (unsigned i = 0; i < CPUS; i++) {
+        ck_assert(requested(i, 0x52));
+    }
+    cpu_platform.apic_base_set(cpu[0], 0xfee00000 | X2);
+    ck_assert(cpu_platform.x2apic_write(cpu[0], 0x30, UINT64_C(256) << 32 | 0x4500)); /* INIT */
+    ck_assert(events(2) & CPU_EVENT_INIT);
+    ck_assert(!(events(1) & CPU_EVENT_INIT));
+    cpu_platform.apic_base_set(cpu[1], 0xfee00000 | X2);
+    apic_send_msi(0xfeeff000, 0x53);
+    ck_assert_int_eq(take(1), 0x53);
+    ck_assert(!intr(0) && !intr(2));
+}
+END_TEST
+
 BENCH_MAIN("apic", CASE(reset_state), CASE(priorities), CASE(trigger_mode_and_eoi),
            CASE(timer_one_shot), CASE(timer_periodic), CASE(timer_deadline), CASE(ipis),
            CASE(logical), CASE(lowest_priority), CASE(errors), CASE(pic_through_lint0),
-           CASE(messages), CASE(whole_chain), CASE(x2apic), CASE(init_keeps_identity))
+           CASE(messages), CASE(whole_chain), CASE(x2apic), CASE(wide_ids), CASE(init_keeps_identity))

@@ -6,6 +6,7 @@
 #include "block/drive.h"
 #include "char/char.h"
 #include "core/loop.h"
+#include "hw/memory/memory-slots.h"
 #include "hw/isa/isa.h"
 #include "hw/layout.h"
 #include "hw/pci/pci.h"
@@ -43,12 +44,15 @@ static Bus *isa_bus_for_tests(void)
     return isa->bus;
 }
 
+static const uint64_t SLOTS_AT = UINT64_C(4) << 30, SLOTS_ROOM = UINT64_C(64) << 30;
+
 /* Controllers that offer the buses of drives. */
 static const struct {
     const char *bus, *controller;
 } offers[] = {
     {"IDE", "piix3-ide"},
     {"floppy-bus", "isa-fdc"},
+    {"SCSI", "virtio-scsi-pci"},
     {"virtio-bus", "virtio-mmio"},
     {"virtio-serial-bus", "virtio-serial-pci"},
 };
@@ -60,6 +64,14 @@ static Bus *bus_for(const DeviceClass *class, GError **error)
     }
     if (!strcmp(class->bus, "ISA")) {
         return isa_bus_for_tests();
+    }
+    if (!strcmp(class->bus, "dimm")) {
+        if (!memory_slots()) {
+            Region *room = region_container("dimms", SLOTS_ROOM);
+            region_map(space_root(space_memory()), room, SLOTS_AT, 0);
+            memory_slots_new(MEMORY_SLOTS_MOST, room, SLOTS_AT, SLOTS_ROOM, error);
+        }
+        return bus_find_type(class->bus);
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(offers); i++) {
         if (strcmp(class->bus, offers[i].bus)) {
@@ -82,11 +94,16 @@ static Bus *bus_for(const DeviceClass *class, GError **error)
     return NULL;
 }
 
+static bool wants_memory(const Row *r)
+{
+    return r->type == TYPE_LINK && r->names && !strcmp(r->names[0], "memory-backend");
+}
+
 bool free_host_skips(const DeviceClass *class)
 {
     const Row *r = layout_of(class)->cells ? class->rows : NULL;
     for (; r && r->kind != ROW_END; r++) {
-        if (r->kind == ROW_PROP && (r->type == TYPE_NET || r->type == TYPE_LINK)) {
+        if (r->kind == ROW_PROP && (r->type == TYPE_NET || (r->type == TYPE_LINK && !wants_memory(r)))) {
             printf("skipped: %s wants property '%s'\n", class->name, r->name);
             return true;
         }
@@ -139,7 +156,7 @@ void free_host_block(bool on)
 
 static void give_backends(Device *d)
 {
-    enum { DISK = 1474560 };
+    enum { DISK = 1474560, DIMM = 2 << 20 };
     static unsigned n;
     for (unsigned i = 0; i < d->layout->n; i++) {
         const Cell *c = &d->layout->cells[i];
@@ -151,6 +168,12 @@ static void give_backends(Device *d)
         } else if (c->row->type == TYPE_DRIVE) {
             g_autofree char *id = g_strdup_printf("free%u", n++);
             device_set_pointer(d, c->name, drive_new_memory(id, DISK));
+        } else if (wants_memory(c->row)) {
+            g_autofree char *id = g_strdup_printf("free%u", n++);
+            json_object *props = json_object_new_object();
+            json_object_object_add(props, "size", json_object_new_int64(DIMM));
+            device_set_pointer(d, c->name, object_add("memory-backend-ram", id, props, NULL));
+            json_object_put(props);
         }
     }
 }

@@ -21,7 +21,7 @@ static void setup_host(const DeviceClass *class, const PcSplit *split, uint64_t 
     for (unsigned at = 0; at < 256 << 10; at += 4) {
         ram_write(bios, at, &at, 4);
     }
-    pc_memory_init(&memory, split, ram_region, size, 0);
+    pc_memory_init(&memory, split, ram_region, &(PcRam){.size = size});
     pc_memory_map_bios(&memory, bios);
     host = pc_host_new(class, &memory, &error);
     ck_assert_msg(host != NULL, "%s", error ? error->message : "");

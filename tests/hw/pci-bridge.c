@@ -82,6 +82,35 @@ START_TEST(numbers_and_windows)
 }
 END_TEST
 
+/* Setting the bit in bridge control is RST# for what lies behind. */
+START_TEST(secondary_reset)
+{
+    setup("pci-bridge", CARD);
+    cfg(0x18, 4, 0x00010100);
+    pci_config_write(pci_bus_find(bus, 1), CARD, 4, 2, 7);
+    cfg(0x3e, 2, 1);
+    ck_assert_uint_eq(card->command, 7);
+    cfg(0x3e, 2, 1 << 6);
+    ck_assert_uint_eq(card->command, 0);
+    ck_assert_msg(pci_config_read(bus, BRIDGE, 0x19, 1) == 1, "the bridge itself stays");
+}
+END_TEST
+
+START_TEST(chassis)
+{
+    setup("pci-bridge", CARD);
+    ck_assert_msg(pci_config_read(bus, BRIDGE, 0x34, 1) == 0, "without a number");
+    PciDevice *d = pci_new(device_class_find("pci-bridge"), "b2", PCI_DEVFN(8, 0), false);
+    ck_assert(device_set(&d->dev, "chassis_nr", "9", NULL) && device_realize(&d->dev, pci_bus_as_bus(bus), NULL));
+    ck_assert_uint_eq(pci_config_read(bus, PCI_DEVFN(8, 0), 0x34, 1), 0x48);
+    ck_assert_uint_eq(pci_config_read(bus, PCI_DEVFN(8, 0), 0x48, 4), 0x09200004);
+    d = pci_new(device_class_find("pci-bridge"), "b3", PCI_DEVFN(9, 0), false);
+    GError *error = NULL;
+    ck_assert(device_set(&d->dev, "shpc", "on", NULL) && !device_realize(&d->dev, pci_bus_as_bus(bus), &error));
+    ck_assert(strstr(error->message, "shpc"));
+}
+END_TEST
+
 /* Pin A of slot 3 behind is pin D of the bridge. */
 START_TEST(interrupt)
 {
@@ -114,4 +143,4 @@ START_TEST(root_port)
 }
 END_TEST
 
-BENCH_MAIN("pci-bridge", CASE(numbers_and_windows), CASE(interrupt), CASE(root_port))
+BENCH_MAIN("pci-bridge", CASE(numbers_and_windows), CASE(secondary_reset), CASE(chassis), CASE(interrupt), CASE(root_port))

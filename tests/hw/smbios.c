@@ -55,6 +55,7 @@ static void make(uint64_t ram, unsigned sockets)
     machine.ram_size = ram;
     machine.ram_below_4g = MIN(ram, 3 * GIB);
     machine.ram_above_4g = ram - machine.ram_below_4g;
+    machine.ram_above_at = 4 * GIB;
     for (unsigned i = 0; i < 16; i++) {
         machine.uuid[i] = (uint8_t)(i * 0x11);
     }

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import need_tool
+from harness import QmpError, need_tool
 from qtest import Pci, Qtest, main
 
 DIRECTORY, PORT, DATA = 0x19, 0x510, 0x511
@@ -79,6 +79,41 @@ class Tables(unittest.TestCase):
         found = self.tables(self.machine("-M", "pc"))
         self.assertNotIn("MCFG", found)
         self.round_trip(found)
+
+    def test_nodes(self):
+        found = self.tables(self.machine("-M", "pc", "-smp", "2", "-m", "64,slots=3,maxmem=4G", "-numa", "node,mem=32",
+                                         "-numa", "node,mem=32", "-numa", "dist,src=0,dst=1,val=40"))
+        self.assertIn("SRAT", found)
+        self.assertIn("SLIT", found)
+        self.round_trip(found)
+
+    BRIDGES = ["-device", "pci-bridge,id=a,addr=5", "-device", "pci-bridge,id=b,bus=a,addr=3", "-device", "edu,bus=b,addr=9",
+               "-device", "virtio-rng-pci,addr=6.0,multifunction=on", "-device", "edu,addr=6.1"]
+
+    def test_pc_hotplug(self):
+        """Slots of the root bus and behind bridges; each can be left out, and the table is none the worse for it."""
+        for options, buses in (([], 3), (["acpi-pci-hotplug-with-bridge-support=off"], 1), (["acpi-root-pci-hotplug=off"], 2),
+                               (["acpi-pci-hotplug-with-bridge-support=off", "acpi-root-pci-hotplug=off"], 0)):
+            with self.subTest(options=options):
+                q = self.machine("-M", "pc", *self.BRIDGES, *(a for o in options for a in ("-global", "PIIX4_PM." + o)))
+                found = self.tables(q)
+                dsdt = found["DSDT"]
+                # Of the root bus not: host bridge, ISA bridge, display, and the bridge itself.
+                self.assertEqual(dsdt.count(b"_EJ0"), {3: 28 + 31 + 32, 1: 28, 2: 31 + 32, 0: 0}[buses])
+                self.assertEqual(dsdt.count(b"\x08BSEL"), buses)
+                self.assertEqual(dsdt.count(b"_E01"), buses > 0)
+                self.round_trip(found)
+
+    def test_tables_after_hotplug(self):
+        """Made anew after a reset, they do not grow with what was plugged in."""
+        q = self.machine("-M", "pc", *self.BRIDGES)
+        before = self.tables(q)["DSDT"]
+        q.qmp.command("device_add", driver="pci-bridge", id="late", addr="7")
+        q.qmp.command("device_add", driver="edu", id="card", bus="b")
+        q.qmp.command("system_reset")
+        self.assertEqual(self.tables(q)["DSDT"], before)
+        with self.assertRaisesRegex(QmpError, "Bus 'late' does not support hotplugging"):
+            q.qmp.command("device_add", driver="edu", bus="late")
 
     def test_q35(self):
         found = self.tables(self.machine("-M", "q35", "-smp", 3))

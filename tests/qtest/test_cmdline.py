@@ -34,6 +34,8 @@ WRONG = r"""
 -smp 0 | expected: a number from 1
 -smp 4,cores=3 | must not exceed maxcpus
 -smp 300 | max CPUs supported
+-M q35 -smp 288 | need CPUs with x2apic
+-M q35 -smp 289 -cpu max | max CPUs supported
 -smp 2,maxcpus=1 | -smp: cpus (2) must not exceed
 -smp 2,nope=1 | expected: cpus, maxcpus
 -m x | -m: size=x, expected
@@ -59,6 +61,10 @@ WRONG = r"""
 -drive file=disk,format=raw,nope=1 | 'nope'
 -drive file=disk,format=raw,media=nope | it accepts disk, cdrom
 -drive file=disk,format=raw,index=9 | no place for if=ide,bus=4,unit=1
+-drive file=disk,format=raw,if=scsi | use if=none,id=ID with -device virtio-scsi-pci
+-device virtio-scsi-pci -device scsi-hd | property drive is missing
+-device virtio-scsi-pci -device scsi-cd,scsi-id=256 | expected: 0 to 255
+-device virtio-scsi-pci,num_queues=0 | expected: 1 to 62
 -drive file=disk,format=raw,index=0 -drive file=disk,format=raw,index=0 | -drive file=disk
 -drive file=disk,format=raw,id=a -drive file=disk,format=raw,id=a,index=1 | 'a'
 -M none -drive file=disk,format=raw | no place for if=ide
@@ -81,6 +87,35 @@ WRONG = r"""
 -object memory-backend-file,id=a,size=1M | mem-path is missing
 -object memory-backend-file,id=a,size=1M,mem-path=/nonexist/x | /nonexist/x
 -object memory-backend-ram,id=a,size=1M -object memory-backend-ram,id=a,size=1M | Duplicate object ID 'a'
+-object memory-backend-ram,id=a,size=1M,policy=bind | policy=bind needs host-nodes
+-object memory-backend-ram,id=a,size=1M,host-nodes=0 | host-nodes=0 needs a policy
+-object memory-backend-ram,id=a,size=1M,host-nodes=3-1,policy=bind | numbers below 128
+-object memory-backend-ram,id=a,size=1M,host-nodes=100,policy=bind | cannot bind it to the host's NUMA nodes
+-object memory-backend-file,id=a,size=1M,mem-path=.,align=3000 | a power of two
+-object memory-backend-memfd,id=a,size=1M,hugetlbsize=2M | needs hugetlb=on
+-object memory-backend-ram,id=a,size=1M -m 16 -machine memory-backend=a | it has 1048576 bytes, -m says
+-machine memory-backend=a | there is no object 'a', expected: the id of a memory-backend
+-numa node,mem=64 | the nodes have 67108864 bytes together
+-numa node,mem=128,nope=1 | expected: nodeid, cpus, mem, memdev
+-numa node,nodeid=1,mem=128 | node 0 is missing
+-numa node,mem=128,cpus=1 | numbers below 1 (maxcpus)
+-numa node,mem=128,initiator=0 | not built
+-numa node,memdev=a | there is no object 'a'
+-numa node,mem=128 -numa node,nodeid=0,mem=0 | described already
+-numa node,mem=128 -numa dist,src=0,dst=1,val=20 | there is no node 1
+-numa node,mem=64 -numa node,mem=64 -numa dist,src=0,dst=1,val=10 | 11 to 255
+-numa node,mem=128 -numa cpu,node-id=0,socket-id=3 | expected: a number from 0 to 0
+-numa hmat-lb | not built, expected: node, dist, cpu
+-numa nope | expected: node, dist, cpu
+-m 64,slots=2 | needs maxmem=
+-m 64,maxmem=128 | needs slots=
+-object memory-backend-ram,id=a,size=2M -device pc-dimm,memdev=a | expected: -m SIZE,slots=N,maxmem=SIZE and ACPI
+-m 64,slots=1,maxmem=1G -device pc-dimm | memdev' is missing
+-m 64,slots=1,maxmem=1G -device pc-dimm,memdev=a | there is no object 'a'
+-m 64,slots=1,maxmem=1G -object memory-backend-ram,id=a,size=2M -device pc-dimm,memdev=a,node=1 | expected: 0 to 0
+-machine nvdimm=on | not built
+-device nvdimm | 'nvdimm' is not a valid device model name
+-m 1T -cpu qemu64,phys-bits=40 | needs 41 address bits, the CPU has 40
 -device nope | is not a valid device model name
 -device nope,help | is not a valid device model name
 -device VGA,nope=1 | 'VGA.nope' not found

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/error.h"
@@ -471,6 +472,43 @@ START_TEST(ram_from_everywhere)
 }
 END_TEST
 
+START_TEST(ram_as_asked)
+{
+    enum { ALIGN = 8 << 20 };
+    GError *error = NULL;
+    uint8_t byte = 1;
+    g_autofree char *path = g_strdup_printf("%s/ostler-ram-XXXXXX", g_get_tmp_dir());
+    close(g_mkstemp(path));
+    const RamOptions sealed = {.kind = RAM_MEMFD, .share = true, .seal = true, .align = ALIGN, .prealloc = true};
+    RamBlock *b = ram_new("sealed", 3 << 20, &sealed, &error);
+    ck_assert_msg(b != NULL, "%s", error ? error->message : "");
+    ck_assert_uint_eq((uintptr_t)ram_host(b) % ALIGN, 0);
+    ck_assert_int_eq(fcntl(ram_fd(b), F_GET_SEALS), F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+    unsigned char there[(3 << 20) / RAM_PAGE];
+    ck_assert_int_eq(mincore(ram_host(b), 3 << 20, there), 0);
+    for (unsigned i = 0; i < sizeof(there); i++) {
+        ck_assert(there[i] & 1);        /* every page is backed */
+    }
+    ram_free(b);
+    const RamOptions kept = {.kind = RAM_FILE, .path = path, .share = true};
+    const RamOptions given_up = {.kind = RAM_FILE, .path = path, .share = true, .discard = true};
+    for (unsigned i = 0; i < 2; i++) {  /* what the file holds after the block is gone */
+        b = ram_new("file", RAM_PAGE, i ? &given_up : &kept, &error);
+        ram_write(b, 7, "\x5a", 1);
+        int fd = open(path, O_RDONLY);
+        ram_free(b);
+        ck_assert_int_eq(pread(fd, &byte, 1, 7), 1);
+        close(fd);
+        ck_assert_uint_eq(byte, i ? 0 : 0x5a);
+    }
+    unlink(path);
+    const RamOptions nowhere = {.policy = RAM_POLICY_BIND, .host_nodes = {0, UINT64_C(1) << 63}};      /* node 127 */
+    ck_assert_ptr_null(ram_new("nowhere", RAM_PAGE, &nowhere, &error));
+    ck_assert_ptr_nonnull(strstr(error->message, "memory 'nowhere': cannot bind it"));
+    g_clear_error(&error);
+}
+END_TEST
+
 START_TEST(ram_that_cannot_be)
 {
     GError *error = NULL;
@@ -516,4 +554,4 @@ END_TEST
 
 SUITE_MAIN("region", setup, teardown, random_trees, edges_of_the_space, listeners_hear_the_difference,
            accesses_are_cut_to_the_device, accesses_cross_ranges, dma_needs_bus_master_and_memory, ram_from_everywhere,
-           ram_that_cannot_be, dirty_pages)
+           ram_as_asked, ram_that_cannot_be, dirty_pages)
