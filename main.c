@@ -127,10 +127,10 @@ static bool report(GError *error, int *exit_code)
 
 static bool choose_machine(int *exit_code)
 {
-    for (const MachineClass *const *c = machine_classes; !machine.class && *c; c++) {
-        if ((*c)->is_default) {
-            machine.class = *c;
-        }
+    const MachineClass *c;
+    machine.class = cmdline_machine_type();
+    for (unsigned i = 0; !machine.class && (c = machine_class_at(i)); i++) {
+        machine.class = c->is_default ? c : NULL;
     }
     return machine.class != NULL;
 }

@@ -88,9 +88,10 @@ void machine_init(void)
 
 const MachineClass *machine_class_find(const char *name)
 {
-    for (const MachineClass *const *c = machine_classes; *c; c++) {
-        if (!strcmp((*c)->name, name) || ((*c)->alias && !strcmp((*c)->alias, name))) {
-            return *c;
+    const MachineClass *c;
+    for (unsigned i = 0; (c = machine_class_at(i)); i++) {
+        if (!strcmp(c->name, name) || (c->alias && !strcmp(c->alias, name))) {
+            return c;
         }
     }
     return NULL;
@@ -99,13 +100,13 @@ const MachineClass *machine_class_find(const char *name)
 char *machine_help(void)
 {
     GString *out = g_string_new("Supported machines are:\n");
-    for (const MachineClass *const *c = machine_classes; *c; c++) {
-        if ((*c)->alias) {
-            g_string_append_printf(out, "%-20s %s (alias of %s)\n", (*c)->alias, (*c)->doc,
-                                   (*c)->name);
+    const MachineClass *c;
+    for (unsigned i = 0; (c = machine_class_at(i)); i++) {
+        if (c->alias) {
+            g_string_append_printf(out, "%-20s %s (alias of %s)\n", c->alias, c->doc, c->name);
         }
-        g_string_append_printf(out, "%-20s %s%s\n", (*c)->name, (*c)->doc,
-                               (*c)->is_default ? " (default)" : "");
+        g_string_append_printf(out, "%-20s %s%s%s\n", c->name, c->doc, c->is_default ? " (default)" : "",
+                               c->deprecated ? " (deprecated)" : "");
     }
     return g_string_free(out, FALSE);
 }
@@ -137,8 +138,7 @@ char *machine_properties_help(void)
     return g_string_free(out, FALSE);
 }
 
-/* ---- -smp: what is not given follows from the rest; sockets grow first (as since version 6.2:
- * cores first) ---- */
+/* ---- -smp: what is not given follows from the rest; cores grow first, up to version 6.1 sockets ---- */
 
 bool machine_set_smp(const SmpOptions *o, GError **error)
 {
@@ -151,7 +151,11 @@ bool machine_set_smp(const SmpOptions *o, GError **error)
         threads = threads ? threads : 1;
     } else {
         unsigned total = most ? most : cpus;
-        if (!cores) {
+        if (!sockets && machine.class && machine.class->sockets_first) {
+            cores = cores ? cores : 1;
+            threads = threads ? threads : 1;
+            sockets = total / (dies * cores * threads);
+        } else if (!cores) {
             sockets = sockets ? sockets : 1;
             threads = threads ? threads : 1;
             cores = total / (sockets * dies * threads);

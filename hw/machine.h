@@ -27,11 +27,13 @@ typedef struct MachineClass {
     bool is_default;                    /* taken when there is no -machine                                   */
     unsigned ide_buses, ide_units;      /* buses "ide.0" ... for -drive if=ide, and devices on each          */
     bool no_cdrom, no_floppy, no_serial, no_parallel;   /* default devices that it does not get              */
+    bool deprecated;
+    bool sockets_first;                 /* -smp N without more is N sockets, not N cores                     */
     unsigned family;                    /* BOARD_*: whose properties it has beside those of all             */
     bool (*build)(GError **error);      /* from `machine` and `platform`                                     */
     bool (*finish)(GError **error);     /* when the user's devices are there too: tables for the firmware    */
 } MachineClass;
-extern const MachineClass *const machine_classes[];     /* NULL-terminated */
+const MachineClass *machine_class_at(unsigned n);       /* NULL: behind the last */
 const MachineClass *machine_class_find(const char *name);       /* by name or alias */
 char *machine_help(void);               /* -machine help; caller frees */
 

@@ -63,9 +63,10 @@ void qom_types(QomTypeFn *fn, void *arg)
             fn(arg, (*c)->name, class_parent(*c), (*c)->abstract);
         }
     }
-    for (const MachineClass *const *m = machine_classes; *m; m++) {
-        g_autofree char *name = g_strdup_printf("%s-machine", (*m)->name);
-        fn(arg, name, g_str_has_prefix((*m)->name, "pc-") ? "generic-pc-machine" : "machine",
+    const MachineClass *m;
+    for (unsigned i = 0; (m = machine_class_at(i)); i++) {
+        g_autofree char *name = g_strdup_printf("%s-machine", m->name);
+        fn(arg, name, g_str_has_prefix(m->name, "pc-") ? "generic-pc-machine" : "machine",
            false);
     }
     g_autoptr(GPtrArray) models = model_list(NULL);

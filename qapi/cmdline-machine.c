@@ -17,6 +17,7 @@
 #include "hw/machine.h"
 #include "hw/memory/numa.h"
 #include "qapi/cmdline.h"
+#include "qapi/preset.h"
 
 static bool print(char *text)
 {
@@ -79,6 +80,22 @@ HANDLER(opt_machine)
             if (!kvm_accel.option("kernel-irqchip", item->value, error)) {
                 return false;
             }
+            continue;
+        }
+        if (!strcmp(item->key, "preset")) { /* its options were put before those of the user */
+            const Preset *p = preset_find(item->value);
+            if (!strcmp(item->value, "help")) {
+                return print(preset_help());
+            }
+            if (!p) {
+                return error_fail(error, "-machine preset=%s: no such preset (preset=help lists them)", item->value);
+            }
+            if (keyval_get(kv, "print")) {
+                return print(preset_text(p));
+            }
+            continue;
+        }
+        if (!strcmp(item->key, "print")) {
             continue;
         }
         g_autofree char *key = g_strdup(item->key);

@@ -13,6 +13,7 @@
 #include "gdbstub/gdbstub.h"
 #include "hw/firmware/path.h"
 #include "hw/machine.h"
+#include "qapi/preset.h"
 #include "ui/display.h"
 
 Startup startup;
@@ -364,6 +365,44 @@ static const Option *find_option(const char *name)
     return NULL;
 }
 
+/* A preset's options come first, so that the user's override them; of -machine and -device both count, of others the
+ * user's alone. */
+static void add_preset(void)
+{
+    const Preset *p = NULL;
+    guint n = given->len, at = 0;
+    for (guint i = 0; i < n; i++) {
+        const Given *g = &g_array_index(given, Given, i);
+        g_autoptr(KeyVal) kv = g->option->set == opt_machine ? keyval_parse(g->value, "type", NULL) : NULL;
+        const char *name = kv && !kv->json ? keyval_get(kv, "preset") : NULL;
+        p = name ? preset_find(name) : p;
+    }
+    for (const char *const *o = p ? p->options : NULL; o && *o; o += 2) {
+        Given g = {find_option(o[0]), o[1]};
+        bool both = g.option->set == opt_machine || g.option->set == opt_device;
+        bool taken = false;
+        for (guint i = at; i < given->len && !both; i++) {
+            taken |= g_array_index(given, Given, i).option == g.option;
+        }
+        if (!taken) {
+            g_array_insert_val(given, at, g);
+            at++;
+        }
+    }
+}
+
+const MachineClass *cmdline_machine_type(void)
+{
+    const MachineClass *class = NULL;
+    for (guint i = 0; i < given->len; i++) {
+        const Given *g = &g_array_index(given, Given, i);
+        g_autoptr(KeyVal) kv = g->option->set == opt_machine ? keyval_parse(g->value, "type", NULL) : NULL;
+        const char *type = kv && !kv->json ? keyval_get(kv, "type") : NULL;
+        class = type ? machine_class_find(type) : class;
+    }
+    return class;
+}
+
 /* -device of such a kind comes in place of the default one. */
 static void note_device(const char *value)
 {
@@ -427,7 +466,11 @@ bool cmdline_parse(int argc, char **argv, int *exit_code)
 {
     g_autoptr(GError) error = NULL;
     startup.accels = g_ptr_array_new_with_free_func(g_free);
-    return collect(argc, argv, &error) || failed(error, exit_code);
+    if (!collect(argc, argv, &error)) {
+        return failed(error, exit_code);
+    }
+    add_preset();
+    return true;
 }
 
 /* Help on devices needs no machine, and no accelerator that could be missing. */

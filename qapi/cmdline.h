@@ -45,6 +45,8 @@ extern Startup startup;
 
 /* Collects argv.  False: the program ends now with *exit_code (help was printed, or an error was reported). */
 bool cmdline_parse(int argc, char **argv, int *exit_code);
+/* The board that -machine names, NULL: none, or none that exists.  Before PHASE_MACHINE, whose options depend on it. */
+const struct MachineClass *cmdline_machine_type(void);
 /* Carries out one phase; false like above. */
 bool cmdline_run(Phase phase, int *exit_code);
 /* Default devices, once the lines of the user are known. */

@@ -154,13 +154,14 @@ bool qmp_query_cpu_definitions(const void *args, QCpuDefinitionInfoList *ret, GE
 
 bool qmp_query_machines(const void *args, QMachineInfoList *ret, GError **error)
 {
-    for (const MachineClass *const *p = machine_classes; *p; p++) {
-        const MachineClass *m = *p;
+    const MachineClass *m;
+    for (unsigned i = 0; (m = machine_class_at(i)); i++) {
         QMachineInfo *info = QLIST_ADD(ret);
         info->name = g_strdup(m->name);
         info->alias = g_strdup(m->alias);
         info->has_is_default = info->is_default = m->is_default;
         info->cpu_max = m->max_cpus;
+        info->deprecated = m->deprecated;
         info->default_cpu_type =
             m->default_cpu ? g_strdup_printf("%s-x86_64-cpu", m->default_cpu) : NULL;
         info->default_ram_id = g_strdup(m->default_cpu ? "pc.ram" : "ram");

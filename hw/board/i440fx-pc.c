@@ -51,7 +51,7 @@ static bool build(GError **error)
 }
 
 #define MIB (UINT64_C(1) << 20)
-static const MachineClass pc_class = {
+const MachineClass pc_class = {
     .name = "pc-i440fx-7.2",
     .alias = "pc",
     .doc = "Standard PC (i440FX + PIIX, 1996)",
@@ -74,7 +74,7 @@ static bool build_nothing(GError **error)
     return true;
 }
 
-static const MachineClass none_class = {
+const MachineClass none_class = {
     .name = "none",
     .doc = "empty machine",
     .max_cpus = 1,
@@ -84,5 +84,3 @@ static const MachineClass none_class = {
     .no_parallel = true,
     .build = build_nothing,
 };
-
-const MachineClass *const machine_classes[] = {&pc_class, &q35_class, &isapc_class, &microvm_class, &none_class, NULL};

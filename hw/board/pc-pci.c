@@ -27,7 +27,7 @@ Device *pc_function(const char *type, unsigned slot, unsigned fn, bool multifunc
 
 bool pc_make_display(unsigned slot, GError **error)
 {
-    const char *vga = machine.vga ? machine.vga : machine.no_defaults ? "none" : "std";
+    const char *vga = machine.vga ? machine.vga : machine.no_defaults ? "none" : machine.class->default_display;
     const char *type = !strcmp(vga, "cirrus") ? "cirrus-vga" : "VGA";
     return !strcmp(vga, "none") || pc_function(type, slot, 0, false, NULL, NULL, error);
 }

@@ -26,7 +26,7 @@ typedef struct PcBoard {
     uint8_t a20_sources;                /* who wants A20 on: bit 0 port 92h, bit 1 keyboard controller */
 } PcBoard;
 extern PcBoard pc;
-extern const MachineClass q35_class, isapc_class, microvm_class; /* each in its file */
+extern const MachineClass pc_class, q35_class, isapc_class, microvm_class, none_class;    /* each in its file */
 
 /* pc.c */
 bool pc_make_ram(const PcSplit *board, GError **error);

@@ -102,5 +102,54 @@ class Microvm(unittest.TestCase):
         test_acpi.Tables.round_trip(self, found)
 
 
+class Names(unittest.TestCase):
+    def test_table_agrees(self):
+        with Qtest("-M", "none") as q:
+            machines = q.qmp.command("query-machines")
+        said = run("-M", "help").stdout
+        for m in machines:
+            self.assertIn(f"\n{m['name']} ", said)
+            self.assertEqual(f"{m['name']:20} " in said and m["deprecated"], m["name"] in
+                             [f"pc-i440fx-1.{n}" for n in (4, 5, 6, 7)], m["name"])
+        names = [m["name"] for m in machines]
+        self.assertEqual(len(names), len(set(names)))
+        for name in ("pc-i440fx-7.2", "pc-i440fx-2.0", "pc-q35-4.0.1", "pc-q35-2.4", "isapc", "microvm", "none"):
+            self.assertIn(name, names)
+
+    def sockets(self, name):
+        with Qtest("-smp", 4, "-M", name) as q:
+            return len({c["props"]["socket-id"] for c in q.qmp.command("query-hotpluggable-cpus")})
+
+    def test_what_versions_differ_in(self):
+        self.assertEqual([self.sockets(n) for n in ("pc", "pc-i440fx-6.2", "pc-i440fx-6.1", "pc-q35-5.0")], [1, 1, 4, 4])
+
+    def test_properties_are_the_boards(self):
+        self.assertIn("ioapic2=", run("-M", "microvm,help").stdout)
+        self.assertNotIn("ioapic2=", run("-M", "q35,help").stdout)
+        self.assertNotEqual(run("-M", "microvm,sata=off").returncode, 0)
+
+
+class Presets(unittest.TestCase):
+    NAMES = ["dos", "freebsd", "illumos", "linux", "netbsd", "openbsd", "windows", "windows-98"]
+
+    def test_list(self):
+        listed = [line.split()[0] for line in run("-M", "q35,preset=help").stdout.splitlines()[1:]]
+        self.assertEqual(sorted(listed), self.NAMES)
+        self.assertIn("preset=help", run("-M", "q35,preset=nobody").stderr)
+
+    def test_each_starts_and_prints(self):
+        for name in self.NAMES:
+            with Qtest("-M", f"q35,preset={name}") as q:
+                q.qmp.command("query-status")
+            text = run("-M", f"pc,preset={name},print").stdout
+            self.assertTrue(text.startswith("-") and "\n# left out" in text, text)
+
+    def test_user_overrides(self):
+        with Qtest("-M", "pc,preset=dos") as q:
+            self.assertEqual(q.qmp.command("query-memory-size-summary")["base-memory"], 16 << 20)
+        with Qtest("-M", "pc,preset=dos", "-m", 32) as q:
+            self.assertEqual(q.qmp.command("query-memory-size-summary")["base-memory"], 32 << 20)
+
+
 if __name__ == "__main__":
     main()
