@@ -48,6 +48,22 @@ static bool set_text(char **field, const char *value)
     return true;
 }
 
+static bool use_preset(const char *name, const char *show, GError **error)
+{
+    const Preset *p = preset_find(name);
+    const MachineClass *board = cmdline_machine_type();
+    if (!p) {
+        return error_fail(error, "-machine preset=%s: no such preset (preset=help lists them)", name);
+    }
+    if (board && board->family != BOARD_PC) {
+        return error_fail(error, "-machine %s,preset=%s: presets are for the boards pc and q35", board->name, name);
+    }
+    if (show && strcmp(show, "on") && strcmp(show, "off")) {
+        return error_fail(error, "-machine preset=%s,print=%s: expected on or off", name, show);
+    }
+    return !show || strcmp(show, "on") || print(preset_text(p, board ? board->name : "pc"));
+}
+
 HANDLER(opt_machine)
 {
     if (is_help(value)) {
@@ -56,6 +72,9 @@ HANDLER(opt_machine)
     g_autoptr(KeyVal) kv = keyval_parse(value, "type", error);
     if (!kv) {
         return false;
+    }
+    if (kv->json) {
+        return error_fail(error, "-machine %s: expected TYPE,property=value,..., not JSON", value);
     }
     g_autofree char *type = keyval_take(kv, "type"), *accels = keyval_take(kv, "accel");
     if (type && is_help(type)) {
@@ -83,19 +102,15 @@ HANDLER(opt_machine)
             continue;
         }
         if (!strcmp(item->key, "preset")) { /* its options were put before those of the user */
-            const Preset *p = preset_find(item->value);
             if (!strcmp(item->value, "help")) {
                 return print(preset_help());
             }
-            if (!p) {
-                return error_fail(error, "-machine preset=%s: no such preset (preset=help lists them)", item->value);
-            }
-            if (keyval_get(kv, "print")) {
-                return print(preset_text(p));
+            if (!use_preset(item->value, keyval_get(kv, "print"), error)) {
+                return false;
             }
             continue;
         }
-        if (!strcmp(item->key, "print")) {
+        if (!strcmp(item->key, "print") && keyval_get(kv, "preset")) {
             continue;
         }
         g_autofree char *key = g_strdup(item->key);

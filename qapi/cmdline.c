@@ -365,8 +365,20 @@ static const Option *find_option(const char *name)
     return NULL;
 }
 
-/* A preset's options come first, so that the user's override them; of -machine and -device both count, of others the
- * user's alone. */
+/* Whether an option of the user's leaves none of a preset's: -machine and -rtc add to one another; devices do unless they
+ * are of the same kind, or nobody wants more than he names. */
+static bool takes_place(const Given *users, const Given *preset)
+{
+    if (preset->option->set == opt_device) {
+        size_t driver = strcspn(preset->value, ",");
+        return !strcmp(users->option->name, "nodefaults") ||
+               (users->option->set == opt_device && !strncmp(users->value, preset->value, driver) &&
+                (users->value[driver] == ',' || !users->value[driver]));
+    }
+    return users->option == preset->option && preset->option->set != opt_machine && preset->option->set != opt_rtc;
+}
+
+/* A preset's options come first, so that the user's override them. */
 static void add_preset(void)
 {
     const Preset *p = NULL;
@@ -377,12 +389,15 @@ static void add_preset(void)
         const char *name = kv && !kv->json ? keyval_get(kv, "preset") : NULL;
         p = name ? preset_find(name) : p;
     }
+    const MachineClass *board = cmdline_machine_type();
+    if (board && board->family != BOARD_PC) {
+        return; /* -machine says so */
+    }
     for (const char *const *o = p ? p->options : NULL; o && *o; o += 2) {
         Given g = {find_option(o[0]), o[1]};
-        bool both = g.option->set == opt_machine || g.option->set == opt_device;
         bool taken = false;
-        for (guint i = at; i < given->len && !both; i++) {
-            taken |= g_array_index(given, Given, i).option == g.option;
+        for (guint i = at; i < given->len; i++) {
+            taken |= takes_place(&g_array_index(given, Given, i), &g);
         }
         if (!taken) {
             g_array_insert_val(given, at, g);

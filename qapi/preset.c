@@ -9,8 +9,9 @@
 static const Preset presets[] = {
     {"linux", "Linux with its virtio drivers", LIST("vga", "std", "device", "virtio-rng-pci", "device", "virtio-balloon-pci"),
      "a virtio network card"},
-    {"windows", "Windows since 7", LIST("rtc", "base=localtime", "vga", "std"),
-     "Hyper-V enlightenments, an e1000 network card, a USB tablet"},
+    {"windows", "Windows since 7",
+     LIST("cpu", "qemu64,hv-relaxed,hv-vapic,hv-time,hv-spinlocks=0x1fff", "rtc", "base=localtime", "vga", "std"),
+     "an e1000 network card, a USB tablet"},
     {"windows-98", "Windows 95, 98 and ME",
      LIST("machine", "kernel-irqchip=off", "machine", "hpet=off", "cpu", "pentium2", "m", "256", "rtc", "base=localtime", "vga",
           "cirrus"),
@@ -42,11 +43,12 @@ char *preset_help(void)
     return g_string_free(out, FALSE);
 }
 
-char *preset_text(const Preset *p)
+char *preset_text(const Preset *p, const char *board)
 {
-    GString *out = g_string_new(NULL);
+    GString *out = g_string_new("-machine ");
+    g_string_append(out, board);
     for (const char *const *o = p->options; *o; o += 2) {
-        g_string_append_printf(out, "%s-%s %s", o == p->options ? "" : " ", o[0], o[1]);
+        g_string_append_printf(out, " -%s %s", o[0], o[1]);
     }
     g_string_append_printf(out, "\n# left out, since this build has not: %s\n", p->lacks);
     return g_string_free(out, FALSE);

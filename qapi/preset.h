@@ -11,6 +11,6 @@ typedef struct Preset {
 } Preset;
 const Preset *preset_find(const char *name);    /* NULL */
 char *preset_help(void);                /* the list; caller frees */
-char *preset_text(const Preset *p);     /* its options as a command line; caller frees */
+char *preset_text(const Preset *p, const char *board);  /* its options as a command line; caller frees */
 
 #endif

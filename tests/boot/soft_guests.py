@@ -55,14 +55,17 @@ class SoftTest(unittest.TestCase):
         with open(need_file(BUSYBOX), "rb") as f:
             busybox = f.read()
         out = io.BytesIO()
-        entries = [*((name, 0o40755, b"") for name in ("bin", "dev")), ("bin/busybox", 0o100755, busybox),
+        folders = {"bin", "dev"}
+        for name in files:
+            folders.update(name[:i] for i, ch in enumerate(name) if ch == "/")
+        entries = [*((name, 0o40755, b"") for name in sorted(folders)), ("bin/busybox", 0o100755, busybox),
                    ("bin/sh", 0o120777, b"busybox"), ("init", 0o100755, (INIT + script).encode())]
         for name, path in files.items():
             with open(path, "rb") as f:
                 entries.append((name, 0o100755, f.read()))
         for number, (name, mode, body) in enumerate(entries, 1):
             cpio_entry(out, number, name, mode, body)
-        cpio_entry(out, 100, "dev/console", 0o20600, device=(5, 1))
+        cpio_entry(out, len(entries) + 1, "dev/console", 0o20600, device=(5, 1))
         cpio_entry(out, 0, "TRAILER!!!", 0)
         path = os.path.join(self.folder(), "initramfs.gz")
         with gzip.open(path, "wb", compresslevel=1) as f:
@@ -75,6 +78,19 @@ class SoftTest(unittest.TestCase):
         subprocess.run([need_tool("cc"), "-O2", "-static", "-pthread", "-o", path, os.path.join(HERE, source), "-lm"],
                        check=True)
         return path
+
+
+def programs(*names):
+    """The distribution's programs and what they are linked with: files for initramfs()."""
+    files = {}
+    for name in names:
+        path = need_tool(name)
+        files["usr/bin/" + name] = path
+        for line in subprocess.run(["ldd", path], check=True, capture_output=True, text=True).stdout.splitlines():
+            library = next((word for word in line.split() if word.startswith("/")), None)
+            if library:
+                files[library[1:]] = library
+    return files
 
 
 def kernel():

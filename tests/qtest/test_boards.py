@@ -142,13 +142,31 @@ class Presets(unittest.TestCase):
             with Qtest("-M", f"q35,preset={name}") as q:
                 q.qmp.command("query-status")
             text = run("-M", f"pc,preset={name},print").stdout
-            self.assertTrue(text.startswith("-") and "\n# left out" in text, text)
+            self.assertTrue(text.startswith("-machine pc-i440fx-7.2") and "\n# left out" in text, text)
+            with Qtest(*text.splitlines()[0].split()) as q:
+                q.qmp.command("query-status")
+
+    def test_where_they_do_not_fit(self):
+        for args, said in (("microvm,preset=dos", "presets are for the boards pc and q35"),
+                           ("isapc,preset=linux", "presets are for the boards pc and q35"),
+                           ("q35,print", "print"), ("pc,preset=dos,print=x", "expected on or off"),
+                           ('{"type":"pc","preset":"dos"}', "not JSON")):
+            result = run("-M", args)
+            self.assertEqual((result.returncode, result.stderr.count("\n")), (1, 1), args)
+            self.assertIn(said, result.stderr)
+        with Qtest("-M", "pc,preset=dos,print=off") as q:
+            q.qmp.command("query-status")
 
     def test_user_overrides(self):
         with Qtest("-M", "pc,preset=dos") as q:
             self.assertEqual(q.qmp.command("query-memory-size-summary")["base-memory"], 16 << 20)
         with Qtest("-M", "pc,preset=dos", "-m", 32) as q:
             self.assertEqual(q.qmp.command("query-memory-size-summary")["base-memory"], 32 << 20)
+        with Qtest("-M", "q35,preset=linux", "-device", "virtio-rng-pci,id=mine") as q:
+            tree = q.qmp.command("human-monitor-command", **{"command-line": "info qtree"})
+            self.assertEqual((tree.count("dev: virtio-rng-pci"), tree.count("dev: virtio-balloon-pci")), (1, 1))
+        with Qtest("-M", "q35,preset=linux", "-nodefaults") as q:
+            self.assertNotIn("virtio", q.qmp.command("human-monitor-command", **{"command-line": "info qtree"}))
 
 
 if __name__ == "__main__":
