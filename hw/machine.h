@@ -56,7 +56,7 @@ typedef struct Machine {
     char *firmware, *kernel, *initrd, *append, *dtb, *memory_backend, *pflash0, *pflash1, *dt_compatible,
         *pcspk_audiodev, *memory_encryption, *oem_id, *oem_table_id;
     int32_t with_pic, with_pit, with_rtc, ioapic2;      /* microvm's: OnOffAuto                              */
-    bool isa_serial, auto_kernel_cmdline, option_rom_files;     /* the same */
+    bool isa_serial, auto_kernel_cmdline, option_rom_files, unpack_kernel;    /* the same */
     /* -m */
     uint64_t ram_size, max_ram;         /* bytes                                                             */
     unsigned ram_slots;

@@ -288,8 +288,10 @@ bool pc_describe(GError **error)
     fw_cfg_add_i64(pc.fw, FW_CFG_RAM_SIZE, machine.ram_size);
     fw_cfg_add_i16(pc.fw, FW_CFG_NOGRAPHIC, machine.nographic);
     fw_cfg_add_bytes(pc.fw, FW_CFG_UUID, machine.uuid, sizeof(machine.uuid));
-    if (machine.kernel && !loader_add_kernel(pc.fw, machine.kernel, machine.initrd, machine.append,
-                                             machine.ram_below_4g, error)) {
+    /* Firmware may want the file as it is: UEFI runs it as a program. */
+    bool unpack = machine.class->family == BOARD_MICROVM && !machine.firmware && machine.unpack_kernel;
+    if (machine.kernel && !loader_add_kernel(pc.fw, machine.kernel, machine.initrd, machine.append, machine.ram_below_4g,
+                                             unpack, error)) {
         return false;
     }
     if (machine.kernel && machine.option_rom_files && !loader_offer_rom(pc.fw, error)) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hw/firmware/boot-rom.h"
+#include "hw/firmware/unpack.h"
 
 enum {
     PAGE = 4096,
@@ -624,10 +625,28 @@ static bool load_multiboot(const Kernel *k, size_t header, GError **error)
     return true;
 }
 
+/* A Linux kernel that can be entered by PVH, too, is unpacked here: its own decompressor is slow in software.  What that
+ * would do besides, to place the kernel at random, is left out.  *done false: it cannot be. */
+static bool load_unpacked(const Kernel *k, bool *done, GError **error)
+{
+    g_autoptr(GBytes) elf = kernel_unpack(k->data, k->len, k->ram);
+    Flat f = {0};
+    *done = false;
+    if (elf) {
+        Kernel inner = *k;
+        inner.file = elf;
+        inner.data = g_bytes_get_data(elf, &inner.len);
+        *done = elf_flatten(&inner, &f, NULL) && f.pvh_entry;
+    }
+    bool ok = !*done || load_pvh(k, &f, error);
+    g_free(f.data);
+    return ok;
+}
+
 /* ---- Which one ---- */
 
 bool loader_add_kernel(FwCfg *fw, const char *kernel, const char *initrd, const char *append,
-                       uint64_t ram_below_4g, GError **error)
+                       uint64_t ram_below_4g, bool unpack, GError **error)
 {
     g_autoptr(GBytes) file = read_file("kernel", kernel, error);
     if (!file) {
@@ -647,7 +666,11 @@ bool loader_add_kernel(FwCfg *fw, const char *kernel, const char *initrd, const 
         return load_elf(&k, error);
     }
     if (is_linux(&k)) {
-        return load_linux(&k, error);
+        bool done = false;
+        if (unpack && !load_unpacked(&k, &done, error)) {
+            return false;
+        }
+        return done || load_linux(&k, error);
     }
     return error_fail(
         error,

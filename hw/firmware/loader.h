@@ -9,9 +9,10 @@
 #include "hw/firmware/boot-rom.h"
 #include "hw/firmware/fw-cfg.h"
 
-/* `initrd` and `append` may be NULL.  ram_below_4g: bytes of RAM from 0.  *error names the file and its fault. */
+/* `initrd` and `append` may be NULL.  ram_below_4g: bytes of RAM from 0.  unpack: a bzImage that has a PVH entry inside is
+ * entered by that.  *error names the file and its fault. */
 bool loader_add_kernel(FwCfg *fw, const char *kernel, const char *initrd, const char *append, uint64_t ram_below_4g,
-                       GError **error);
+                       bool unpack, GError **error);
 /* Then: the option ROM that enters it, for firmware that takes such. */
 bool loader_offer_rom(FwCfg *fw, GError **error);
 /* The option ROM's name in the boot order once it was offered ("/rom@genroms/..."), or NULL. */

@@ -10,7 +10,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/kernel-images.h"
 
-enum { RAM = 64 << 20, MODULE = 0x40 };
+enum { RAM = 64 << 20, MODULE = 0x40, UNPACK = 0x20 };
 
 static void start(void)
 {
@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autofree char *path = file_of(k.data, k.len, &fd), *module = file_of("module", 6, &module_fd);
     FwCfg *fw = fw_cfg_new(space_root(space_io()), space_memory(), NULL);
     bool ok =
-        loader_add_kernel(fw, path, data[0] & MODULE ? module : NULL, "arguments", RAM, &error);
+        loader_add_kernel(fw, path, data[0] & MODULE ? module : NULL, "arguments", RAM, data[0] & UNPACK, &error);
     assert(ok == !error);
     g_clear_error(&error);
     device_free((Device *)fw);

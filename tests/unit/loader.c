@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "core/clock.h"
 #include "core/error.h"
@@ -59,6 +60,8 @@ static char *memory_file(const void *data, size_t len, int *fd)
     return g_strdup_printf("/proc/self/fd/%d", *fd);
 }
 
+static bool unpack; /* here, what can be */
+
 static bool load_in(uint64_t ram, const void *data, size_t len, const char *initrd,
                     const char *append)
 {
@@ -70,7 +73,7 @@ static bool load_in(uint64_t ram, const void *data, size_t len, const char *init
     }
     fw = fw_cfg_new(space_root(space_io()), space_memory(), NULL);
     mem_commit();
-    bool ok = loader_add_kernel(fw, path, initrd, append, ram, &error) && loader_offer_rom(fw, &error);
+    bool ok = loader_add_kernel(fw, path, initrd, append, ram, unpack, &error) && loader_offer_rom(fw, &error);
     g_clear_pointer(&message, g_free);
     if (!ok) {
         ck_assert_ptr_nonnull(error);
@@ -187,7 +190,7 @@ START_TEST(linux_faults)
     memset(k.data, 'a', 4096);
     ck_refused(load(k.data, 4096), "neither");
     GError *error = NULL;
-    ck_assert(!loader_add_kernel(fw, "/nonexistent", NULL, NULL, RAM, &error));
+    ck_assert(!loader_add_kernel(fw, "/nonexistent", NULL, NULL, RAM, false, &error));
     ck_assert_ptr_nonnull(strstr(error->message, "/nonexistent"));
 }
 END_TEST
@@ -210,6 +213,49 @@ START_TEST(pvh_64)
     ck_assert_str_eq(loader_boot_path(), "/rom@genroms/pvh_dma.bin");
     make_elf64(&k, false);
     ck_refused(load(k.data, k.len), "PVH");
+}
+END_TEST
+
+/* A bzImage with gzip's output in it. */
+static void pack(Image *k, const Image *inner)
+{
+    enum { AT = 0x10, GZIP = 16 + MAX_WBITS };
+    z_stream z = {.next_in = (uint8_t *)inner->data, .avail_in = (uInt)inner->len};
+    make_linux(k, 0x20f, true);
+    z.next_out = k->data + SETUP + AT;
+    z.avail_out = (uInt)(sizeof(k->data) - SETUP - AT);
+    ck_assert_int_eq(deflateInit2(&z, 9, Z_DEFLATED, GZIP, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    ck_assert_int_eq(deflate(&z, Z_FINISH), Z_STREAM_END);
+    put32(k->data + 0x248, AT);
+    put32(k->data + 0x24c, (uint32_t)z.total_out);
+    k->len = MAX(SETUP + AT + z.total_out, SETUP + BODY);
+    deflateEnd(&z);
+}
+
+START_TEST(unpacked_here)
+{
+    Image k, inner;
+    unpack = true;
+    make_elf64(&inner, true);
+    pack(&k, &inner);
+    ck_assert_msg(load_in(RAM, k.data, k.len, NULL, "x"), "%s", message);
+    ck_assert_uint_eq(loader_protocol(), BOOT_ROM_PVH);
+    ck_assert_uint_eq(item32(FW_CFG_KERNEL_ENTRY), 0x1000040);
+    unpack = false;                     /* nobody asked for it */
+    ck_assert_msg(load_in(RAM, k.data, k.len, NULL, "x"), "%s", message);
+    ck_assert_uint_eq(loader_protocol(), BOOT_ROM_LINUX);
+    unpack = true;
+    k.data[SETUP + 0x40] ^= 0xff;       /* damaged: the guest will say so */
+    ck_assert_msg(load_in(RAM, k.data, k.len, NULL, "x"), "%s", message);
+    ck_assert_uint_eq(loader_protocol(), BOOT_ROM_LINUX);
+    pack(&k, &inner);
+    put32(k.data + 0x24c, UINT32_MAX);
+    ck_assert_msg(load_in(RAM, k.data, k.len, NULL, "x"), "%s", message);
+    ck_assert_uint_eq(loader_protocol(), BOOT_ROM_LINUX);
+    make_elf64(&inner, false);          /* no way in by PVH */
+    pack(&k, &inner);
+    ck_assert_msg(load_in(RAM, k.data, k.len, NULL, "x"), "%s", message);
+    ck_assert_uint_eq(loader_protocol(), BOOT_ROM_LINUX);
 }
 END_TEST
 
@@ -407,6 +453,7 @@ int main(void)
     tcase_add_test(tc, linux_initrd);
     tcase_add_test(tc, linux_faults);
     tcase_add_test(tc, pvh_64);
+    tcase_add_test(tc, unpacked_here);
     tcase_add_test(tc, pvh_32);
     tcase_add_test(tc, elf_faults);
     tcase_add_test(tc, multiboot_with_addresses);
