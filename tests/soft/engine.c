@@ -142,9 +142,9 @@ static void random_start(const Sequence *q)
 static const Sequence *traced;
 static int last_item;
 static unsigned steps;
-static bool stray;
+static bool stray, halves; /* halves: Item.narrow_repeats met with something in those */
 
-static bool trace(uint64_t rip)
+static bool trace(uint64_t rip, const uint64_t *gpr)
 {
     int item = rip == arena + ARENA_EXIT ? (int)traced->count + 1 : sequence_item(traced, rip);
     bool inside = rip - arena - ARENA_CODE < ARENA_CODE_SIZE;
@@ -158,8 +158,11 @@ static bool trace(uint64_t rip)
         size_t at = rip - arena - ARENA_CODE;
         stray |= memcmp(guest_memory(ARENA_CODE) + at, code + at, traced->item[item].length) != 0;
     }
+    if (item >= 0 && item < (int)traced->count && traced->item[item].narrow_repeats) {
+        halves |= (gpr[CPU_RCX] | gpr[CPU_RSI] | gpr[CPU_RDI]) > UINT32_MAX;
+    }
     last_item = item;
-    return !stray && ++steps <= STEPS;
+    return !stray && !halves && ++steps <= STEPS;
 }
 
 static void write_guest(void)
@@ -251,8 +254,8 @@ static bool same_x87(const Sequence *q, const Standing *x, const Standing *y)
     return a->fcw == b->fcw && !((a->fsw ^ b->fsw) & ~undefined) && a->ftw == b->ftw;
 }
 
-/* The host took an exception of the arithmetic, or went on with one of the x87; here the fault of the address came first
- * (Item.x87_stores, Item.converts). */
+/* The host took an exception of the arithmetic, or went on with one of the x87, to whatever end or to none; here the fault of
+ * the address came first (Item.x87_stores, Item.converts).  One that waited before the store comes first on both. */
 static bool exception_first(const Sequence *q, const Standing *host, const Standing *here)
 {
     const Item *it = item_at(q, here->rip);
@@ -260,7 +263,7 @@ static bool exception_first(const Sequence *q, const Standing *host, const Stand
         return host->vector == EXC_XM && host->rip == here->rip;
     }
     bool faults = here->vector == EXC_PF || here->vector == EXC_GP || here->vector == EXC_SS;
-    return faults && it && it->x87_stores && host->fpu.fsw & FSW_ERROR &&
+    return faults && it && it->x87_stores && !(here->fpu.fsw & FSW_ERROR) && host->fpu.fsw & FSW_ERROR &&
            (host->vector != here->vector || host->rip != here->rip);
 }
 
@@ -270,7 +273,7 @@ static bool same_memory(const Sequence *q, const Ending *a, const Ending *b)
     const Item *it = item_at(q, a->at.rip);
     uint64_t end = a->at.cr2 - (arena + ARENA_DATA);
     size_t from = MEMORY, to = MEMORY;
-    if (a->at.vector == EXC_PF && it && it->x87_stores && !(a->at.cr2 & (ARENA_PAGE - 1)) && end - 9 < MEMORY) {
+    if (a->at.vector == EXC_PF && it && it->stores_ten && !(a->at.cr2 & (ARENA_PAGE - 1)) && end - 9 < MEMORY) {
         from = end - 9;
         to = MIN(end, MEMORY);
     }
@@ -329,12 +332,16 @@ static const char *compare(const Sequence *q, GuestWay *way, bool all)
 {
     traced = q;
     steps = 0;
-    stray = false;
+    stray = halves = false;
     last_item = NOWHERE;
     memset(code, 0xcc, sizeof(code));
     sequence_place(q, code);
     run_soft(WAY_STEPS, q);
     const Standing *s = &soft[WAY_STEPS].at;
+    if (halves) {
+        elsewhere++;
+        return NULL;
+    }
     if (stray || s->endless) {
         strays += stray;
         endless += !stray;
@@ -483,7 +490,7 @@ static uint64_t seed_setting(const char *name)
 }
 
 /* A case that takes seconds is one that does not end. */
-static void on_tick(int signal)
+static void on_tick(int signal, siginfo_t *info, void *context)
 {
     static uint64_t seen;
     static unsigned ticks;
@@ -491,13 +498,14 @@ static void on_tick(int signal)
     seen = cases;
     if (ticks >= PATIENCE) {
         guest_stop();
-        silicon_stop();
+        silicon_stop(signal, context);
     }
 }
 
 static void start_clock(void)
 {
-    struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_ONSTACK | SA_NODEFER | SA_RESTART};
+    struct sigaction action = {.sa_sigaction = on_tick,
+                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
     struct itimerval second = {{1, 0}, {1, 0}};
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &second, NULL);

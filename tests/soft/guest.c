@@ -167,10 +167,10 @@ static void leave(SoftCpu *s, SoftExit e, Standing *out)
     }
 }
 
-static SoftExit run_steps(SoftCpu *s, bool (*trace)(uint64_t rip))
+static SoftExit run_steps(SoftCpu *s, GuestTrace *trace)
 {
     counted = 0;
-    while (trace(s->cpu.state.rip)) {
+    while (trace(s->cpu.state.rip, s->cpu.state.gpr)) {
         counted++;
         if (soft_step(s, 1, true) == STEP_FAULT) {
             return SOFT_FAULT;
@@ -195,8 +195,7 @@ static SoftExit run_blocks(SoftCpu *s, bool counting)
     return e;
 }
 
-void guest_run(GuestWay way, const Sequence *q, const Standing *in, Standing *out,
-               bool (*trace)(uint64_t rip))
+void guest_run(GuestWay way, const Sequence *q, const Standing *in, Standing *out, GuestTrace *trace)
 {
     SoftCpu *s = cpus[way];
     stopped = false;

@@ -14,8 +14,10 @@ typedef enum GuestWay {
 void guest_setup(void);
 uint8_t *guest_memory(unsigned at);   /* of the arena; to be read */
 void guest_write(unsigned at, const void *data, size_t len);          /* as a device does it */
-/* From `in` until it faults or reaches ARENA_EXIT.  `trace` (WAY_STEPS) is shown each RIP, and may stop it by false. */
-void guest_run(GuestWay way, const Sequence *q, const Standing *in, Standing *out, bool (*trace)(uint64_t rip));
+/* From `in` until it faults or reaches ARENA_EXIT.  `trace` (WAY_STEPS) is shown each RIP and the general registers there, and
+ * may stop it by false. */
+typedef bool GuestTrace(uint64_t rip, const uint64_t *gpr);
+void guest_run(GuestWay way, const Sequence *q, const Standing *in, Standing *out, GuestTrace *trace);
 uint64_t guest_count(void);           /* instructions of the last run of WAY_STEPS and WAY_COUNTED */
 void guest_stop(void);                /* from a signal's handler: end a run that does not */
 

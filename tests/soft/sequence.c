@@ -58,6 +58,24 @@ static bool decode(const Sequence *q, const Item *it, Insn *i)
     return insn_decode(i, it->bytes, it->length, mode, q->start) && i->length == it->length;
 }
 
+static bool stores_number(const Insn *i)
+{
+    switch (i->mnemonic) {
+    case ZYDIS_MNEMONIC_FST:
+    case ZYDIS_MNEMONIC_FSTP:
+    case ZYDIS_MNEMONIC_FIST:
+    case ZYDIS_MNEMONIC_FISTP:
+    case ZYDIS_MNEMONIC_FISTTP:
+    case ZYDIS_MNEMONIC_FBSTP: return i->op[0].kind == OPERAND_MEM;
+    default: return false;
+    }
+}
+
+static bool is_string(const Insn *i)
+{
+    return (i->opcode >= 0xa4 && i->opcode <= 0xa7) || (i->opcode >= 0xaa && i->opcode <= 0xaf);
+}
+
 static bool flags_of(const Sequence *q, Item *it)
 {
     ZydisDecoder d;
@@ -66,9 +84,6 @@ static bool flags_of(const Sequence *q, Item *it)
     if (!decode(q, it, &i)) {
         return false;
     }
-    if ((i.rep || i.repne) && i.address_size == 4 && !q->code_32) {
-        return false; /* at 0 and at a fault, makers do not agree about upper halves; soft-integer has these */
-    }
     ZydisDecoderInit(&d, q->code_32 ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LONG_64,
                      q->code_32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_64);
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&d, NULL, it->bytes, it->length, &z))) {
@@ -76,7 +91,9 @@ static bool flags_of(const Sequence *q, Item *it)
     }
     it->compares = i.opcode == 0xa6 || i.opcode == 0xa7;
     it->mmx_stores = i.operands && i.op[0].kind == OPERAND_MEM && i.op[1].kind == OPERAND_REG && i.op[1].bank == BANK_MM;
-    it->x87_stores = i.opcode >= 0xd8 && i.opcode <= 0xdf && i.operands && i.op[0].kind == OPERAND_MEM;
+    it->x87_stores = stores_number(&i);
+    it->stores_ten = it->x87_stores && i.op[0].size == 10;
+    it->narrow_repeats = (i.rep || i.repne) && is_string(&i) && i.address_size == 4 && !q->code_32;
     it->converts = i.mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH && i.op[0].kind == OPERAND_MEM;
     it->masked = i.mnemonic == ZYDIS_MNEMONIC_VMASKMOVPS || i.mnemonic == ZYDIS_MNEMONIC_VMASKMOVPD ||
                  i.mnemonic == ZYDIS_MNEMONIC_VPMASKMOVD || i.mnemonic == ZYDIS_MNEMONIC_VPMASKMOVQ;

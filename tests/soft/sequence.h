@@ -39,10 +39,14 @@ typedef struct Item {                   /* one instruction */
     bool falls;                         /* the next one may follow */
     bool patched;                       /* others write to it      */
     bool compares;                      /* CMPS: which of its two operands faults first is nowhere said */
-    bool mmx_stores;                    /* from an MMX register: where one faults, Intel's have set TOP to 0 before, AMD's have not */
-    bool x87_stores;                    /* an unmasked exception and a page fault at once: Intel's take the exception, AMD's the fault */
-    bool converts;                      /* VCVTPS2PH to memory: Intel's take its exceptions before a page fault, AMD's the fault alone */
+    bool mmx_stores;                    /* from an MMX register: where one faults, Intel's have set TOP to 0, AMD's not */
+    bool x87_stores;                    /* a number.  Unmasked exception and fault of the address at once: which comes first is
+                                         * the processor's (SDM vol 3 §6.9), Intel's the exception, AMD's the fault */
+    bool stores_ten;                    /* of those, ten bytes: where the second page faults, Intel's have written to the first */
+    bool converts;                      /* VCVTPS2PH to memory: the same, of exceptions and a page fault */
     bool masked;                        /* VMASKMOV, VPMASKMOV: where in the page of a fault, makers do not agree */
+    bool narrow_repeats;                /* REP with 32-bit addresses in 64-bit code: at ECX = 0 and at a fault, Intel's may have
+                                         * cleared the upper halves of RCX, RSI, RDI, AMD's leave them */
     bool scans;                         /* REP CMPS or SCAS: where one stops by a fault, makers do not agree about flags */
     uint16_t reads, writes, undefines;  /* flags; by sequence_judge */
     uint16_t undefined;                 /* that it may meet        */

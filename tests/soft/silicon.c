@@ -186,9 +186,10 @@ static void on_signal(int signal, siginfo_t *info, void *opaque)
     siglongjmp(caught, 1);
 }
 
-void silicon_stop(void)
+void silicon_stop(int signal, const void *context)
 {
     if (running) {
+        stand_at(result, signal, context);
         result->endless = true;
         running = 0;
         siglongjmp(caught, 1);

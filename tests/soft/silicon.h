@@ -22,7 +22,7 @@ void silicon_fill_const(const void *page);      /* what ARENA_CONST has */
 /* This process has something there that a guest has not. */
 bool silicon_maps(uint64_t linear);
 void silicon_run(bool code_32, const Standing *in, Standing *out);
-/* From a signal's handler: what runs in the arena now is given up. */
-void silicon_stop(void);
+/* From a signal's handler, with what that was given: what runs in the arena now is given up where it stands. */
+void silicon_stop(int signal, const void *context);
 
 #endif

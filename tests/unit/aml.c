@@ -266,7 +266,7 @@ int main(void)
 {
     Suite *s = suite_create("aml");
     TCase *tc = tcase_create("aml");
-    tcase_set_timeout(tc, 60);
+    tcase_set_timeout(tc, 120);
     tcase_add_test(tc, integers);
     tcase_add_test(tc, names);
     tcase_add_test(tc, eisa_ids);

@@ -139,7 +139,7 @@ static int drive_bench_main(const char *name, const TTest **tests, size_t n)
     for (size_t i = 0; i < n; i++) {
         TCase *tc = tcase_create(tests[i]->name);
         tcase_add_checked_fixture(tc, setup, teardown);
-        tcase_set_timeout(tc, 60);
+        tcase_set_timeout(tc, 120);
         tcase_add_test(tc, tests[i]);
         suite_add_tcase(suite, tc);
     }

@@ -160,7 +160,7 @@ int main(void)
 {
     Suite *s = suite_create("json");
     TCase *tc = tcase_create("json");
-    tcase_set_timeout(tc, 60);
+    tcase_set_timeout(tc, 120);
     tcase_add_test(tc, values);
     tcase_add_test(tc, errors);
     tcase_add_test(tc, streams);

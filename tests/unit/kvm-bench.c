@@ -209,7 +209,7 @@ int run_all_cases(const char *name, const Case *cases, unsigned n)
     Suite *s = suite_create(name);
     for (unsigned i = 0; i < n; i++) {
         TCase *t = tcase_create(cases[i].name);
-        tcase_set_timeout(t, 60);
+        tcase_set_timeout(t, 120);
         tcase_add_loop_test(t, cases[i].test, 0, cases[i].loops);
         suite_add_tcase(s, t);
     }

@@ -446,7 +446,7 @@ int main(void)
 {
     Suite *s = suite_create("loader");
     TCase *tc = tcase_create("loader");
-    tcase_set_timeout(tc, 100);
+    tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, linux_new);
     tcase_add_test(tc, linux_old);

@@ -296,7 +296,7 @@ int main(void)
     Suite *suite = suite_create("mux");
     TCase *tc = tcase_create("all");
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 30);
+    tcase_set_timeout(tc, 120);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
         tcase_add_test(tc, tests[i]);
     }

@@ -573,7 +573,7 @@ int main(void)
 {
     Suite *s = suite_create("qmp");
     TCase *tc = tcase_create("qmp");
-    tcase_set_timeout(tc, 60);
+    tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_test(tc, negotiation);
     tcase_add_test(tc, requests);

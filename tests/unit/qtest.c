@@ -384,7 +384,7 @@ int main(void)
     Suite *s = suite_create("qtest");
     TCase *t = tcase_create("wire");
     tcase_add_checked_fixture(t, setup, teardown);
-    tcase_set_timeout(t, 30);
+    tcase_set_timeout(t, 120);
     for (unsigned i = 0; i < G_N_ELEMENTS(tests); i++) {
         tcase_add_test(t, tests[i]);
     }
