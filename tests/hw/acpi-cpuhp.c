@@ -155,6 +155,10 @@ START_TEST(refused)
     ck_assert_uint_gt(said.n, 2);
     ck_assert_uint_eq(said.at[2].source, EJECTION);
     ck_assert_uint_eq(said.at[2].status, BUSY);
+    for (size_t i = 0; i < said.n; i++) {
+        qtype_free(&qtype_ACPIOSTInfo, &said.at[i]);
+    }
+    g_free(said.at);
     ck_assert_uint_eq(in32(chip, DATA), 0);
     ck_assert(device_unplug_request(cpus[2], NULL)); /* it can be asked again; a new start is an answer, too */
     device_reset(chip, false);
