@@ -626,6 +626,9 @@ Block *block_find(SoftCpu *s)
     Uop *from = c->link_from;
     Block *from_block = c->link_from_block;
     c->link_from = NULL;
+    if (from && from_block->rip + (uint64_t)(int64_t)from->target != rip) {
+        from = NULL; /* an event came between the jump and here: this is its handler */
+    }
     Block *b = block_lookup(s, linear);
     if (!b) {
         size_t used = c->used;
