@@ -41,11 +41,12 @@ typedef struct Event {
     uint32_t reason;
 } Event;
 
-/* A task management function that asked for commands to end, and waits for that. */
+/* A task management function that asked for commands to end, and waits for those of them that came before it. */
 typedef struct Management {
-    VirtBuffer *buffer;
-    unsigned waits;                     /* commands */
-    uint8_t response;
+    VirtBuffer *buffer;                 /* NULL: the driver gave up on it */
+    Tmf function;
+    unsigned target, lun;
+    uint64_t before;                    /* ScsiRequest.number */
     struct Management *next;
 } Management;
 
@@ -53,10 +54,9 @@ typedef struct ScsiRequest {
     ScsiTask task;
     VirtioScsi *hba;
     VirtBuffer *buffer;                 /* NULL: the driver gave up on it */
-    uint64_t id;
+    uint64_t id, number;                /* the driver's, and in order of arrival */
     uint32_t sense_size, cdb_size;      /* as when it came */
     bool was_reset;                     /* by a function that resets, not one that aborts */
-    Management *management;             /* waits for it; or NULL */
     struct ScsiRequest *next, **link;
 } ScsiRequest;
 
@@ -112,19 +112,48 @@ static void answer(ScsiRequest *r, const Answer *a, uint64_t data)
     virtqueue_push(g_steal_pointer(&r->buffer), sizeof *a + r->sense_size + data);
 }
 
-static void end_management(VirtioScsi *s, Management *m)
+static void management_over(VirtBuffer *b, uint8_t response)
 {
-    Management **at = &s->management;
-    while (*at != m) {
-        at = &(*at)->next;
+    virtbuffer_write(b, 0, &response, 1);
+    virtqueue_push(b, 1);
+}
+
+/* What a function is about. */
+static bool concerns(const ScsiRequest *r, const Tmf *f, unsigned target, unsigned lun)
+{
+    bool unit = r->task.target == target && r->task.lun == lun;
+    switch (f->subtype) {
+    case TMF_ABORT_TASK:
+    case TMF_QUERY_TASK: return unit && r->id == f->id;
+    case TMF_I_T_NEXUS_RESET: return r->task.target == target;
+    default: return unit;
     }
-    *at = m->next;
-    if (m->buffer) {
-        uint8_t response = m->response;
-        virtbuffer_write(m->buffer, 0, &response, 1);
-        virtqueue_push(m->buffer, 1);
+}
+
+static bool waits(const VirtioScsi *s, const Management *m)
+{
+    for (const ScsiRequest *r = s->requests; r; r = r->next) {
+        if (r->number < m->before && concerns(r, &m->function, m->target, m->lun)) {
+            return true;
+        }
     }
-    g_free(m);
+    return false;
+}
+
+static void end_management(VirtioScsi *s)
+{
+    for (Management **at = &s->management; *at;) {
+        Management *m = *at;
+        if (waits(s, m)) {
+            at = &m->next;
+            continue;
+        }
+        *at = m->next;
+        if (m->buffer) {
+            management_over(m->buffer, S_FUNCTION_COMPLETE);
+        }
+        g_free(m);
+    }
 }
 
 static void task_done(ScsiTask *t)
@@ -147,9 +176,7 @@ static void task_done(ScsiTask *t)
         r->next->link = r->link;
     }
     s->in_flight--;
-    if (r->management && !--r->management->waits) {
-        end_management(s, r->management);
-    }
+    end_management(s);
     for (unsigned i = FIRST_REQUEST; full && i < s->v.queues; i++) {
         virtio_kick(&s->v, i);
     }
@@ -172,6 +199,7 @@ static void command(VirtioScsi *s, VirtBuffer *b)
     r->hba = s;
     r->buffer = b;
     r->id = h.id;
+    r->number = s->taken++;
     r->sense_size = s->sense_size;
     r->cdb_size = s->cdb_size;
     r->next = s->requests;
@@ -207,46 +235,23 @@ static bool take_commands(VirtioScsi *s, VirtQueue *q)
 
 /* ---- Task management (§5.6.6.2) ---- */
 
-static void management_over(VirtBuffer *b, uint8_t response)
-{
-    virtbuffer_write(b, 0, &response, 1);
-    virtqueue_push(b, 1);
-}
-
-static bool concerns(const ScsiRequest *r, const Tmf *f, unsigned target, unsigned lun)
-{
-    bool unit = r->task.target == target && r->task.lun == lun && r->buffer;
-    switch (f->subtype) {
-    case TMF_ABORT_TASK:
-    case TMF_QUERY_TASK: return unit && r->id == f->id;
-    case TMF_I_T_NEXUS_RESET: return r->task.target == target && r->buffer;
-    default: return unit;
-    }
-}
-
 /* Commands end when their drive has let go of the driver's memory; the function is complete after the last of them. */
 static void abort_tasks(VirtioScsi *s, VirtBuffer *b, const Tmf *f, unsigned target, unsigned lun)
 {
-    Management *m = g_new0(Management, 1);
+    Management *m = g_new(Management, 1);
     bool reset = f->subtype == TMF_LUN_RESET || f->subtype == TMF_I_T_NEXUS_RESET;
-    m->buffer = b;
-    m->response = S_FUNCTION_COMPLETE;
-    m->next = s->management;
+    *m = (Management){b, *f, target, lun, s->taken, s->management};
     s->management = m;
     for (ScsiRequest *r = s->requests; r; r = r->next) {
-        if (concerns(r, f, target, lun) && !r->management) {
-            r->management = m;
-            r->was_reset = reset;
-            m->waits++;
+        if (concerns(r, f, target, lun)) {
+            r->was_reset |= reset;
             scsi_abort(&r->task);
         }
     }
     if (reset) {
         scsi_bus_reset(s->bus, (int)target, f->subtype == TMF_LUN_RESET ? (int)lun : -1);
     }
-    if (!m->waits) {
-        end_management(s, m);
-    }
+    end_management(s);
 }
 
 static void manage(VirtioScsi *s, VirtBuffer *b, const Tmf *f)
@@ -270,7 +275,7 @@ static void manage(VirtioScsi *s, VirtBuffer *b, const Tmf *f)
     case TMF_QUERY_TASK:
     case TMF_QUERY_TASK_SET:
         for (const ScsiRequest *r = s->requests; r; r = r->next) {
-            any |= concerns(r, f, target, lun);
+            any |= r->buffer && concerns(r, f, target, lun);
         }
         management_over(b, any ? S_FUNCTION_SUCCEEDED : S_FUNCTION_COMPLETE);
         break;
@@ -526,6 +531,7 @@ static const Row rows[] = {
     DERIVED(VirtioScsi, requests),
     DERIVED(VirtioScsi, management),
     DERIVED(VirtioScsi, in_flight),
+    DERIVED(VirtioScsi, taken),
     END
 };
 // clang-format on

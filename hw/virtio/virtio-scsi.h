@@ -24,6 +24,7 @@ typedef struct VirtioScsi {
     struct ScsiRequest *requests;
     struct Management *management;      /* that waits for commands to end */
     unsigned in_flight;
+    uint64_t taken;                     /* commands, ever */
 } VirtioScsi;
 
 extern const DeviceClass virtio_scsi_class;

@@ -412,6 +412,25 @@ START_TEST(management)
 }
 END_TEST
 
+/* A function that comes while another waits for the same command waits for it, too. */
+START_TEST(management_twice)
+{
+    enum { ABORT_TASK, LUN_RESET = 5 };
+    start_with(PCI_MODERN, slow_drive("slow"), 0);
+    run(CDB(0), 0, 0);
+    add_command(0, CDB(0x28, 0, 0, 0, 0, 0, 0, 0, 1), 0, 512);
+    vb_kick(commands);
+    add_tmf(ABORT_TASK, 0, 0, 0x100);
+    add_tmf(LUN_RESET, 0, 0, 0);
+    ck_assert_uint_eq(take(control), UINT32_MAX);
+    vb_wait();
+    ck_assert_uint_eq(take(control), 1);
+    ck_assert_uint_eq(take(control), 1);
+    ck_assert_uint_eq(response(), S_RESET);
+    ck_assert_uint_ne(take(commands), UINT32_MAX);
+}
+END_TEST
+
 /* ---- What is slow, while it is reset or taken away ---- */
 
 static bool came_between;
@@ -546,5 +565,5 @@ END_TEST
 
 BENCH_MAIN("virtio-scsi", CASE(configuration), CASE(split), CASE(split_indirect), CASE(packed), CASE(legacy), CASE(mmio_packed),
            CASE(addresses), CASE(field_sizes), CASE(short_requests), CASE(event_queue), CASE(events_not_negotiated),
-           CASE(management), CASE(reset_while_slow), CASE(queue_reset_while_slow), CASE(unplug_unit_while_slow),
+           CASE(management), CASE(management_twice), CASE(reset_while_slow), CASE(queue_reset_while_slow), CASE(unplug_unit_while_slow),
            CASE(unplug_adapter_while_slow), CASE(unplug_disk_while_slow), CASE(memory_leaves_while_slow))
