@@ -67,7 +67,7 @@ static const Cell *find_cell(const Device *d, unsigned space, unsigned at, bool 
 /* The event of a row is GROUP.ROW, whichever its element; a device is the group of its rows. */
 static const char *trace_group(const Device *d)
 {
-    return d->id ? d->id : d->class->name;
+    return device_label(d);
 }
 
 static void trace_row(const Device *d, const Cell *c, unsigned i, uint64_t v, bool write)

@@ -37,7 +37,7 @@ void guest_error(const Device *dev, const char *format, ...)
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
     const Device *whole = device_whole((Device *)dev);
-    guest_error_at(whole->id ? whole->id : whole->class->name, "%s", text);
+    guest_error_at(device_label(whole), "%s", text);
 }
 
 /* ---- Settling ---- */

@@ -187,6 +187,8 @@ extern bool device_creation_by_user;    /* true while -device or device_add crea
 
 void device_trace_init(void);           /* register rows become trace events; at start, before the command line */
 void guest_error(const Device *dev, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* For messages: the user's id, or the class's name. */
+static inline const char *device_label(const Device *dev) { return dev->id ? dev->id : dev->class->name; }
 int64_t now(const Device *dev);         /* ns on the virtual clock */
 
 #endif

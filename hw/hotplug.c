@@ -39,7 +39,7 @@ static UnplugAnswer ask(Device *d, GError **error)
 bool device_unplug_request(Device *d, GError **error)
 {
     if (d->removing) {
-        return error_fail(error, "Device %s is already in the process of unplug", d->id);
+        return error_fail(error, "Device %s is already in the process of unplug", device_label(d));
     }
     switch (ask(d, error)) {
     case UNPLUG_NOW:

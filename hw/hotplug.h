@@ -1,8 +1,8 @@
 /* Hot-plug: devices that come and go while the machine runs, and the guest's say in it.
  *
  * device_add plugs, then BusClass.plugged tells the guest.  device_del asks BusClass.unplug_request (of a device without
- * a bus, those of its DeviceClass): it has the device go
- * at once, or it tells the guest, whose answer is device_unplugged or device_unplug_refused.  Main lock held. */
+ * a bus, those of its DeviceClass): it has the device go at once, or it tells the guest, whose answer is device_unplugged
+ * or device_unplug_refused.  Main lock held. */
 #ifndef HW_HOTPLUG_H
 #define HW_HOTPLUG_H
 

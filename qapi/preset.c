@@ -7,7 +7,7 @@
 
 /* Options in pairs: name, value.  `lacks`: what it should have besides, and this build has not. */
 static const Preset presets[] = {
-    {"linux", "Linux with its virtio drivers", LIST("vga", "std", "device", "virtio-rng-pci", "device", "virtio-balloon-pci"),
+    {"linux", "Linux with its virtio drivers", LIST("vga", "std", "device", "virtio-rng-pci", "device", "virtio-balloon-pci", "device", "virtio-tablet-pci"),
      "a virtio network card"},
     {"windows", "Windows since 7",
      LIST("cpu", "qemu64,hv-relaxed,hv-vapic,hv-time,hv-spinlocks=0x1fff", "rtc", "base=localtime", "vga", "std"),

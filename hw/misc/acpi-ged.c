@@ -1,9 +1,9 @@
 #include "hw/misc/acpi-ged.h"
 
 #include "core/runstate.h"
+#include "hw/pci/acpi-pm.h"
 
 enum { SPACE_EVENTS, SPACE_SLEEP, SPACE_TIMER };
-enum { TIMER_HZ = 3579545, TIMER_MASK = 0xffffff };
 
 typedef struct AcpiGed {
     Device dev;
@@ -52,7 +52,7 @@ static void reset_write(void *dev, unsigned arg, unsigned i, uint64_t old, uint6
 
 static uint64_t timer_get(const void *dev, unsigned arg, unsigned i)
 {
-    return muldiv64((uint64_t)now(dev), TIMER_HZ, NS_PER_SECOND) & TIMER_MASK;
+    return acpi_timer_ticks(dev) & ((1u << ACPI_TIMER_BITS) - 1);
 }
 
 static void ged_update(void *dev)

@@ -21,7 +21,7 @@ void watchdog_expired(const Device *dev)
     case WATCHDOG_SHUTDOWN: machine_request_powerdown(); break;
     case WATCHDOG_POWEROFF: machine_request_shutdown(CAUSE_GUEST_SHUTDOWN); break;
     case WATCHDOG_PAUSE: machine_request_stop(RUN_WATCHDOG); break;
-    case WATCHDOG_DEBUG: warn_report("watchdog '%s' ran out", dev->id ? dev->id : dev->class->name); break;
+    case WATCHDOG_DEBUG: warn_report("watchdog '%s' ran out", device_label(dev)); break;
     case WATCHDOG_NMI: nmi_everywhere(); break;
     case WATCHDOG_NONE: break;
     }

@@ -37,7 +37,6 @@ static bool offered(const AcpiPcihp *s, const PciBus *bus)
     return pci_bus_selector(bus) >= 0 && (pci_bus_bridge(bus) ? s->behind_bridges : s->on_root);
 }
 
-
 static void highest(void *arg, PciBus *bus)
 {
     int *next = arg;
@@ -173,7 +172,7 @@ static UnplugAnswer unplug_request(void *opaque, PciBus *bus, PciDevice *pd, GEr
     if (!acpi_pcihp_slot(bus, PCI_SLOT(pd->devfn))) {
         error_fail(error, "Device '%s' cannot be unplugged: its slot %u holds a bridge that was "
                    "there from the start, or a function that does not support hotplugging",
-                   pd->dev.id, PCI_SLOT(pd->devfn));
+                   device_label(&pd->dev), PCI_SLOT(pd->devfn));
         return UNPLUG_ERROR;
     }
     acpi_gpe(GPE_PCI_HOTPLUG);

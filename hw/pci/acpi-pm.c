@@ -14,18 +14,18 @@ enum { /* PM1 status and enable */
 enum { SCI_EN = 1 << 0, SLP_TYP_SHIFT = 10, SLP_EN = 1 << 13 };
 enum { SLEEP_S5 = 0, SLEEP_S3 = 1 }; /* SLP_TYP as the boards' tables have it; S4 is a property */
 
-/* ---- The timer: 3.579545 MHz, 24 bits (§4.8.3.3) ---- */
+/* ---- The timer ---- */
 
-enum { PM_TIMER_HZ = 3579545, TMR_BITS = 24, HALF_SHIFT = TMR_BITS - 1 };
+enum { HALF_SHIFT = ACPI_TIMER_BITS - 1 };
 
 static uint64_t ticks(const AcpiPm *s)
 {
-    return muldiv64((uint64_t)now(&s->dev), PM_TIMER_HZ, NS_PER_SECOND);
+    return acpi_timer_ticks(&s->dev);
 }
 
 static uint64_t tmr_get(const void *dev, unsigned arg, unsigned i)
 {
-    return ticks(dev) & ((1u << TMR_BITS) - 1);
+    return ticks(dev) & ((1u << ACPI_TIMER_BITS) - 1);
 }
 
 /* TMR_STS is set whenever the top bit turns. */
@@ -58,7 +58,7 @@ static void update_timer(AcpiPm *s)
         return;
     }
     uint64_t next = ((ticks(s) >> HALF_SHIFT) + 1) << HALF_SHIFT;
-    timer_at(&s->overflow, (int64_t)muldiv64(next, NS_PER_SECOND, PM_TIMER_HZ) + 1);
+    timer_at(&s->overflow, (int64_t)muldiv64(next, NS_PER_SECOND, ACPI_TIMER_HZ) + 1);
 }
 
 /* ---- Sleeping and waking ---- */

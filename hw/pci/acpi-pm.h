@@ -7,6 +7,13 @@
 
 enum { ACPI_PM_SIZE = 0x0c };           /* PM1 event block, PM1 control, two bytes of nothing, the timer             */
 
+/* The PM timer (§4.8.3.3), of this chip and of others that have one: periods since the clock's 0; a guest sees the low bits. */
+enum { ACPI_TIMER_HZ = 3579545, ACPI_TIMER_BITS = 24 };
+static inline uint64_t acpi_timer_ticks(const Device *dev)
+{
+    return muldiv64((uint64_t)now(dev), ACPI_TIMER_HZ, NS_PER_SECOND);
+}
+
 typedef struct AcpiPm {
     Device dev;
     /* properties */

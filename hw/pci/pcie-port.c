@@ -67,8 +67,8 @@ static UnplugAnswer unplug_request(void *opaque, PciBus *bus, PciDevice *pd, GEr
         return UNPLUG_NOW;
     }
     if (pcie_slot_blinks(&s->express)) {
-        error_fail(error, "Hot-unplug of %s failed: guest is busy (power indicator of slot %u blinks)", pd->dev.id,
-                   s->slot);
+        error_fail(error, "Hot-unplug of %s failed: guest is busy (power indicator of slot %u blinks)",
+                   device_label(&pd->dev), s->slot);
         return UNPLUG_ERROR;
     }
     pcie_slot_press(&s->express);

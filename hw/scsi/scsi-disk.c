@@ -142,7 +142,7 @@ static bool attach(ScsiDevice *d, bool cd, GError **error)
     if (!d->drive && cd) {
         d->drive = d->own_drive = drive_new_empty();
     }
-    if (!drive_attach(d->drive, d->removable ? &removable_user : &fixed_user, d, d->dev.id ? d->dev.id : d->dev.class->name,
+    if (!drive_attach(d->drive, d->removable ? &removable_user : &fixed_user, d, device_label(&d->dev),
                       error)) {
         d->drive = NULL;
         return false;

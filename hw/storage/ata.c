@@ -565,7 +565,7 @@ static bool ata_realize(void *dev, GError **error)
         s->drive = s->own_drive = drive_new_empty();
     }
     if (s->drive && !drive_attach(s->drive, ATA_INFO(s)->user, s,
-                                  s->dev.id ? s->dev.id : s->dev.class->name, error)) {
+                                  device_label(&s->dev), error)) {
         s->drive = NULL;
         return false;
     }
@@ -639,6 +639,16 @@ void ata_text(uint8_t *to, unsigned len, const char *text)
     for (unsigned i = 0; i < len; i++) {
         to[i ^ 1] = *text ? (uint8_t)*text++ : ' ';
     }
+}
+
+void ata_identify_names(const AtaDevice *a, uint8_t *id)
+{
+    ata_text(id + 2 * 10, 20, a->serial);
+    ata_word(id, 20, 3);
+    ata_word(id, 21, 512);
+    ata_word(id, 22, 4);
+    ata_text(id + 2 * 23, 8, a->ver);
+    ata_text(id + 2 * 27, 40, a->model);
 }
 
 /* Table "Transfer mode values": PIO modes need no setting. */

@@ -106,6 +106,9 @@ void ata_discard(AtaDevice *s, uint64_t at, uint64_t len, void (*then)(AtaDevice
 uint8_t *ata_reply(AtaDevice *s, uint32_t n);
 /* Padded text with the bytes of each word swapped, as IDENTIFY has it. */
 void ata_text(uint8_t *to, unsigned len, const char *text);
+/* Words 10 to 46 of IDENTIFY DEVICE and IDENTIFY PACKET DEVICE: who it is. */
+void ata_identify_names(const AtaDevice *a, uint8_t *id);
+static inline void ata_word(uint8_t *id, unsigned word, unsigned value) { store_le(id + 2 * word, 2, value); }
 void ata_signature(AtaDevice *s);       /* task file after reset (§9.12) */
 /* SET FEATURES 03h, transfer mode in the count register: false when there is no such mode. */
 bool ata_set_transfer_mode(AtaDevice *s);

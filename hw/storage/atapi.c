@@ -118,43 +118,33 @@ static void parameters_came(IdeCd *s)
 
 /* ---- The ATA side ---- */
 
-static void put16(uint8_t *id, unsigned word, unsigned value)
-{
-    store_le(id + 2 * word, 2, value);
-}
-
 /* ATA/ATAPI-6 §8.16 */
 static void identify(IdeCd *s)
 {
     AtaDevice *a = &s->ata;
     uint8_t *id = ata_reply(a, ATA_SECTOR);
-    put16(id, 0, 0x85c0); /* packet device, CD, removable, DRQ within 50 us, 12 byte packets */
-    ata_text(id + 2 * 10, 20, a->serial);
-    put16(id, 20, 3);
-    put16(id, 21, 512);
-    put16(id, 22, 4);
-    ata_text(id + 2 * 23, 8, a->ver);
-    ata_text(id + 2 * 27, 40, a->model);
-    put16(id, 48, 1);
-    put16(id, 49, 1 << 11 | 1 << 9 | 1 << 8);
-    put16(id, 53, 0x0006);
-    put16(id, 64, 0x0003);
+    ata_word(id, 0, 0x85c0); /* packet device, CD, removable, DRQ within 50 us, 12 byte packets */
+    ata_identify_names(a, id);
+    ata_word(id, 48, 1);
+    ata_word(id, 49, 1 << 11 | 1 << 9 | 1 << 8);
+    ata_word(id, 53, 0x0006);
+    ata_word(id, 64, 0x0003);
     for (unsigned word = 65; word <= 68; word++) {
-        put16(id, word, 180);
+        ata_word(id, word, 180);
     }
-    put16(id, 71, 30);
-    put16(id, 72, 30);
-    put16(id, 80, 0x001e);
-    put16(id, 82, 1 << 14 | 1 << 9 | 1 << 4); /* NOP, DEVICE RESET, PACKET */
-    put16(id, 83, 1 << 14);
-    put16(id, 84, 1 << 14);
-    put16(id, 85, 1 << 14 | 1 << 9 | 1 << 4);
-    put16(id, 87, 1 << 14);
+    ata_word(id, 71, 30);
+    ata_word(id, 72, 30);
+    ata_word(id, 80, 0x001e);
+    ata_word(id, 82, 1 << 14 | 1 << 9 | 1 << 4); /* NOP, DEVICE RESET, PACKET */
+    ata_word(id, 83, 1 << 14);
+    ata_word(id, 84, 1 << 14);
+    ata_word(id, 85, 1 << 14 | 1 << 9 | 1 << 4);
+    ata_word(id, 87, 1 << 14);
     ata_identify_modes(a, id);
     if (a->bus && a->bus->serial) {
-        put16(id, 76, 1 << 1 | 1 << 2);
-        put16(id, 80, 0x00f0); /* Serial ATA begins with ATA/ATAPI-7 */
-        put16(id, 222, 0x101f);
+        ata_word(id, 76, 1 << 1 | 1 << 2);
+        ata_word(id, 80, 0x00f0); /* Serial ATA begins with ATA/ATAPI-7 */
+        ata_word(id, 222, 0x101f);
     }
     ata_send(a, ATA_SECTOR, 0, false);
 }

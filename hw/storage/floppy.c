@@ -162,7 +162,7 @@ static bool floppy_realize(void *dev, GError **error)
     if (!f->drive) {
         f->drive = f->own_drive = drive_new_empty();
     }
-    if (!drive_attach(f->drive, &drive_user, f, f->dev.id ? f->dev.id : f->dev.class->name,
+    if (!drive_attach(f->drive, &drive_user, f, device_label(&f->dev),
                       error)) {
         f->drive = NULL;
         return false;

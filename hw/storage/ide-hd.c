@@ -223,29 +223,24 @@ static void put(uint8_t *at, unsigned size, uint64_t value)
     memcpy(at, &value, size);
 }
 
-static void put16(uint8_t *id, unsigned word, unsigned value)
-{
-    put(id + 2 * word, 2, value);
-}
-
 static void identify_geometry(const IdeHd *s, uint8_t *id)
 {
     const IdeGeometry *g = &s->geometry;
-    put16(id, 1, g->cyls);
-    put16(id, 3, g->heads);
-    put16(id, 4, ATA_SECTOR * g->secs);
-    put16(id, 5, ATA_SECTOR);
-    put16(id, 6, g->secs);
+    ata_word(id, 1, g->cyls);
+    ata_word(id, 3, g->heads);
+    ata_word(id, 4, ATA_SECTOR * g->secs);
+    ata_word(id, 5, ATA_SECTOR);
+    ata_word(id, 6, g->secs);
     uint64_t track = (uint64_t)s->now_heads * s->now_secs;
     uint64_t cyls = MIN(s->sectors / track, 65535);
-    put16(id, 54, (unsigned)cyls);
-    put16(id, 55, s->now_heads);
-    put16(id, 56, s->now_secs);
+    ata_word(id, 54, (unsigned)cyls);
+    ata_word(id, 55, s->now_heads);
+    ata_word(id, 56, s->now_secs);
     put(id + 2 * 57, 4, cyls * track);
     put(id + 2 * 60, 4, MIN(s->sectors, LBA28_SECTORS));
     put(id + 2 * 100, 8, s->sectors);
     if (s->physical_block_size > ATA_SECTOR) {
-        put16(id, 106, 0x6000u | (unsigned)__builtin_ctz(s->physical_block_size / ATA_SECTOR));
+        ata_word(id, 106, 0x6000u | (unsigned)__builtin_ctz(s->physical_block_size / ATA_SECTOR));
     }
 }
 
@@ -253,24 +248,24 @@ static void identify_features(const IdeHd *s, uint8_t *id)
 {
     const AtaDevice *a = &s->ata;
     unsigned wwn = a->wwn ? 1u << 8 : 0;
-    put16(id, 82,
+    ata_word(id, 82,
           1 << 14 | 1 << 13 | 1 << 12 | 1 << 5 | 1 << 3 |
               1);                                         /* NOP, buffers, cache, power, SMART */
-    put16(id, 83, 1 << 14 | 1 << 13 | 1 << 12 | 1 << 10); /* FLUSH CACHE (EXT), 48-bit */
-    put16(id, 84, 1u << 14 | wwn | 1 << 6);               /* FUA */
-    put16(id, 85,
+    ata_word(id, 83, 1 << 14 | 1 << 13 | 1 << 12 | 1 << 10); /* FLUSH CACHE (EXT), 48-bit */
+    ata_word(id, 84, 1u << 14 | wwn | 1 << 6);               /* FUA */
+    ata_word(id, 85,
           1u << 14 | 1 << 13 | 1 << 12 | (s->cache_on ? 1u << 5 : 0) | 1 << 3 |
               (s->smart_on ? 1u : 0));
-    put16(id, 86, 1 << 13 | 1 << 12 | 1 << 10);
-    put16(id, 87, 1u << 14 | wwn | 1 << 6);
+    ata_word(id, 86, 1 << 13 | 1 << 12 | 1 << 10);
+    ata_word(id, 87, 1u << 14 | wwn | 1 << 6);
     for (unsigned i = 0; wwn && i < 4; i++) {
-        put16(id, 108 + i, a->wwn >> (48 - 16 * i) & 0xffff);
+        ata_word(id, 108 + i, a->wwn >> (48 - 16 * i) & 0xffff);
     }
     if (s->discard_granularity) {
-        put16(id, 105, TRIM_BLOCKS);
-        put16(id, 169, 1);
+        ata_word(id, 105, TRIM_BLOCKS);
+        ata_word(id, 169, 1);
     }
-    put16(id, 217, s->rotation_rate);
+    ata_word(id, 217, s->rotation_rate);
 }
 
 /* Serial ATA 3.1 §13.2.1: both speeds, NCQ with 32 commands, logs; there is no cable to speak of.
@@ -278,12 +273,12 @@ static void identify_features(const IdeHd *s, uint8_t *id)
 static void identify_serial(uint8_t *id)
 {
     enum { SPEEDS = 1 << 1 | 1 << 2, NCQ = 1 << 8, LOGS = 1 << 5, SERIAL_TRANSPORT = 0x101f };
-    put16(id, 75, 31);
-    put16(id, 76, NCQ | SPEEDS);
+    ata_word(id, 75, 31);
+    ata_word(id, 76, NCQ | SPEEDS);
     id[2 * 84] |= LOGS;
     id[2 * 87] |= LOGS;
-    put16(id, 93, 0);
-    put16(id, 222, SERIAL_TRANSPORT);
+    ata_word(id, 93, 0);
+    ata_word(id, 222, SERIAL_TRANSPORT);
 }
 
 static void sum_up(uint8_t *page)
@@ -299,31 +294,26 @@ static void identify(IdeHd *s)
 {
     AtaDevice *a = &s->ata;
     uint8_t *id = ata_reply(a, ATA_SECTOR);
-    put16(id, 0, 0x0040);
+    ata_word(id, 0, 0x0040);
     identify_geometry(s, id);
-    ata_text(id + 2 * 10, 20, a->serial);
-    put16(id, 20, 3);
-    put16(id, 21, 512);
-    put16(id, 22, 4);
-    ata_text(id + 2 * 23, 8, a->ver);
-    ata_text(id + 2 * 27, 40, a->model);
-    put16(id, 47, 0x8000 | MAX_MULTIPLE);
-    put16(id, 48, 1);
-    put16(id, 49, 1 << 11 | 1 << 9 | 1 << 8); /* IORDY, LBA, DMA */
-    put16(id, 50, 0x4000);
-    put16(id, 51, 0x0200);
-    put16(id, 52, 0x0200);
-    put16(id, 53, 0x0007);
-    put16(id, 59, s->multiple ? 0x0100u | s->multiple : 0);
-    put16(id, 64, 0x0003);
+    ata_identify_names(a, id);
+    ata_word(id, 47, 0x8000 | MAX_MULTIPLE);
+    ata_word(id, 48, 1);
+    ata_word(id, 49, 1 << 11 | 1 << 9 | 1 << 8); /* IORDY, LBA, DMA */
+    ata_word(id, 50, 0x4000);
+    ata_word(id, 51, 0x0200);
+    ata_word(id, 52, 0x0200);
+    ata_word(id, 53, 0x0007);
+    ata_word(id, 59, s->multiple ? 0x0100u | s->multiple : 0);
+    ata_word(id, 64, 0x0003);
     for (unsigned word = 65; word <= 68; word++) {
-        put16(id, word, 120);
+        ata_word(id, word, 120);
     }
-    put16(id, 80, 0x00f0); /* ATA-4 to ATA/ATAPI-7 */
-    put16(id, 81, 0x0016);
+    ata_word(id, 80, 0x00f0); /* ATA-4 to ATA/ATAPI-7 */
+    ata_word(id, 81, 0x0016);
     identify_features(s, id);
     ata_identify_modes(a, id);
-    put16(id, 93, 0x6001); /* 80-wire cable, device 0's reset result */
+    ata_word(id, 93, 0x6001); /* 80-wire cable, device 0's reset result */
     if (is_serial(s)) {
         identify_serial(id);
     }
@@ -359,8 +349,8 @@ static void read_log(IdeHd *s, bool dma)
     }
     uint8_t *page = ata_reply(a, ATA_SECTOR);
     if (log == DIRECTORY) {
-        put16(page, 0, 1);
-        put16(page, QUEUE_ERROR, 1);
+        ata_word(page, 0, 1);
+        ata_word(page, QUEUE_ERROR, 1);
     } else {
         queue_error_page(s, page);
         a->queue_error = (AtaQueueError){.tag = 0x80};
@@ -386,7 +376,7 @@ static void smart_page(IdeHd *s, bool thresholds)
 {
     enum { HOURS = 9, CYCLES = 12, TEMPERATURE = 194 };
     uint8_t *page = ata_reply(&s->ata, ATA_SECTOR);
-    put16(page, 0, 0x0010);
+    ata_word(page, 0, 0x0010);
     for (unsigned i = 0; i < G_N_ELEMENTS(smart_attributes); i++) {
         const SmartAttribute *attribute = &smart_attributes[i];
         uint8_t *entry = page + 2 + 12 * i;

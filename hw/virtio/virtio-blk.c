@@ -397,7 +397,7 @@ static bool blk_realize(void *dev, GError **error)
     VirtioBlk *s = dev;
     Device *whole = device_whole(&s->v.dev);
     if (!check_properties(s, error) ||
-        !drive_attach(s->drive, &user, s, whole->id ? whole->id : whole->class->name, error)) {
+        !drive_attach(s->drive, &user, s, device_label(whole), error)) {
         s->drive = NULL;
         return false;
     }

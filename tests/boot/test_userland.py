@@ -32,6 +32,8 @@ class Userland(SoftTest):
 
     def complains_of_nothing(self, m):
         m.wait_for("script done", 300, m.serial)
+        self.assertRegex(m.serial(), r"(?m)^dmesg: .*Linux version")
+        self.assertRegex("dmesg: ACPI BIOS Error (bug): x", COMPLAINTS)
         self.assertEqual(re.findall(COMPLAINTS, m.serial()), [])
         self.assertEqual(m.process.wait(60), 0)
 

@@ -25,6 +25,19 @@ def module(name):
     return harness.need_file(f"{base}/{FOLDERS.get(name, 'drivers/virtio')}/{name}.ko")
 
 
+def copied(script, disk):
+    """`script` with work for a disk in the place of COPY: all of it is read, four writers make a copy of its first part."""
+    return script.replace("COPY", f'''echo "read $(md5sum </dev/{disk} | cut -c1-32)"
+dd if=/dev/{disk} of=/tmp/part bs=64k count=64 2>/dev/null
+for n in 0 1 2 3; do
+    (dd if=/tmp/part of=/dev/{disk} bs=4k skip=$((n * 256)) seek=$((2048 + n * 256)) count=256 conv=notrunc 2>/dev/null) &
+done
+wait
+sync
+echo 3 >/proc/sys/vm/drop_caches
+echo "copy $(dd if=/dev/{disk} bs=64k skip=128 count=64 2>/dev/null | md5sum | cut -c1-32)"''')
+
+
 class Virtio(SoftTest):
     def boot(self, script, modules, *args, cpus=1, accel="soft"):
         """A machine whose init loads the transport and these modules, then runs the script."""
@@ -50,15 +63,7 @@ class Disks(Virtio):
 cat /sys/bus/virtio/devices/virtio0/features
 echo "size $(cat /sys/block/vda/size) queues $(ls /sys/block/vda/mq | wc -l) serial $(cat /sys/block/vda/serial)"
 echo "cache $(cat /sys/block/vda/queue/write_cache)"
-echo "read $(md5sum </dev/vda | cut -c1-32)"
-dd if=/dev/vda of=/tmp/part bs=64k count=64 2>/dev/null
-for i in 0 1 2 3; do
-    (dd if=/tmp/part of=/dev/vda bs=4k skip=$((i * 256)) seek=$((2048 + i * 256)) count=256 conv=notrunc 2>/dev/null) &
-done
-wait
-sync
-echo 3 >/proc/sys/vm/drop_caches
-echo "copy $(dd if=/dev/vda bs=64k skip=128 count=64 2>/dev/null | md5sum | cut -c1-32)"
+COPY
 echo "part $(md5sum </tmp/part | cut -c1-32)"
 blkdiscard -o $((12 << 20)) -l $((1 << 20)) /dev/vda
 sync
@@ -73,7 +78,8 @@ poweroff -f
         path = os.path.join(self.folder(), "disk.raw")
         with open(path, "wb") as f:
             f.write(data)
-        m = self.boot(self.DISK, ["virtio_blk"], "-drive", f"if=none,id=d,format=raw,discard=unmap,file={path}", "-device",
+        m = self.boot(copied(self.DISK, "vda"), ["virtio_blk"],
+                      "-drive", f"if=none,id=d,format=raw,discard=unmap,file={path}", "-device",
                       f"{device},drive=d,serial=a-serial-number", cpus=cpus, accel=accel)
         self.check_end(m)
         md5 = lambda b: hashlib.md5(b).hexdigest()
@@ -156,15 +162,7 @@ echo "size $(cat /sys/block/sda/size) cache $(cat /sys/block/sda/queue/write_cac
 echo "limits $(cat /sys/block/sda/queue/discard_granularity) $(cat /sys/block/sda/queue/rotational)"
 tr -c 'a-z0-9-' ' ' </sys/block/sda/device/vpd_pg80; echo
 cat /sys/block/sda/device/wwid
-echo "read $(md5sum </dev/sda | cut -c1-32)"
-dd if=/dev/sda of=/tmp/part bs=64k count=64 2>/dev/null
-for n in 0 1 2 3; do
-    (dd if=/tmp/part of=/dev/sda bs=4k skip=$((n * 256)) seek=$((2048 + n * 256)) count=256 conv=notrunc 2>/dev/null) &
-done
-wait
-sync
-echo 3 >/proc/sys/vm/drop_caches
-echo "copy $(dd if=/dev/sda bs=64k skip=128 count=64 2>/dev/null | md5sum | cut -c1-32)"
+COPY
 blkdiscard -o $((12 << 20)) -l $((1 << 20)) /dev/sda && echo discarded
 mkdir /mnt
 mount -t iso9660 -o ro /dev/sr0 /mnt && echo "grub $(ls /mnt/boot)"
@@ -181,7 +179,7 @@ cat /proc/interrupts
         path = os.path.join(self.folder(), "disk.raw")
         with open(path, "wb") as f:
             f.write(data)
-        m = self.linux(self.WORK, "-device", f"{adapter},id=scsi0", "-drive",
+        m = self.linux(copied(self.WORK, "sda"), "-device", f"{adapter},id=scsi0", "-drive",
                        f"if=none,id=d,format=raw,discard=unmap,file={path}", "-device",
                        f"scsi-hd,drive=d,bus=scsi0.0,serial=a-serial-number,wwn=0x5000c50015ea71ac,rotation_rate=1{disk}",
                        "-drive", f"if=none,id=c,media=cdrom,format=raw,readonly=on,file={harness.need_file(self.RESCUE)}",
