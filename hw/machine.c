@@ -57,7 +57,8 @@ const Row machine_rows[] = {
     MPROP_AS(isa_serial, "isa-serial", "on", "A serial port at the ISA bus", MICROVM),
     MPROP_AS(auto_kernel_cmdline, "auto-kernel-cmdline", "on", "Without ACPI, tell the kernel of virtio devices by its command line",
              MICROVM),
-    MPROP_AS(unpack_kernel, "x-unpack-kernel", "on", "Unpack a bzImage here, where it is entered without firmware", MICROVM),
+    MPROP_AS(unpack_kernel, "x-unpack-kernel", "auto", "Unpack a bzImage here and enter it by PVH; auto: where no firmware runs",
+             AUTO, .arg = BOARD_PC | BOARD_MICROVM),
     MPROP_AS(option_rom_files, "x-option-roms", "on", "Offer option ROMs to the firmware", MICROVM),
     END
 };

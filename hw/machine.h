@@ -50,13 +50,13 @@ typedef struct FwCfgFile {              /* -fw_cfg */
 typedef struct Machine {
     const MachineClass *class;
     /* -machine properties, by machine_rows */
-    int32_t acpi, smm, vmport;          /* OnOffAuto                                                         */
+    int32_t acpi, smm, vmport, unpack_kernel;           /* OnOffAuto                                         */
     bool graphics, usb, hpet, pit, i8042, sata, smbus, pcspk, fd_bootchk, mem_merge, dump_guest_core, nvdimm, suppress_vmdesc;
     uint64_t max_ram_below_4g;          /* bytes; 0: the board's choice                                      */
     char *firmware, *kernel, *initrd, *append, *dtb, *memory_backend, *pflash0, *pflash1, *dt_compatible,
         *pcspk_audiodev, *memory_encryption, *oem_id, *oem_table_id;
     int32_t with_pic, with_pit, with_rtc, ioapic2;      /* microvm's: OnOffAuto                              */
-    bool isa_serial, auto_kernel_cmdline, option_rom_files, unpack_kernel;    /* the same */
+    bool isa_serial, auto_kernel_cmdline, option_rom_files;     /* the same */
     /* -m */
     uint64_t ram_size, max_ram;         /* bytes                                                             */
     unsigned ram_slots;

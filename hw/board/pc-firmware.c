@@ -289,7 +289,8 @@ bool pc_describe(GError **error)
     fw_cfg_add_i16(pc.fw, FW_CFG_NOGRAPHIC, machine.nographic);
     fw_cfg_add_bytes(pc.fw, FW_CFG_UUID, machine.uuid, sizeof(machine.uuid));
     /* Firmware may want the file as it is: UEFI runs it as a program. */
-    bool unpack = machine.class->family == BOARD_MICROVM && !machine.firmware && machine.unpack_kernel;
+    bool direct = machine.class->family == BOARD_MICROVM && !machine.firmware;
+    bool unpack = machine.unpack_kernel == OFA_ON || (direct && machine.unpack_kernel == OFA_AUTO);
     if (machine.kernel && !loader_add_kernel(pc.fw, machine.kernel, machine.initrd, machine.append, machine.ram_below_4g,
                                              unpack, error)) {
         return false;

@@ -4,6 +4,7 @@ import struct
 import subprocess
 import unittest
 
+from demo import newest_kernel
 from harness import OSTLER
 from qtest import Qtest, main
 import test_acpi
@@ -127,6 +128,20 @@ class Names(unittest.TestCase):
         self.assertIn("ioapic2=", run("-M", "microvm,help").stdout)
         self.assertNotIn("ioapic2=", run("-M", "q35,help").stdout)
         self.assertNotEqual(run("-M", "microvm,sata=off").returncode, 0)
+
+
+class Kernels(unittest.TestCase):
+    """By which of its two ways in a bzImage is entered."""
+
+    def test_unpacked_where_wanted(self):
+        image = newest_kernel()
+        if not image:
+            self.skipTest("missing: a readable kernel in /boot (package linux-image-amd64)")
+        for options, rom in (("pc", "linuxboot_dma.bin"), ("pc,x-unpack-kernel=on", "pvh_dma.bin"),
+                             ("q35,x-unpack-kernel=off", "linuxboot_dma.bin"), ("microvm", "pvh_dma.bin"),
+                             ("microvm,x-unpack-kernel=off", "linuxboot_dma.bin")):
+            with self.subTest(options), Qtest("-M", options, "-m", 256, "-kernel", image) as q:
+                self.assertEqual(fw_cfg_file(q, "genroms/" + rom)[:2], b"\x55\xaa")
 
 
 class Presets(unittest.TestCase):
