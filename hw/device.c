@@ -1,5 +1,4 @@
 /* The life of a device: made from its class, given properties, realized, reset, settled, freed. */
-#include "hw/object.h"
 #include "hw/device.h"
 
 #include <assert.h>
@@ -10,6 +9,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "hw/layout.h"
+#include "hw/object.h"
 
 static GPtrArray *devices; /* realized wholes, in order of creation */
 bool device_creation_by_user;

@@ -96,8 +96,8 @@ void apic_bus_deliver(uint32_t dest, bool logical, ApicMode mode, uint8_t vector
         return; /* a de-assertion is no interrupt */
     }
     /* 8 bits cannot tell "all" from a CPU in x2APIC mode with that ID, where there is one; systems mean the CPU. */
-    const Apic *last = apic_of(cpu_by_apic_id(0xff));
-    bool wide = dest > 0xff || (!logical && last && apic_in_x2apic_mode(last));
+    const Apic *last = dest == 0xff && !logical ? apic_of(cpu_by_apic_id(dest)) : NULL;
+    bool wide = dest > 0xff || (last && apic_in_x2apic_mode(last));
     apic_bus_send(dest, logical, wide, mode, vector, trigger_level);
 }
 

@@ -265,7 +265,7 @@ static UnplugAnswer pci_unplug_request(Bus *parent, Device *dev, GError **error)
         const PciDevice *other = bus->function[first + fn];
         if (other && (other->dev.removing || other->dev.going)) {
             error_fail(error, "Device %s is already in the process of unplug: its slot holds %s",
-                       dev->id, other->dev.id ? other->dev.id : other->dev.class->name);
+                       device_label(dev), device_label(&other->dev));
             return UNPLUG_ERROR;
         }
     }
