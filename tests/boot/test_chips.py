@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Small chips under Linux's own drivers, with -accel soft: watchdogs, displays, the VM generation identifier."""
 import re
+import struct
 import uuid
 
 import harness
@@ -111,6 +112,36 @@ sleep 1000
 
     def test_bochs(self):
         self.draws("bochs-display", "bochs", "bochs")
+
+
+class Mouse(ChipsTest):
+    """VMware's mouse behind its backdoor.  Linux looks for it where KVM's features are offered: with APIC IDs beyond 254."""
+    SCRIPT = """
+i=0; while ! grep -q VMMouse /proc/bus/input/devices && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done
+node=$(grep -A5 'VMMouse"' /proc/bus/input/devices | grep -o 'event[0-9]*' | head -1)
+(dd if=/dev/input/$node bs=24 count=6 2>/dev/null | hexdump -v -e '24/1 "%02x" "\\n"' | sed 's/^/event /') &
+sleep 1
+echo listening on $node
+wait
+echo script done
+poweroff -f
+"""
+
+    def test_places_and_buttons(self):
+        m = self.linux(self.SCRIPT, ["psmouse", "evdev"], "-M", "q35", "-cpu", "max", "-smp", "1,maxcpus=288",
+                       "-m", 512)           # possible CPUs cost memory
+        m.wait_for("listening on event", 120, m.serial)
+        self.assertIn("* Mouse #", m.hmp("info mice"))
+        axes = [{"type": "abs", "data": {"axis": axis, "value": value}} for axis, value in (("x", 100), ("y", 20000))]
+        for down, more in ((True, axes), (False, [])):
+            m.qmp.command("input-send-event", events=more + [{"type": "btn", "data": {"down": down, "button": "left"}}])
+        m.wait_for("script done", 60, m.serial)
+        said = m.serial()
+        events = [struct.unpack("<16xHHi", bytes.fromhex(e)) for e in re.findall("event ([0-9a-f]{48})", said)]
+        key, absolute, left = 1, 3, 0x110
+        for expected in ((absolute, 0, 200), (absolute, 1, 40000), (key, left, 1), (key, left, 0)):
+            self.assertIn(expected, events)
+        self.assertEqual(m.process.wait(60), 0)
 
 
 class Generation(ChipsTest):
