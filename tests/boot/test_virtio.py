@@ -174,6 +174,17 @@ while ! dd if=/dev/sr0 of=/dev/null count=1 2>&1 | grep 'No medium found'; do sl
 cat /proc/interrupts
 """
 
+    def eject(self, m, drive, tries=100):
+        """The guest looks at its disc again and again, and locks the tray while it does."""
+        while True:
+            try:
+                return m.qmp.command("eject", device=drive)
+            except harness.QmpError as error:
+                tries -= 1
+                if "is locked" not in str(error) or not tries:
+                    raise
+                time.sleep(0.1)
+
     def work(self, adapter, cpus=1, packed=False, modern=True, accel="soft", disk=""):
         data = random.Random(adapter).randbytes(SIZE)
         path = os.path.join(self.folder(), "disk.raw")
@@ -185,7 +196,7 @@ cat /proc/interrupts
                        "-drive", f"if=none,id=c,media=cdrom,format=raw,readonly=on,file={harness.need_file(self.RESCUE)}",
                        "-device", "scsi-cd,drive=c,bus=scsi0.0", cpus=cpus, accel=accel)
         m.wait_for("eject it", 400, m.serial)
-        m.qmp.command("eject", device="c")
+        self.eject(m, "c")
         self.check_end(m)
         md5 = lambda b: hashlib.md5(b).hexdigest()
         said = m.serial().replace("\r", "")
@@ -362,7 +373,7 @@ poweroff -f
 free -k | sed -n 's/^Mem: *\([0-9]*\).*/total \1/p'
 echo ready
 i=0
-while [ "$(free -k | awk '/^Mem/ { print ($2 < 160000) }')" = 0 ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
+while [ "$(free -k | awk '/^Mem/ { print ($2 < 100000) }')" = 0 ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
 free -k | sed -n 's/^Mem: *\([0-9]*\).*/smaller \1/p'
 while [ "$(free -k | awk '/^Mem/ { print ($2 > 200000) }')" = 0 ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
 free -k | sed -n 's/^Mem: *\([0-9]*\).*/larger \1/p'
@@ -392,7 +403,8 @@ poweroff -f
         self.assertIn("BALLOON_CHANGE", [e["event"] for e in m.qmp.events])
         total, smaller, larger = (int(m.wait_for(fr"{w} (\d+)", 1, m.serial)[1])
                                   for w in ("total", "smaller", "larger"))
-        self.assertLess(smaller, total - 60000)
+        self.assertLess(smaller, 100000)
+        self.assertGreater(total, 190000)
         self.assertGreater(larger, total - 10000)
         self.assertIn(hashlib.md5(bytes(60 << 20)).hexdigest(), m.serial())
 
