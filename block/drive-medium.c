@@ -18,9 +18,27 @@ static bool is_locked(const Drive *d)
     return d->user && d->user->locked ? d->user->locked(d->user_arg) : d->locked;
 }
 
+typedef struct TrayMoved {
+    Drive *drive;
+    bool open;
+} TrayMoved;
+
+static void tray_moved(void *arg)
+{
+    TrayMoved *t = arg;
+    if (drive_exists(t->drive)) {
+        drive_events.tray_moved(t->drive, t->open);
+    }
+    g_free(t);
+}
+
 static void tell_tray(Drive *d, bool open)
 {
-    if (drive_events.tray_moved) {
+    if (drive_events.tray_moved && loop_is_queue_thread()) { /* who hears of it looks at devices */
+        TrayMoved *t = g_new(TrayMoved, 1);
+        *t = (TrayMoved){d, open};
+        loop_post(loop_main(), tray_moved, t);
+    } else if (drive_events.tray_moved) {
         drive_events.tray_moved(d, open);
     }
 }
@@ -87,14 +105,14 @@ static void medium_remove(Drive *d)
 
 bool drive_eject(Drive *d, bool force, GError **error)
 {
-    if (!may_open(d, force, error)) {
-        return false;
-    }
-    if (d->root) {
+    drive_enter(d);
+    bool may = may_open(d, force, error);
+    if (may && d->root) {
         medium_remove(d);
         medium_changed(d, false);
     }
-    return true;
+    drive_leave(d);
+    return may;
 }
 
 static bool same_file(const Drive *d, const char *path)
@@ -104,8 +122,8 @@ static bool same_file(const Drive *d, const char *path)
            now.st_dev == wanted.st_dev && now.st_ino == wanted.st_ino;
 }
 
-bool drive_change_medium(Drive *d, const char *path, const char *format, DriveReadonly readonly,
-                         bool force, GError **error)
+static bool change_medium(Drive *d, const char *path, const char *format, DriveReadonly readonly,
+                          bool force, GError **error)
 {
     if (!may_open(d, force, error)) {
         return false;
@@ -137,6 +155,15 @@ bool drive_change_medium(Drive *d, const char *path, const char *format, DriveRe
     return true;
 }
 
+bool drive_change_medium(Drive *d, const char *path, const char *format, DriveReadonly readonly,
+                         bool force, GError **error)
+{
+    drive_enter(d);
+    bool ok = change_medium(d, path, format, readonly, force, error);
+    drive_leave(d);
+    return ok;
+}
+
 typedef struct Resize {
     BlockNode *node;
     int64_t length;
@@ -151,7 +178,7 @@ static void resize_run(void *arg)
     r->done = true;
 }
 
-bool drive_resize(Drive *d, int64_t length, GError **error)
+static bool resize(Drive *d, int64_t length, GError **error)
 {
     if (!d->root) {
         return error_fail(error, "Device '%s' has no medium", d->id);
@@ -165,10 +192,10 @@ bool drive_resize(Drive *d, int64_t length, GError **error)
     drive_drain(d);
     Resize r = {.node = d->root, .length = length};
     worker_inline(true);
-    co_start(resize_run, &r);
+    co_enter(co_new_on(d->port->loop, resize_run, &r));
     worker_inline(false);
     while (!r.done) {
-        loop_iterate(true);
+        drive_wait_some(d);
     }
     if (r.result < 0) {
         return error_fail_errno(
@@ -180,10 +207,20 @@ bool drive_resize(Drive *d, int64_t length, GError **error)
     return true;
 }
 
+bool drive_resize(Drive *d, int64_t length, GError **error)
+{
+    drive_enter(d);
+    bool ok = resize(d, length, error);
+    drive_leave(d);
+    return ok;
+}
+
 void drive_stats(const Drive *d, DriveStats *stats)
 {
+    drive_enter((Drive *)d);
     *stats = d->stats;
     stats->in_flight = d->in_flight;
+    drive_leave((Drive *)d);
 }
 
 void drive_state(const Drive *d, DriveState *state)

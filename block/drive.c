@@ -20,81 +20,36 @@
 DriveEvents drive_events;
 static GPtrArray *drives; /* in order of creation */
 
-enum { INLINE_PIECES = 8 };
-
-struct DriveRequest {
-    Drive *drive;
-    DriveOp op;
-    int64_t offset, bytes;
-    IoVec iov;
-    struct iovec pieces[INLINE_PIECES]; /* the usual case of few pieces */
-    bool fua, may_unmap;
-    bool cancelled, held;
-    int result;
-    int64_t began;
-    DriveDone *done;
-    void *arg;
-    Coroutine *co;
-    DriveRequest *next; /* among the held, or the finished */
-};
-
 static const char *const op_names[DRIVE_OPS] = {"read", "write", "flush", "discard", "write zeroes"};
 
 /* ---- The end of a request ---- */
 
-static DriveRequest *finished, **finished_end = &finished;
-static unsigned submitting; /* calls of submit on the stack: done must wait */
-
-static void request_end(DriveRequest *r)
+void drive_request_end(DriveRequest *r)
 {
-    Drive *d = r->drive;
     DriveDone *done = r->done;
     void *arg = r->arg;
     int result = r->cancelled ? -ECANCELED : r->result;
-    TRACE(drive_end, "%s: %s at %" PRId64 ", %" PRId64 " bytes: %s", d->id, op_names[r->op], r->offset, r->bytes,
-          result < 0 ? g_strerror(-result) : "done");
     if (r->iov.v != r->pieces) {
         g_free(r->iov.v);
     }
     g_free(r);
-    d->in_flight--;
     if (done) {
         done(arg, result);
     }
 }
 
-static bool finished_run(void)
-{
-    bool any = finished;
-    for (DriveRequest *r; (r = finished);) {
-        finished = r->next;
-        if (!finished) {
-            finished_end = &finished;
-        }
-        request_end(r);
-    }
-    return any;
-}
-
-static void finished_posted(void *arg)
-{
-    (void)arg;
-    finished_run();
-}
-
-/* Not from within a submitting call: the caller may not be ready for it. */
+/* Not from within a submitting call, whose caller may not be ready for it, nor on another loop. */
 static void request_finish(DriveRequest *r)
 {
-    if (!submitting) {
-        request_end(r);
+    Drive *d = r->drive;
+    TRACE(drive_end, "%s: %s at %" PRId64 ", %" PRId64 " bytes: %s", d->id, op_names[r->op], r->offset, r->bytes,
+          r->result < 0 ? g_strerror(-r->result) : "done");
+    d->in_flight--;
+    if (r->port == d->port && !d->submitting) {
+        drive_request_end(r);
         return;
     }
-    if (!finished) {
-        loop_post(loop_main(), finished_posted, NULL);
-    }
-    r->next = NULL;
-    *finished_end = r;
-    finished_end = &r->next;
+    drive_hop_back(r);
 }
 
 /* ---- The policy for host errors ---- */
@@ -164,6 +119,7 @@ static void machine_changed(void *arg, bool running, RunState state)
     (void)arg, (void)state;
     for (guint i = 0; i < drives->len; i++) {
         Drive *d = g_ptr_array_index(drives, i);
+        drive_enter(d);
         if (running) {
             held_retry(d);
         } else {
@@ -172,6 +128,7 @@ static void machine_changed(void *arg, bool running, RunState state)
                 drive_flush_sync(d);
             }
         }
+        drive_leave(d);
     }
 }
 
@@ -260,12 +217,11 @@ static int request_check(const DriveRequest *r)
     return 0;
 }
 
-/* r->iov is set already for reads and writes. */
-static DriveRequest *submit(DriveRequest *r)
+void drive_request_begin(DriveRequest *r)
 {
     Drive *d = r->drive;
     d->in_flight++;
-    submitting++;
+    d->submitting++;
     r->began = clock_now(CLOCK_RT);
     r->result = request_check(r);
     TRACE(drive_begin, "%s: %s at %" PRId64 ", %" PRId64 " bytes", d->id, op_names[r->op], r->offset, r->bytes);
@@ -275,10 +231,22 @@ static DriveRequest *submit(DriveRequest *r)
     } else if (!r->bytes && r->op != DRIVE_FLUSH) {
         request_finish(r);
     } else {
-        r->co = co_new(request_run, r);
+        r->co = co_new_on(d->port->loop, request_run, r);
         co_enter(r->co);
     }
-    submitting--;
+    d->submitting--;
+}
+
+/* r->iov is set already for reads and writes. */
+static DriveRequest *submit(DriveRequest *r)
+{
+    Drive *d = r->drive;
+    r->port = drive_port(d);
+    if (r->port == d->port) {
+        drive_request_begin(r);
+    } else {
+        drive_hop(r);
+    }
     return r;
 }
 
@@ -364,9 +332,9 @@ static void cancel_held(DriveRequest *r)
     }
     if (*at) {
         *at = r->next;
-        submitting++;
+        r->drive->submitting++;
         co_enter(r->co);
-        submitting--;
+        r->drive->submitting--;
     }
 }
 
@@ -382,32 +350,6 @@ void drive_cancel(DriveRequest *r)
 }
 
 /* ---- Waiting ---- */
-
-/* Something more happens, and nothing but requests: a device in the middle of a reset or of its end waits here, so no monitor
- * and no other CPU may come in between.  Whoever waits holds the lock. */
-static void wait_some(void)
-{
-    if (finished_run() || worker_reap(true)) {
-        return;
-    }
-    int64_t sleep = co_sleepers_run();
-    if (sleep >= 0) {
-        g_usleep((gulong)(sleep / NS_PER_US));
-    } else if (loop_current() == loop_main()) {
-        loop_iterate(true);
-    } else { /* a vCPU: the main loop goes on when it gets the lock */
-        loop_unlock();
-        g_usleep(100);
-        loop_lock();
-    }
-}
-
-void drive_drain(Drive *d)
-{
-    while (d->in_flight) {
-        wait_some();
-    }
-}
 
 void drive_drain_all(void)
 {
@@ -429,6 +371,7 @@ static void answered(void *arg, int result)
 static int sync_request(Drive *d, DriveOp op, int64_t offset, void *buf, size_t len)
 {
     Answer answer = {0};
+    drive_enter(d);
     DriveRequest *r = request_new(d, op, offset, answered, &answer);
     request_pieces(r, &(struct iovec){buf, len}, op == DRIVE_FLUSH ? 0 : 1);
     worker_inline(true);
@@ -438,8 +381,9 @@ static int sync_request(Drive *d, DriveOp op, int64_t offset, void *buf, size_t 
         if (r->held) { /* nobody lets the machine run while we wait for it */
             drive_cancel(r);
         }
-        wait_some();
+        drive_wait_some(d);
     }
+    drive_leave(d);
     return answer.result;
 }
 
@@ -477,7 +421,7 @@ bool drive_attach(Drive *d, const DriveUser *user, void *arg, const char *device
 void drive_detach(Drive *d, void *arg)
 {
     if (d->user && d->user_arg == arg) {
-        drive_drain(d);
+        drive_set_loops(d, NULL, 0);
         d->user = NULL;
         d->user_arg = NULL;
         d->locked = false;
@@ -517,6 +461,7 @@ Drive *drive_register(const char *id)
 {
     Drive *d = g_new0(Drive, 1);
     d->id = g_strdup(id);
+    drive_ports_init(d);
     if (!drives) {
         drives = g_ptr_array_new();
         runstate_listen(&(RunListener){.changed = machine_changed});
@@ -588,6 +533,11 @@ Drive *drive_find(const char *id)
     return NULL;
 }
 
+bool drive_exists(const Drive *d)
+{
+    return drives && g_ptr_array_find(drives, d, NULL);
+}
+
 void drive_foreach(void (*fn)(void *arg, Drive *d), void *arg)
 {
     for (guint i = 0; drives && i < drives->len; i++) {
@@ -613,6 +563,7 @@ void drive_free(Drive *d)
     g_ptr_array_remove(drives, d);
     node_unref(d->root);
     drive_settings_clear(&d->settings);
+    drive_ports_clear(d);
     g_free(d->device_id);
     g_free(d->id);
     g_free(d);

@@ -1,8 +1,11 @@
 /* Drives: what a disk, CD or floppy controller sees of the block layer.
  *
- * Requests are asynchronous; `done` runs on the drive's loop (the main loop here, with its lock held), never from within
- * the call that submitted.  Offsets and lengths are bytes.  Below, formats and filters are coroutines over nodes
- * (block/node.h); a drive owns a root node, a medium that may be absent, and a policy for host errors. */
+ * Requests are asynchronous; `done` runs on the loop that submitted, never from within the call that did.  Offsets and
+ * lengths are bytes.  Below, formats and filters are coroutines over nodes (block/node.h); a drive owns a root node, a medium
+ * that may be absent, and a policy for host errors.
+ *
+ * A drive belongs to the main loop unless its device gives it to queue loops (drive_set_loops).  Their threads then submit,
+ * cancel and look; all that a person does is done with these loops entered, and so is each call of DriveUser. */
 #ifndef BLOCK_DRIVE_H
 #define BLOCK_DRIVE_H
 
@@ -28,6 +31,14 @@ typedef struct DriveUser {
 bool drive_attach(Drive *d, const DriveUser *user, void *arg, const char *device_id, GError **error);
 void drive_detach(Drive *d, void *arg);
 
+/* The device's requests come from these loops from now on; n 0: from the main loop.  The first one runs them, so requests
+ * of the others hop there and back.  After drive_attach; until drive_detach.  Main lock held. */
+struct Loop;
+void drive_set_loops(Drive *d, struct Loop *const *loops, unsigned n);
+/* Enter and leave them all.  Main lock held. */
+void drive_enter(Drive *d);
+void drive_leave(Drive *d);
+
 const char *drive_id(const Drive *d);
 bool drive_has_medium(const Drive *d);
 bool drive_readonly(const Drive *d);
@@ -47,7 +58,7 @@ DriveRequest *drive_discard(Drive *d, int64_t offset, int64_t len, DriveDone *do
 DriveRequest *drive_write_zeroes(Drive *d, int64_t offset, int64_t len, bool may_unmap, DriveDone *done, void *arg);
 /* The device lost interest (reset): done still runs, with -ECANCELED unless the request had finished. */
 void drive_cancel(DriveRequest *r);
-void drive_drain(Drive *d);             /* until nothing is in flight; runs main loop rounds */
+void drive_drain(Drive *d);             /* until nothing is in flight; runs main loop rounds.  Main lock held */
 void drive_drain_all(void);
 
 /* For realize-time and loaders: waits for the answer.  0 or -errno. */

@@ -421,7 +421,7 @@ int node_pread_sync(BlockNode *n, int64_t offset, void *buf, size_t bytes)
     co_start(sync_read, &r);
     worker_inline(false);
     while (!r.done) {
-        if (!worker_reap(true)) {
+        if (!worker_reap(loop_main(), true)) {
             loop_iterate(true);
         }
     }

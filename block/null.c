@@ -1,6 +1,7 @@
 /* An image that stores nothing: writes are lost, reads give zeros (or, without read-zeroes=on,
  * whatever the buffer held). For measuring everything but the disk. */
 #include "block/drivers.h"
+#include "block/worker.h"
 #include "core/clock.h"
 #include "core/options.h"
 
@@ -23,8 +24,18 @@ static bool null_open(BlockNode *n, GHashTable *options, GError **error)
     return true;
 }
 
+static int nap(void *arg)
+{
+    g_usleep((gulong)(((NullNode *)arg)->latency_ns / NS_PER_US));
+    return 0;
+}
+
+/* Queue loops have no timers. */
 static int null_wait(NullNode *z)
 {
+    if (z->latency_ns && co_loop() != loop_main()) {
+        return co_worker_run(nap, z);
+    }
     if (z->latency_ns) {
         co_sleep(CLOCK_RT, (int64_t)z->latency_ns);
     }

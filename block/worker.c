@@ -10,22 +10,30 @@
 enum { IDLE_EXIT = 10 }; /* seconds */
 
 typedef struct Work Work;
+typedef struct WorkList {
+    Work *first, *last;
+    unsigned count;
+} WorkList;
+typedef struct Reaper { /* what calls came to, for the loop that waits for them */
+    Loop *loop;
+    Bell *bell;
+    WorkList done;
+    unsigned under_way;
+} Reaper;
 struct Work { /* on the coroutine's stack */
     int (*fn)(void *arg);
     void *arg;
     int result;
     Coroutine *co;
+    Reaper *reaper;
     Work *next;
 };
-typedef struct WorkList {
-    Work *first, *last;
-    unsigned count;
-} WorkList;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for all of the following */
 static pthread_cond_t work_came, work_ended = PTHREAD_COND_INITIALIZER;
-static WorkList todo, done;
-static unsigned threads, idle, under_way;
+static WorkList todo;
+static GPtrArray *reapers;
+static unsigned threads, idle;
 
 static _Thread_local unsigned inline_depth;
 
@@ -51,10 +59,49 @@ static Work *list_pop(WorkList *list)
     return w;
 }
 
-static void reap_posted(void *arg)
+static void bell_rang(void *arg)
 {
-    (void)arg;
-    worker_reap(false);
+    worker_reap(((Reaper *)arg)->loop, false);
+}
+
+/* With the lock held. */
+static Reaper *reaper_find(Loop *loop)
+{
+    for (unsigned i = 0; reapers && i < reapers->len; i++) {
+        Reaper *r = g_ptr_array_index(reapers, i);
+        if (r->loop == loop) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+static Reaper *reaper_for(Loop *loop)
+{
+    Reaper *r = reaper_find(loop);
+    if (!r) {
+        r = g_new0(Reaper, 1);
+        r->loop = loop;
+        r->bell = bell_new(loop, bell_rang, r);
+        if (!reapers) {
+            reapers = g_ptr_array_new();
+        }
+        g_ptr_array_add(reapers, r);
+    }
+    return r;
+}
+
+void worker_forget(Loop *loop)
+{
+    pthread_mutex_lock(&lock);
+    Reaper *r = reaper_find(loop);
+    if (r) {
+        g_assert(!r->under_way);
+        g_ptr_array_remove_fast(reapers, r);
+        bell_free(r->bell);
+        g_free(r);
+    }
+    pthread_mutex_unlock(&lock);
 }
 
 /* With the lock held; false: nothing came for a while. */
@@ -82,12 +129,9 @@ static void *worker(void *arg)
         pthread_mutex_unlock(&lock);
         w->result = w->fn(w->arg);
         pthread_mutex_lock(&lock);
-        bool first = !done.first;
-        list_add(&done, w);
+        list_add(&w->reaper->done, w);
         pthread_cond_broadcast(&work_ended);
-        if (first) {
-            loop_post(loop_main(), reap_posted, NULL);
-        }
+        bell_ring(w->reaper->bell);
     }
     threads--;
     pthread_mutex_unlock(&lock);
@@ -138,6 +182,7 @@ int co_worker_run(int (*fn)(void *arg), void *arg)
     }
     Work w = {.fn = fn, .arg = arg, .co = co_self()};
     pthread_mutex_lock(&lock);
+    w.reaper = reaper_for(co_loop());
     if (idle <= todo.count && threads < WORKERS_MAX) {
         if (worker_start()) {
             threads++;
@@ -147,22 +192,23 @@ int co_worker_run(int (*fn)(void *arg), void *arg)
         }
     }
     list_add(&todo, &w);
-    under_way++;
+    w.reaper->under_way++;
     pthread_cond_signal(&work_came);
     pthread_mutex_unlock(&lock);
     co_yield();
     return w.result;
 }
 
-bool worker_reap(bool wait)
+bool worker_reap(Loop *loop, bool wait)
 {
     pthread_mutex_lock(&lock);
-    bool any = under_way;
-    while (wait && under_way && !done.first) {
+    Reaper *r = reaper_find(loop);
+    bool any = r && r->under_way;
+    while (any && wait && !r->done.first) {
         pthread_cond_wait(&work_ended, &lock);
     }
-    for (Work *w; (w = list_pop(&done));) {
-        under_way--;
+    for (Work *w; any && (w = list_pop(&r->done));) {
+        r->under_way--;
         pthread_mutex_unlock(&lock);
         co_enter(w->co);
         pthread_mutex_lock(&lock);

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include "core/loop.h"
+
 enum { WORKERS_MAX = 64 };
 
 /* Run fn(arg) on a worker and return its result.  Inside a coroutine, which yields meanwhile. */
@@ -12,8 +14,10 @@ int co_worker_run(int (*fn)(void *arg), void *arg);
 /* While on, this thread runs such calls itself instead: for those who would wait for the answer anyhow.  Nests. */
 void worker_inline(bool on);
 
-/* Go on with coroutines whose calls have ended; `wait`: until there is one.  False when no call is under way.  Main
- * lock held, any thread; what else the main loop has to do is not done here. */
-bool worker_reap(bool wait);
+/* Go on with coroutines of that loop whose calls have ended; `wait`: until there is one.  False when no call is under way.  By
+ * who works for the loop; what else the loop has to do is not done here. */
+bool worker_reap(Loop *loop, bool wait);
+/* The loop is about to go.  Main lock held, the loop entered. */
+void worker_forget(Loop *loop);
 
 #endif

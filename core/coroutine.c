@@ -251,13 +251,23 @@ Coroutine *co_self(void)
     return *current_slot();
 }
 
+Loop *co_loop(void)
+{
+    return co_self()->loop;
+}
+
 Coroutine *co_new(CoFn *fn, void *arg)
 {
-    Coroutine *co = stack_get();
     Loop *loop = loop_current();
+    return co_new_on(loop ? loop : loop_main(), fn, arg);
+}
+
+Coroutine *co_new_on(Loop *loop, CoFn *fn, void *arg)
+{
+    Coroutine *co = stack_get();
     co->fn = fn;
     co->arg = arg;
-    co->loop = loop ? loop : loop_main();
+    co->loop = loop;
     co->caller = NULL;
     co->back = NULL;
     co->next = NULL;
@@ -389,6 +399,7 @@ static void sleep_over(void *arg)
 
 void co_sleep(ClockType clock, int64_t ns)
 {
+    assert(co_self()->loop == loop_main());
     Sleeper s = {.co = co_self(), .next = sleepers, .link = &sleepers};
     if (s.next) {
         s.next->link = &s.next;

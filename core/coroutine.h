@@ -17,8 +17,10 @@ typedef void CoFn(void *arg);
 
 #define CO_STACK_SIZE (256 * 1024)      /* usable bytes; an overflow hits a guard page */
 
-/* Made suspended; it frees itself when fn returns.  The loop is the current thread's, or the main one. */
+/* Made suspended; it frees itself when fn returns.  Its loop is the one that this thread works for, or the main one. */
 Coroutine *co_new(CoFn *fn, void *arg);
+Coroutine *co_new_on(Loop *loop, CoFn *fn, void *arg);  /* by who has that loop's lock, perhaps among others */
+Loop *co_loop(void);                    /* of the running coroutine */
 /* Run it until it yields or returns.  Its loop's lock held; also from within another coroutine, which then waits. */
 void co_enter(Coroutine *co);
 static inline void co_start(CoFn *fn, void *arg) { co_enter(co_new(fn, arg)); }

@@ -3,19 +3,32 @@
 #include <assert.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 
 struct Loop {
     char *name;
     GMainContext *context;
+    /* Of queue loops: */
     GThread *thread; /* NULL: the main loop */
     GMainLoop *run;
+    int thread_id;
+    pthread_mutex_t lock;
+    unsigned entered;   /* how often by the thread that holds the lock */
+    Loop *before;       /* what that thread worked for until then */
+    atomic_uint wanted; /* threads that wait for the lock */
+    LoopPolling polling;
+    int64_t poll_ns; /* how long it polls now */
 };
 
 static Loop *main_loop;
+static GPtrArray *queue_loops; /* main lock */
 static _Thread_local Loop *this_loop;
+static _Thread_local bool queue_thread_here;
 
 /* ---- The main lock ---- */
 
@@ -24,6 +37,7 @@ static _Thread_local unsigned lock_depth;
 
 void loop_lock(void)
 {
+    assert(!queue_thread_here);
     if (!lock_depth++) {
         pthread_mutex_lock(&main_mutex);
     }
@@ -60,23 +74,95 @@ Loop *loop_main(void)
     return main_loop;
 }
 
+/* What the waiting came to decides how long the next one polls: an event that a longer poll would have met makes it longer. */
+static void adapt_polling(Loop *loop, int64_t waited)
+{
+    const LoopPolling *p = &loop->polling;
+    if (waited <= loop->poll_ns) {
+        return; /* the polling met it */
+    }
+    if (waited > p->max_ns) {
+        loop->poll_ns = p->shrink ? loop->poll_ns / p->shrink : 0;
+    } else if (loop->poll_ns < p->max_ns) {
+        enum { FIRST_NS = 4000 };
+        loop->poll_ns = loop->poll_ns ? loop->poll_ns * (p->grow ? p->grow : 2) : FIRST_NS;
+        loop->poll_ns = MIN(loop->poll_ns, p->max_ns);
+    }
+}
+
+static gint poll_for(Loop *loop, GPollFD *fds, guint n, gint timeout)
+{
+    if (!loop->polling.max_ns || !timeout) {
+        return g_poll(fds, n, timeout);
+    }
+    int64_t began = clock_now(CLOCK_RT);
+    gint ready;
+    do {
+        ready = g_poll(fds, n, 0);
+    } while (!ready && clock_now(CLOCK_RT) - began < loop->poll_ns);
+    if (!ready) {
+        ready = g_poll(fds, n, timeout);
+    }
+    if (ready > 0) {
+        adapt_polling(loop, clock_now(CLOCK_RT) - began);
+    }
+    return ready;
+}
+
+/* The one place where a queue loop's thread is without its lock.  A mutex is not fair: without the pause it would take it again
+ * before those who wait for it have woken. */
+static gint wait_unlocked(GPollFD *fds, guint n, gint timeout)
+{
+    Loop *loop = this_loop;
+    pthread_mutex_unlock(&loop->lock);
+    gint ready = poll_for(loop, fds, n, timeout);
+    while (atomic_load(&loop->wanted)) {
+        sched_yield();
+    }
+    pthread_mutex_lock(&loop->lock);
+    loop->entered = 1;
+    return ready;
+}
+
 static gpointer queue_thread(gpointer arg)
 {
     Loop *loop = arg;
     this_loop = loop;
+    queue_thread_here = true;
+    pthread_mutex_lock(&loop->lock);
+    loop->entered = 1;
+    loop->thread_id = gettid();
     g_main_context_push_thread_default(loop->context);
     g_main_loop_run(loop->run);
     g_main_context_pop_thread_default(loop->context);
+    pthread_mutex_unlock(&loop->lock);
     return NULL;
+}
+
+static void started(void *arg)
+{
+    sem_post(arg);
 }
 
 Loop *loop_new(const char *name)
 {
     Loop *loop = g_new0(Loop, 1);
+    sem_t running;
     loop->name = g_strdup(name);
     loop->context = g_main_context_new();
+    g_main_context_set_poll_func(loop->context, wait_unlocked);
     loop->run = g_main_loop_new(loop->context, FALSE);
+    pthread_mutex_init(&loop->lock, NULL);
+    sem_init(&running, 0, 0);
+    loop_post(loop, started, &running);
     loop->thread = g_thread_new(name, queue_thread, loop);
+    while (sem_wait(&running)) {
+    }
+    sem_destroy(&running);
+    if (!queue_loops) {
+        queue_loops = g_ptr_array_new();
+    }
+    g_ptr_array_add(queue_loops, loop);
     return loop;
 }
 
@@ -88,12 +174,79 @@ static void quit_loop(void *arg)
 void loop_free(Loop *loop)
 {
     assert(loop->thread);
+    g_ptr_array_remove(queue_loops, loop);
     loop_post(loop, quit_loop, loop);
     g_thread_join(loop->thread);
     g_main_loop_unref(loop->run);
     g_main_context_unref(loop->context);
+    pthread_mutex_destroy(&loop->lock);
     g_free(loop->name);
     g_free(loop);
+}
+
+int loop_thread_id(const Loop *loop)
+{
+    return loop->thread_id;
+}
+
+void loop_set_polling(Loop *loop, const LoopPolling *polling)
+{
+    loop->polling = *polling;
+    loop->poll_ns = 0;
+}
+
+bool loop_is_queue_thread(void)
+{
+    return queue_thread_here;
+}
+
+/* Whether this thread has it: as its own, or entered before others. */
+static bool has_loop(const Loop *loop)
+{
+    for (const Loop *l = this_loop; l && l->thread; l = l->before) {
+        if (l == loop) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void loop_enter(Loop *loop)
+{
+    if (!loop->thread) {
+        return;
+    }
+    if (has_loop(loop)) {
+        loop->entered++;
+        return;
+    }
+    assert(loop_locked());
+    atomic_fetch_add(&loop->wanted, 1);
+    pthread_mutex_lock(&loop->lock);
+    atomic_fetch_sub(&loop->wanted, 1);
+    loop->before = this_loop;
+    loop->entered = 1;
+    this_loop = loop;
+}
+
+void loop_leave(Loop *loop)
+{
+    if (!loop->thread || --loop->entered) {
+        return;
+    }
+    assert(this_loop == loop);
+    this_loop = loop->before;
+    loop->before = NULL;
+    pthread_mutex_unlock(&loop->lock);
+}
+
+void loop_settle_all(void)
+{
+    for (unsigned i = 0; queue_loops && i < queue_loops->len; i++) {
+        Loop *loop = g_ptr_array_index(queue_loops, i);
+        loop_enter(loop);
+        loop_leave(loop);
+    }
 }
 
 Loop *loop_current(void)
@@ -116,31 +269,13 @@ void loop_wake(void)
 typedef struct Post {
     void (*fn)(void *arg);
     void *arg;
-    GMutex *mutex; /* loop_call waits; NULL: loop_post */
-    GCond *cond;
-    bool *done;
 } Post;
 
 static gboolean run_post(gpointer data)
 {
-    Post *p = data;
+    const Post *p = data;
     p->fn(p->arg);
-    if (p->mutex) {
-        g_mutex_lock(p->mutex);
-        *p->done = true;
-        g_cond_signal(p->cond);
-        g_mutex_unlock(p->mutex);
-    }
     return G_SOURCE_REMOVE;
-}
-
-static void post(Loop *loop, Post *p)
-{
-    GSource *source = g_idle_source_new();
-    g_source_set_priority(source, G_PRIORITY_DEFAULT);
-    g_source_set_callback(source, run_post, p, g_free);
-    g_source_attach(source, loop->context);
-    g_source_unref(source);
 }
 
 void loop_post(Loop *loop, void (*fn)(void *arg), void *arg)
@@ -148,27 +283,67 @@ void loop_post(Loop *loop, void (*fn)(void *arg), void *arg)
     Post *p = g_new0(Post, 1);
     p->fn = fn;
     p->arg = arg;
-    post(loop, p);
+    GSource *source = g_idle_source_new();
+    g_source_set_priority(source, G_PRIORITY_DEFAULT);
+    g_source_set_callback(source, run_post, p, g_free);
+    g_source_attach(source, loop->context);
+    g_source_unref(source);
 }
 
-void loop_call(Loop *loop, void (*fn)(void *arg), void *arg)
+/* ---- Bells ---- */
+
+struct Bell {
+    GSource source;
+    atomic_bool rung;
+    GMainContext *context;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static gboolean bell_prepare(GSource *source, gint *timeout)
 {
-    assert(loop != main_loop && this_loop == main_loop);
-    GMutex mutex;
-    GCond cond;
-    bool done = false;
-    g_mutex_init(&mutex);
-    g_cond_init(&cond);
-    Post *p = g_new(Post, 1);
-    *p = (Post){fn, arg, &mutex, &cond, &done};
-    post(loop, p);
-    g_mutex_lock(&mutex);
-    while (!done) {
-        g_cond_wait(&cond, &mutex);
+    *timeout = -1;
+    return atomic_load(&((Bell *)source)->rung);
+}
+
+static gboolean bell_check(GSource *source)
+{
+    return atomic_load(&((Bell *)source)->rung);
+}
+
+static gboolean bell_dispatch(GSource *source, GSourceFunc unused, gpointer unused_data)
+{
+    Bell *bell = (Bell *)source;
+    atomic_store(&bell->rung, false);
+    bell->fn(bell->arg);
+    return G_SOURCE_CONTINUE;
+}
+
+Bell *bell_new(Loop *loop, void (*fn)(void *arg), void *arg)
+{
+    static GSourceFuncs funcs = {.prepare = bell_prepare, .check = bell_check, .dispatch = bell_dispatch};
+    GSource *source = g_source_new(&funcs, sizeof(Bell));
+    Bell *bell = (Bell *)source;
+    bell->context = loop->context;
+    bell->fn = fn;
+    bell->arg = arg;
+    g_source_attach(source, loop->context);
+    return bell;
+}
+
+void bell_ring(Bell *bell)
+{
+    if (!atomic_exchange(&bell->rung, true)) {
+        g_main_context_wakeup(bell->context);
     }
-    g_mutex_unlock(&mutex);
-    g_mutex_clear(&mutex);
-    g_cond_clear(&cond);
+}
+
+void bell_free(Bell *bell)
+{
+    if (bell) {
+        g_source_destroy(&bell->source);
+        g_source_unref(&bell->source);
+    }
 }
 
 /* ---- Watches ---- */

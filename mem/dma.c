@@ -26,7 +26,7 @@ void dma_free(Dma *dma)
 
 bool dma_allowed(const Dma *dma)
 {
-    return dma && (!dma->bus_master || *dma->bus_master);
+    return dma && (!dma->bus_master || __atomic_load_n(dma->bus_master, __ATOMIC_RELAXED));
 }
 
 bool dma_read(Dma *dma, uint64_t gpa, void *buf, size_t len)

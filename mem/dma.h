@@ -19,7 +19,8 @@ void dma_free(Dma *dma);
 /* Whether bus mastering is on. */
 bool dma_allowed(const Dma *dma);
 /* False when not allowed or when part of the range is not memory: such bytes read as ones and writes there are lost.
- * Transfers to device windows are carried out, except into a device that is itself in the middle of an access. */
+ * Transfers to device windows are carried out, except into a device that is itself in the middle of an access and on the
+ * thread of a queue loop; there they count as no memory. */
 bool dma_read(Dma *dma, uint64_t gpa, void *buf, size_t len);
 bool dma_write(Dma *dma, uint64_t gpa, const void *buf, size_t len);
 

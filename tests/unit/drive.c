@@ -301,11 +301,11 @@ START_TEST(workers_in_parallel)
     for (int i = 0; i < 32; i++) {
         co_start(work_slowly, &count);
     }
-    while (worker_reap(true)) {
+    while (worker_reap(loop_main(), true)) {
     }
     ck_assert_int_eq(count, 32);
     ck_assert_int_lt(g_get_monotonic_time() - before, 32 * 20000 / 2);
-    ck_assert(!worker_reap(false));
+    ck_assert(!worker_reap(loop_main(), false));
     worker_inline(true);
     co_start(work_slowly, &count);
     worker_inline(false);
