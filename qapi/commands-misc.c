@@ -1,12 +1,14 @@
 /* Commands about the monitor itself, and those that fit nowhere else. */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/runstate.h"
+#include "hw/iothread.h"
 #include "qapi/dispatch.h"
 #include "qapi/fdset.h"
-#include "qapi/hmp.h"
+#include "qapi/hmp-internal.h"
 #include "qapi/qmp.h"
 #include "qapi/schema/qapi-commands.h"
 
@@ -61,9 +63,37 @@ bool qmp_human_monitor_command(const HumanMonitorCommandArgs *args, char **ret, 
     return true;
 }
 
+static void add_iothread(void *arg, UserObject *o)
+{
+    QIOThreadInfoList *list = arg;
+    if (o->type == &iothread_type) {
+        const IoThread *t = (const IoThread *)o;
+        QIOThreadInfo *info = QLIST_ADD(list);
+        info->id = g_strdup(o->id);
+        info->thread_id = loop_thread_id(t->loop);
+        info->poll_max_ns = t->poll_max_ns;
+        info->poll_grow = t->poll_grow;
+        info->poll_shrink = t->poll_shrink;
+    }
+}
+
 bool qmp_query_iothreads(const void *args, QIOThreadInfoList *ret, GError **error)
 {
+    object_foreach(add_iothread, ret);
     return true;
+}
+
+void hmp_info_iothreads(Hmp *h, const HmpArgs *a)
+{
+    QIOThreadInfoList list = {0};
+    qmp_query_iothreads(NULL, &list, NULL);
+    for (size_t i = 0; i < list.n; i++) {
+        const QIOThreadInfo *t = &list.at[i];
+        hmp_print(h, "%s:\n  thread_id=%" PRId64 "\n  poll-max-ns=%" PRId64 "\n  poll-grow=%" PRId64 "\n  poll-shrink=%" PRId64
+                  "\n  aio-max-batch=%" PRId64 "\n", t->id, t->thread_id, t->poll_max_ns, t->poll_grow, t->poll_shrink,
+                  t->aio_max_batch);
+    }
+    qtype_free(&qtype_list_IOThreadInfo, &list);
 }
 
 /* Nothing that exists can be cut yet, so the list of instances is empty and every name is wrong. */

@@ -457,6 +457,7 @@ const HmpCommand hmp_info_commands[] = {
     {"dump", "", "", "how far the dump of guest memory is, or how the last one ended", hmp_info_dump},
     {"history", "", "", "lines typed at this monitor", info_history},
     {"hotpluggable-cpus", "", "", "CPU slots of the board, filled or free", info_hotpluggable},
+    {"iothreads", "", "", "threads of -object iothread", hmp_info_iothreads},
     {"irq", "", "", "interrupt lines of both PICs", hmp_info_irq},
     {"kvm", "", "", "whether KVM runs the CPUs", info_kvm},
     {"lapic", "apic-id:i?", "[apic-id]",

@@ -78,6 +78,7 @@ void hmp_info_irq(Hmp *h, const HmpArgs *a);
 void hmp_info_lapic(Hmp *h, const HmpArgs *a);
 
 /* commands-memory.c */
+void hmp_info_iothreads(Hmp *h, const HmpArgs *a);
 void hmp_info_memdev(Hmp *h, const HmpArgs *a);
 void hmp_info_memory_devices(Hmp *h, const HmpArgs *a);
 void hmp_info_numa(Hmp *h, const HmpArgs *a);

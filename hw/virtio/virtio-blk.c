@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/loop.h"
 #include "cpu/cpu.h"
 #include "hw/virtio/virtqueue.h"
 
@@ -63,6 +64,7 @@ static void request_done(void *arg, int result)
         virtbuffer_write(r->buffer, 0, r->bounce, r->len);
     }
     if (s) {
+        VirtQueue *q = r->buffer->q;
         bool was_full = s->in_flight == MAX_REQUESTS;
         dma_unmap(s->v.dev.dma, &r->vec, read);
         unlink_request(r);
@@ -71,7 +73,7 @@ static void request_done(void *arg, int result)
         for (unsigned i = 0; was_full && i < s->v.queues; i++) {
             virtio_kick(&s->v, i);
         }
-        device_settle(&s->v.dev);
+        virtqueue_settle(q);
     }
     g_free(r->bounce);
     g_free(r);
@@ -160,7 +162,7 @@ static void read_write(VirtioBlk *s, VirtBuffer *b, const Header *h)
     if (virtbuffer_map(b, read, skip, len, &r->vec)) {
         iov = r->vec.iov;
         n = r->vec.n;
-    } else if (len > BOUNCE_MAX) {
+    } else if (len > BOUNCE_MAX || loop_is_queue_thread()) { /* such a thread reaches RAM only */
         guest_error(&s->v.dev, "%u bytes of data that lie outside of RAM", (unsigned)len);
         unlink_request(r);
         s->in_flight--;
@@ -329,7 +331,9 @@ static void writeback_write(void *dev, unsigned arg, unsigned i, uint64_t old, u
     } else {
         s->writeback = value & 1;
         if (!s->writeback && old) { /* what was held back goes out now */
+            virtio_enter(&s->v);
             drive_flush(s->drive, NULL, NULL);
+            virtio_leave(&s->v);
         }
     }
 }
@@ -405,6 +409,15 @@ static bool blk_realize(void *dev, GError **error)
     for (unsigned i = 0; i < s->num_queues; i++) {
         virtio_queue_new(&s->v, s->queue_size);
     }
+    if (s->iothread) {
+        struct Loop *loop = virtio_use_iothread(&s->v, s->iothread, error);
+        if (!loop) {
+            drive_detach(s->drive, s);
+            s->drive = NULL;
+            return false;
+        }
+        drive_set_loops(s->drive, &loop, 1);
+    }
     return true;
 }
 
@@ -412,10 +425,12 @@ static void blk_unrealize(void *dev)
 {
     VirtioBlk *s = dev;
     if (s->drive) {
+        virtio_enter(&s->v);
         abandon_all(s, NULL);
-        drive_drain(s->drive);
+        virtio_leave(&s->v);
         drive_detach(s->drive, s);
         s->drive = NULL;
+        virtio_leave_iothread(&s->v);
     }
 }
 
@@ -425,6 +440,7 @@ static const char *const on_off_auto[] = {"auto", "on", "off", NULL};
 static const Row rows[] = {
     DRIVE(VirtioBlk, drive, "The disk"),
     PROP(VirtioBlk, serial, NULL, "Serial number, up to 20 bytes"),
+    PROP(VirtioBlk, iothread, NULL, "ID of an -object iothread, whose thread works on the queues; default: the main thread"),
     PROP(VirtioBlk, bootindex, "-1", "Place in the boot order; -1: none"),
     PROP_AS(VirtioBlk, num_queues, "num-queues", "65535", "Request queues; default: one for each CPU"),
     PROP_AS(VirtioBlk, queue_size, "queue-size", "256", "Descriptors of each queue"),

@@ -17,6 +17,7 @@ typedef struct VirtioBlk {
     uint32_t max_discard_sectors, max_write_zeroes_sectors;
     bool discard, write_zeroes, config_wce;
     int write_cache;                    /* OnOffAuto */
+    char *iothread;
     /* state */
     uint8_t writeback;                  /* the cache holds writes back until a flush */
     /* not saved: nothing is in flight then */

@@ -208,8 +208,7 @@ static void doorbell_rang(void *arg, short revents)
     VirtioPci *s = arg;
     uint64_t count;
     if (read(s->doorbell, &count, sizeof count) == sizeof count) {
-        virtio_kick_all(s->vdev);
-        device_settle(&s->pci.dev);
+        virtio_doorbell(s->vdev);
     }
 }
 
@@ -218,7 +217,10 @@ static void add_doorbells(VirtioPci *s)
     int fd = platform.kernel_accel && s->ioeventfd ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
     if (fd >= 0) { /* else every write reaches the region */
         s->doorbell = fd;
-        s->watch = loop_watch(loop_main(), fd, POLLIN, doorbell_rang, s);
+        s->loop = virtio_doorbell_loop(s->vdev);
+        loop_enter(s->loop);
+        s->watch = loop_watch(s->loop, fd, POLLIN, doorbell_rang, s);
+        loop_leave(s->loop);
         each_doorbell(s, region_add_eventfd);
     }
 }
@@ -229,7 +231,9 @@ static void virtio_pci_unrealize(void *dev)
     if (s->watch) {
         each_doorbell(s, region_del_eventfd);
         mem_commit(); /* the kernel lets go of the descriptor before it closes */
+        loop_enter(s->loop);
         loop_unwatch(g_steal_pointer(&s->watch));
+        loop_leave(s->loop);
         close(s->doorbell);
     }
 }

@@ -46,6 +46,7 @@ typedef struct VirtioPci {
     bool ioeventfd;                     /* property: doorbells ring in the kernel where it can                */
     int doorbell;                       /* that eventfd, while watch is there                                */
     struct Watch *watch;
+    struct Loop *loop;                  /* whose it is                                                       */
     Region *modern_bar, *legacy_bar;
 } VirtioPci;
 

@@ -1,5 +1,6 @@
 /* The registers of virtio devices: one state, seen through the common configuration of PCI (virtio 1.2 §4.1.4.3), the legacy
  * header (§4.1.4.10) and the memory-mapped registers (§4.2.2, §4.2.4). */
+#include "hw/virtio/virtio-loop.h"
 #include "hw/virtio/virtio.h"
 
 typedef enum Reg { /* .arg of the rows below */
@@ -133,6 +134,7 @@ static void reset_queue(VirtQueue *q)
         return;
     }
     stop_queue(q);
+    virtloop_forget(q);
     v->kicked &= ~VIRTIO_BIT(q->index);
     v->pushed &= ~VIRTIO_BIT(q->index);
     v->signals &= ~VIRTIO_BIT(q->index);
@@ -178,9 +180,8 @@ static void queue_write(VirtioDevice *v, VirtQueue *q, unsigned reg, uint64_t va
     }
 }
 
-static void reg_write(void *dev, unsigned reg, unsigned i, uint64_t old, uint64_t value)
+static void write_register(VirtioDevice *v, unsigned reg, uint64_t value)
 {
-    VirtioDevice *v = dev;
     VirtQueue *q = selected(v);
     switch (reg) {
     case DRIVER_FEATURES: features_write(v, v->driver_feature_select, value); break;
@@ -190,7 +191,6 @@ static void reg_write(void *dev, unsigned reg, unsigned i, uint64_t old, uint64_
     case CONFIG_VECTOR: v->config_vector = vector_checked(v, value); break;
     case STATUS: virtio_status_write(v, (uint8_t)value); break;
     case QUEUE_SELECT: v->queue_select = (uint16_t)MIN(value, UINT16_MAX); break;
-    case NOTIFY: virtio_kick(v, (unsigned)value); break;
     case ISR_ACK: v->isr &= (uint8_t)~value; break;
     case PAGE_SIZE: v->guest_page_size = value && !(value & (value - 1)) ? (uint32_t)value : v->guest_page_size; break;
     case ALIGN: v->queue_align = value && !(value & (value - 1)) ? (uint32_t)value : v->queue_align; break;
@@ -199,6 +199,19 @@ static void reg_write(void *dev, unsigned reg, unsigned i, uint64_t old, uint64_
             queue_write(v, q, reg, value);
         }
     }
+}
+
+/* What the driver sets up, loops that work on its queues look at. */
+static void reg_write(void *dev, unsigned reg, unsigned i, uint64_t old, uint64_t value)
+{
+    VirtioDevice *v = dev;
+    if (reg == NOTIFY) {
+        virtio_kick(v, (unsigned)MIN(value, UINT_MAX));
+        return;
+    }
+    virtio_enter(v);
+    write_register(v, reg, value);
+    virtio_leave(v);
 }
 
 #define RO(name, size, at, reg) CALC(name, size, at, .space = S, .ro = true, .get = reg_get, .arg = reg)
@@ -234,6 +247,8 @@ const Row virtio_rows[] = {
     STATE(VirtioDevice, config_signal),
     TIMER(VirtioDevice, more, virtio_more, .doc = "The next run of queues that never end"),
     DERIVED(VirtioDevice, budget),
+    DERIVED(VirtioDevice, loop),
+    DERIVED(VirtioDevice, broken),
     QUEUE_STATE(size, .max = VIRTQUEUE_MAX),
     QUEUE_STATE(vector, .reset = VIRTIO_NO_VECTOR),
     QUEUE_STATE(enabled),

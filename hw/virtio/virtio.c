@@ -1,6 +1,8 @@
 /* Device status, feature negotiation, and when queues are worked on (virtio 1.2 §2, §3). */
 #include "hw/virtio/virtio.h"
 
+#include "core/loop.h"
+#include "hw/virtio/virtio-loop.h"
 #include "hw/virtio/virtqueue.h"
 
 enum { RUN_BUFFERS = 256, PAUSE_NS = 50000 };
@@ -64,11 +66,14 @@ static void restart(VirtioDevice *v)
     v->kicked = v->pushed = v->signals = 0;
     v->config_signal = false;
     timer_off(&v->more);
+    virtloop_restart(v);
 }
 
 void virtio_kick_all(VirtioDevice *v)
 {
-    v->kicked = v->queues == 64 ? UINT64_MAX : VIRTIO_BIT(v->queues) - 1;
+    for (unsigned i = 0; i < v->queues; i++) {
+        virtio_kick(v, i);
+    }
 }
 
 void virtio_status_write(VirtioDevice *v, uint8_t value)
@@ -94,7 +99,7 @@ void virtio_status_write(VirtioDevice *v, uint8_t value)
 bool virtio_is_ready(const VirtioDevice *v)
 {
     /* Legacy drivers were known to use their queues before they set DRIVER_OK (§3.1.2). */
-    return !(v->status & VIRTIO_NEEDS_RESET) && dma_allowed(v->dev.dma) &&
+    return !(v->status & VIRTIO_NEEDS_RESET) && !__atomic_load_n(&v->broken, __ATOMIC_RELAXED) && dma_allowed(v->dev.dma) &&
            ((v->status & VIRTIO_DRIVER_OK) || virtio_is_legacy(v));
 }
 
@@ -105,7 +110,9 @@ void virtio_break(VirtioDevice *v, const char *format, ...)
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
     guest_error(&v->dev, "%s", text);
-    if (!(v->status & VIRTIO_NEEDS_RESET)) {
+    if (loop_is_queue_thread()) {
+        virtloop_broke(v);
+    } else if (!(v->status & VIRTIO_NEEDS_RESET)) {
         v->status |= VIRTIO_NEEDS_RESET;
         v->kicked = 0;
         v->config_signal |= v->status & VIRTIO_DRIVER_OK;
@@ -151,17 +158,51 @@ void virtio_queue_enable(VirtQueue *q, bool on)
 
 void virtio_kick(VirtioDevice *v, unsigned queue)
 {
-    if (queue < v->queues) {
+    if (queue < v->queues && v->queue[queue].loop) {
+        virtloop_kick(v->queue[queue].loop, queue);
+    } else if (queue < v->queues) {
         v->kicked |= VIRTIO_BIT(queue);
+    }
+}
+
+unsigned *virtqueue_budget(VirtQueue *q)
+{
+    return q->loop ? &q->loop->budget : &q->dev->budget;
+}
+
+uint64_t *virtqueue_pushed(VirtQueue *q)
+{
+    return q->loop ? &q->loop->pushed : &q->dev->pushed;
+}
+
+void virtqueue_settle(VirtQueue *q)
+{
+    if (q->loop) {
+        virtloop_run(q->loop);
+    } else {
+        device_settle(&q->dev->dev);
+    }
+}
+
+static void again(VirtQueue *q)
+{
+    VirtioDevice *v = q->dev;
+    if (q->loop) {
+        virtloop_again(q);
+    } else {
+        v->kicked |= VIRTIO_BIT(q->index);
+        timer_at(&v->more, now(&v->dev) + PAUSE_NS);
     }
 }
 
 /* Until the ring is empty, the device has had enough, or it is time for others: a driver that adds buffers all the time
  * must not keep the machine. */
-static void run_queue(VirtioDevice *v, VirtQueue *q)
+void virtio_run_queue(VirtQueue *q)
 {
+    VirtioDevice *v = q->dev;
     const VirtioInfo *info = VIRTIO_INFO(v);
-    v->budget = RUN_BUFFERS;
+    unsigned *budget = virtqueue_budget(q);
+    *budget = RUN_BUFFERS;
     while (virtio_is_ready(v) && virtqueue_usable(q)) {
         if (!info->queue(v, q)) {
             if (virtio_is_ready(v)) {
@@ -169,17 +210,16 @@ static void run_queue(VirtioDevice *v, VirtQueue *q)
             }
             break;
         }
-        if (!v->budget) {
-            v->kicked |= VIRTIO_BIT(q->index);
-            timer_at(&v->more, now(&v->dev) + PAUSE_NS);
+        if (!*budget) {
+            again(q);
             break;
         }
         if (!virtio_is_ready(v) || !virtqueue_arm(q)) {
             break;
         }
-        v->budget--; /* a round that took nothing has an end, too */
+        --*budget; /* a round that took nothing has an end, too */
     }
-    v->budget = UINT_MAX;
+    *budget = UINT_MAX;
 }
 
 void virtio_more(void *dev, unsigned i) {} /* settling does the work */
@@ -192,8 +232,10 @@ static void virtio_update(void *dev)
         v->kicked = 0;
         for (; todo; todo &= todo - 1) {
             unsigned i = (unsigned)__builtin_ctzll(todo);
-            if (i < v->queues) {
-                run_queue(v, &v->queue[i]);
+            if (i < v->queues && v->queue[i].loop) { /* a snapshot may say so */
+                virtloop_kick(v->queue[i].loop, i);
+            } else if (i < v->queues) {
+                virtio_run_queue(&v->queue[i]);
             }
         }
         if (v->kicked && !timer_pending(&v->more)) { /* one queue's messages gave another one work */
@@ -207,6 +249,7 @@ static void virtio_update(void *dev)
             v->signals |= VIRTIO_BIT(i);
         }
     }
+    virtloop_collect(v);
     if (v->settled) {
         v->settled(v->transport);
     }
@@ -221,7 +264,9 @@ static bool virtio_realize(void *dev, GError **error)
 
 static void virtio_reset(void *dev, bool power_on)
 {
+    virtio_enter(dev);
     restart(dev);
+    virtio_leave(dev);
 }
 
 const DeviceClass virtio_device_class = {

@@ -6,7 +6,11 @@
  * SPACE_VIRTIO_COMMON, _LEGACY and _MMIO, which are views of one state.
  *
  * All work on queues happens in VirtioInfo.queue, called from update() for each queue that was kicked.  A driver that breaks
- * the rules of rings gets DEVICE_NEEDS_RESET; from then on the queues stand still until it resets.  Main lock held. */
+ * the rules of rings gets DEVICE_NEEDS_RESET; from then on the queues stand still until it resets.  Main lock held.
+ *
+ * A device may give its queues to a queue loop (virtio_use_iothread).  That owns their positions and what the device has in
+ * flight; the driver's set-up of queues (enabled, size, addresses) and the status change only with the loop entered, so its
+ * thread reads them.  VirtioInfo.queue then runs there; .reset, .ready and .queue_reset run with the loop entered. */
 #ifndef HW_VIRTIO_VIRTIO_H
 #define HW_VIRTIO_VIRTIO_H
 
@@ -27,9 +31,11 @@ enum { VIRTIO_F_ANY_LAYOUT = 27, VIRTIO_F_INDIRECT_DESC = 28, VIRTIO_F_EVENT_IDX
 enum { VIRTIO_ISR_QUEUE = 1, VIRTIO_ISR_CONFIG = 2 };
 
 typedef struct VirtioDevice VirtioDevice;
+typedef struct VirtLoop VirtLoop;       /* virtio-loop.c */
 
 typedef struct VirtQueue {
-    VirtioDevice *dev;                  /* these three are fixed from realize on                             */
+    VirtioDevice *dev;                  /* these are fixed from realize on                                   */
+    VirtLoop *loop;                     /* the device's                                                      */
     uint16_t index, max;
     uint16_t size, vector;
     bool enabled;
@@ -81,6 +87,8 @@ struct VirtioDevice {
     bool config_signal;                 /* so is that of the configuration                                   */
     unsigned budget;                    /* what may still be taken in this run                               */
     Timer more;                         /* a run ended early: another one then                               */
+    VirtLoop *loop;                     /* that the queues belong to; NULL: the main loop                    */
+    bool broken;                        /* atomic: a loop saw a rule broken, and the status does not say so yet */
     VirtQueue queue[VIRTIO_QUEUES];
 };
 
@@ -98,7 +106,20 @@ void virtio_config_changed(VirtioDevice *v);    /* by the device: the driver get
 /* The driver broke the rules: guest_error and DEVICE_NEEDS_RESET (§2.1.2). */
 void virtio_break(VirtioDevice *v, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
+/* What `q` got back may interrupt now, and queues that were kicked are looked at.  For the ends of requests. */
+void virtqueue_settle(VirtQueue *q);
+/* All queues belong to that loop from now on; `id` names an -object iothread.  In realize, after the queues were made.  The
+ * loop comes back for the back end, NULL: an error. */
+struct Loop *virtio_use_iothread(VirtioDevice *v, const char *id, GError **error);
+void virtio_leave_iothread(VirtioDevice *v);    /* in unrealize; nothing is in flight */
+/* Enter and leave that loop, if there is one.  Main lock held. */
+void virtio_enter(const VirtioDevice *v);
+void virtio_leave(const VirtioDevice *v);
+
 /* ---- For transports ---- */
+/* A descriptor of the kernel's that doorbells signal: whose loop should watch it, and what to do then on that loop. */
+struct Loop *virtio_doorbell_loop(const VirtioDevice *v);
+void virtio_doorbell(VirtioDevice *v);
 uint64_t virtio_features(const VirtioDevice *v);        /* offered */
 bool virtio_busy(const VirtioDevice *v);
 /* Bytes of a register space that a legacy or MMIO window shows behind the header; settles nothing. */
@@ -110,5 +131,10 @@ void virtio_status_write(VirtioDevice *v, uint8_t value);
 void virtio_queue_enable(VirtQueue *q, bool on);
 void virtio_queue_restart(VirtQueue *q);        /* positions as after reset; the device forgot its buffers */
 void virtio_more(void *dev, unsigned i);
+void virtio_run_queue(VirtQueue *q);    /* until it is empty, or others should have their turn               */
+
+/* ---- Between virtio.c and virtqueue.c ---- */
+unsigned *virtqueue_budget(VirtQueue *q);       /* what may still be taken in this run                       */
+uint64_t *virtqueue_pushed(VirtQueue *q);       /* queues that got buffers back                              */
 
 #endif

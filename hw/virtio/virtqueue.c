@@ -3,6 +3,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "core/loop.h"
+
 /* Descriptor flags (§2.7.5, §2.8.1). */
 enum { DESC_NEXT = 1, DESC_WRITE = 2, DESC_INDIRECT = 4, DESC_AVAIL = 1 << 7, DESC_USED = 1 << 15 };
 enum { AVAIL_NO_INTERRUPT = 1, USED_NO_NOTIFY = 1 };            /* §2.7.6, §2.7.8 */
@@ -50,17 +52,21 @@ bool virtqueue_usable(const VirtQueue *q)
 
 static bool move(const VirtQueue *q, uint64_t at, void *buf, size_t len, bool write)
 {
-    Device *whole = device_whole(&q->dev->dev);
+    Device *whole = loop_is_queue_thread() ? NULL : device_whole(&q->dev->dev); /* such a thread reaches no device */
     if (!len) {
         return true;
     }
     if (at > UINT64_MAX - (len - 1)) {
         return false;
     }
-    whole->accessing++;
+    if (whole) {
+        whole->accessing++;
+    }
     bool ok = write ? dma_write(q->dev->dev.dma, at, buf, len)
                     : dma_read(q->dev->dev.dma, at, buf, len);
-    whole->accessing--;
+    if (whole) {
+        whole->accessing--;
+    }
     return ok;
 }
 
@@ -302,7 +308,8 @@ VirtBuffer *virtqueue_pop(VirtQueue *q)
     uint16_t id, slots;
     g.n_out = g.n_in = 0;
     g.out = g.in = 0;
-    if (!virtio_is_ready(v) || !virtqueue_usable(q) || !v->budget) {
+    unsigned *budget = virtqueue_budget(q);
+    if (!virtio_is_ready(v) || !virtqueue_usable(q) || !*budget) {
         return NULL;
     }
     if (!(is_packed(q) ? take_packed : take_split)(q, &g, &id, &slots)) {
@@ -312,7 +319,7 @@ VirtBuffer *virtqueue_pop(VirtQueue *q)
         virtio_break(v, "queue %u: more buffers than its %u slots", q->index, q->size);
         return NULL;
     }
-    v->budget -= MIN(v->budget, cost(g.n_out + g.n_in));
+    *budget -= MIN(*budget, cost(g.n_out + g.n_in));
     if (is_packed(q)) {
         advance(q, &q->avail, &q->avail_wrap, slots);
     } else {
@@ -329,7 +336,7 @@ VirtBuffer *virtqueue_pop(VirtQueue *q)
 void virtqueue_unpop(VirtBuffer *b)
 {
     VirtQueue *q = b->q;
-    q->dev->budget += cost(b->n_out + b->n_in);
+    *virtqueue_budget(q) += cost(b->n_out + b->n_in);
     if (is_packed(q)) {
         if (q->avail < b->slots) {
             q->avail = (uint16_t)(q->avail + q->size);
@@ -386,7 +393,7 @@ void virtqueue_push(VirtBuffer *b, uint64_t written)
         } else {
             push_split(q, b, len);
         }
-        q->dev->pushed |= VIRTIO_BIT(q->index);
+        *virtqueue_pushed(q) |= VIRTIO_BIT(q->index);
     }
     g_free(b);
 }

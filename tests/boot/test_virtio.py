@@ -79,6 +79,7 @@ poweroff -f
         with open(path, "wb") as f:
             f.write(data)
         m = self.boot(copied(self.DISK, "vda"), ["virtio_blk"],
+                      *(["-object", "iothread,id=t"] if "iothread=t" in device else []),
                       "-drive", f"if=none,id=d,format=raw,discard=unmap,file={path}", "-device",
                       f"{device},drive=d,serial=a-serial-number", cpus=cpus, accel=accel)
         self.check_end(m)
@@ -116,6 +117,73 @@ poweroff -f
     def test_disk_kvm(self):
         harness.need_kvm()
         self.disk("virtio-blk-pci", cpus=2, queues=2, accel="kvm")
+
+    def test_disk_iothread(self):
+        self.assertRegex(self.disk("virtio-blk-pci,iothread=t", cpus=2, queues=2), r"virtio0-req.1")
+
+    def test_disk_iothread_packed(self):
+        self.disk("virtio-blk-pci,iothread=t,packed=on", packed=True)
+
+    def test_disk_iothread_legacy(self):
+        said = self.disk("virtio-blk-pci,iothread=t,disable-modern=on,vectors=0,event_idx=off", modern=False)
+        self.assertRegex(said, r"IO-APIC.*fasteoi +virtio0")
+
+    def test_disk_iothread_kvm(self):
+        harness.need_kvm()
+        self.disk("virtio-blk-pci,iothread=t", cpus=2, queues=2, accel="kvm")
+
+    BUSY = r"""
+while ! [ -f /tmp/end ]; do
+    [ "$(dd if=/dev/vda bs=64k count=64 iflag=direct 2>/dev/null | md5sum | cut -c1-32)" = SUM ] || echo "wrong data"
+    dd if=/dev/vda of=/dev/vda bs=64k count=16 skip=128 seek=192 oflag=direct conv=notrunc 2>/dev/null
+    echo round
+    [ "$(cat /sys/block/vda/size)" = 32768 ] || touch /tmp/end
+done
+echo "after $(cat /sys/block/vda/size)"
+i=0
+while [ -b /dev/vda ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
+echo script done
+poweroff -f
+"""
+
+    def test_iothread_and_people(self):
+        """A disk with a thread of its own under load, while the machine stops and goes on, the disk grows and leaves."""
+        data = random.Random(1).randbytes(SIZE)
+        path = os.path.join(self.folder(), "disk.raw")
+        with open(path, "wb") as f:
+            f.write(data)
+        m = self.boot(self.BUSY.replace("SUM", hashlib.md5(data[:4 << 20]).hexdigest()), ["virtio_blk"], "-object",
+                      "iothread,id=t", "-drive", f"if=none,id=d,format=raw,file={path}", "-device",
+                      "virtio-blk-pci,id=disk,drive=d,iothread=t", cpus=2)
+        m.wait_for("round", 400, m.serial)
+        thread = m.qmp.command("query-iothreads")[0]
+        self.assertEqual((thread["id"], thread["poll-max-ns"]), ("t", 32768))
+        with self.assertRaisesRegex(harness.QmpError, "in use"):
+            m.qmp.command("object-del", id="t")
+
+        def bytes_read():
+            with open(f"/proc/{m.process.pid}/io") as f:
+                return int(re.search(r"rchar: (\d+)", f.read())[1])
+
+        for _ in range(50):
+            m.qmp.command("stop")
+            before = bytes_read()
+            time.sleep(0.01)
+            self.assertLess(bytes_read() - before, 4096)        # bells, and no disk
+            m.qmp.command("cont")
+            time.sleep(0.02)
+        with open(f"/proc/{m.process.pid}/task/{thread['thread-id']}/stat") as f:
+            name, rest = f.read().rsplit(")", 1)
+        self.assertTrue(name.endswith("(IO t"), name)
+        self.assertGreater(sum(map(int, rest.split()[11:13])), 0)      # ticks: it did the work
+        m.qmp.command("block_resize", device="d", size=2 * SIZE)
+        m.wait_for("after 65536", 100, m.serial)
+        m.qmp.command("device_del", id="disk")
+        m.qmp.wait_event("DEVICE_DELETED", 60)
+        m.qmp.command("object-del", id="t")
+        self.assertEqual(m.qmp.command("query-iothreads"), [])
+        self.assertNotIn("wrong data", m.serial())
+        self.check_end(m)
 
     RESIZE = r"""
 echo "before $(cat /sys/block/vda/size)"
