@@ -5,8 +5,8 @@
 
 ScsiDevice *scsi_find(const ScsiBus *bus, unsigned channel, unsigned target, unsigned lun)
 {
-    for (unsigned i = 0; i < bus->bus->devices->len; i++) {
-        ScsiDevice *d = g_ptr_array_index(bus->bus->devices, i);
+    for (unsigned i = 0; i < bus->units->len; i++) {
+        ScsiDevice *d = g_ptr_array_index(bus->units, i);
         if (d->bus && d->channel == channel && d->scsi_id == (int32_t)target && d->lun == (int32_t)lun) {
             return d;
         }
@@ -16,8 +16,8 @@ ScsiDevice *scsi_find(const ScsiBus *bus, unsigned channel, unsigned target, uns
 
 bool scsi_has_target(const ScsiBus *bus, unsigned channel, unsigned target)
 {
-    for (unsigned i = 0; i < bus->bus->devices->len; i++) {
-        const ScsiDevice *d = g_ptr_array_index(bus->bus->devices, i);
+    for (unsigned i = 0; i < bus->units->len; i++) {
+        const ScsiDevice *d = g_ptr_array_index(bus->units, i);
         if (d->bus && d->channel == channel && d->scsi_id == (int32_t)target) {
             return true;
         }
@@ -32,9 +32,9 @@ void scsi_changed(ScsiDevice *d, ScsiChange what)
     if (!bus) {
         return;
     }
-    for (unsigned i = 0; i < bus->bus->devices->len && what <= SCSI_UNPLUGGED; i++) {
-        ScsiDevice *e = g_ptr_array_index(bus->bus->devices, i);
-        if (e != d && e->dev.realized && e->channel == d->channel && e->scsi_id == d->scsi_id) {
+    for (unsigned i = 0; i < bus->units->len && what <= SCSI_UNPLUGGED; i++) {
+        ScsiDevice *e = g_ptr_array_index(bus->units, i);
+        if (e != d && e->channel == d->channel && e->scsi_id == d->scsi_id) {
             scsi_attention(&e->unit, ATTENTION_UNITS);
         }
     }
@@ -45,12 +45,38 @@ void scsi_changed(ScsiDevice *d, ScsiChange what)
 
 void scsi_bus_reset(ScsiBus *bus, int target, int lun)
 {
-    for (unsigned i = 0; i < bus->bus->devices->len; i++) {
-        ScsiDevice *d = g_ptr_array_index(bus->bus->devices, i);
-        if (d->dev.realized && (target < 0 || d->scsi_id == target) && (lun < 0 || d->lun == lun)) {
+    for (unsigned i = 0; i < bus->units->len; i++) {
+        ScsiDevice *d = g_ptr_array_index(bus->units, i);
+        if ((target < 0 || d->scsi_id == target) && (lun < 0 || d->lun == lun)) {
             scsi_unit_reset(&d->unit);
         }
     }
+}
+
+/* ---- The loop of the adapter's ---- */
+
+void scsi_enter(const ScsiBus *bus)
+{
+    if (bus && bus->loop) {
+        loop_enter(bus->loop);
+    }
+}
+
+void scsi_leave(const ScsiBus *bus)
+{
+    if (bus && bus->loop) {
+        loop_leave(bus->loop);
+    }
+}
+
+void scsi_join(ScsiBus *bus, ScsiDevice *d)
+{
+    if (bus->loop) {
+        drive_set_loops(d->drive, &bus->loop, 1);
+    }
+    scsi_enter(bus);
+    g_ptr_array_add(bus->units, d);
+    scsi_leave(bus);
 }
 
 /* ---- Plugging ---- */
@@ -113,16 +139,21 @@ static bool bus_plug(Bus *parent, Device *dev, GError **error)
 /* Who was there when the machine began is found without being told of. */
 static void bus_plugged(Bus *parent, Device *dev)
 {
+    ScsiBus *bus = parent->impl;
+    scsi_enter(bus);
     scsi_changed((ScsiDevice *)dev, SCSI_PLUGGED);
+    scsi_leave(bus);
 }
 
 static void bus_unplug(Bus *parent, Device *dev)
 {
     ScsiDevice *d = (ScsiDevice *)dev;
-    d->bus = parent->impl;
+    ScsiBus *bus = d->bus = parent->impl;
+    scsi_enter(bus);
     if (d->attached) {
         scsi_changed(d, SCSI_UNPLUGGED);
     }
+    scsi_leave(bus);
     d->bus = NULL;
 }
 
@@ -148,12 +179,16 @@ ScsiBus *scsi_bus_new(Device *adapter, const ScsiHost *host, void *owner)
     bus->adapter = adapter;
     bus->host = host;
     bus->owner = owner;
+    bus->units = g_ptr_array_new();
     bus->bus = bus_new(&bus_class, adapter, NULL, bus);
     return bus;
 }
 
 void scsi_bus_free(ScsiBus *bus)
 {
-    g_free(bus);
+    if (bus) {
+        g_ptr_array_free(bus->units, TRUE);
+        g_free(bus);
+    }
 }
 

@@ -1,7 +1,9 @@
-/* The SCSI bus: host adapters, the disks and CD drives plugged into them, and commands under way (SAM-5).  Main lock held. */
+/* The SCSI bus: host adapters, the disks and CD drives plugged into them, and commands under way (SAM-5).  Main lock held; what has to
+ * do with commands belongs to the bus's loop, if it has one. */
 #ifndef HW_SCSI_SCSI_BUS_H
 #define HW_SCSI_SCSI_BUS_H
 
+#include "core/loop.h"
 #include "hw/scsi/scsi.h"
 
 typedef struct ScsiBus ScsiBus;
@@ -50,6 +52,7 @@ typedef struct ScsiHost {
     /* The task is over and the adapter's again.  Perhaps within scsi_start. */
     void (*done)(ScsiTask *t);
     void (*changed)(ScsiBus *bus, const ScsiDevice *d, ScsiChange what);         /* may be NULL              */
+    void (*settle)(ScsiBus *bus);       /* tasks ended outside of scsi_start; NULL: device_settle will do    */
 } ScsiHost;
 
 struct ScsiBus {
@@ -57,11 +60,17 @@ struct ScsiBus {
     Device *adapter;                    /* the whole; it can reach memory                                    */
     const ScsiHost *host;
     void *owner;                        /* the adapter's own                                                 */
+    GPtrArray *units;                   /* of ScsiDevice: those that take commands                           */
+    Loop *loop;                         /* that commands and drives belong to; NULL: the main loop.  Set before units come */
 };
 
 /* A bus named after the adapter ("ID.0"), for its realize; freed with scsi_bus_free in its unrealize. */
 ScsiBus *scsi_bus_new(Device *adapter, const ScsiHost *host, void *owner);
 void scsi_bus_free(ScsiBus *bus);
+/* Enter and leave bus->loop (bus NULL: nothing).  Main lock held. */
+void scsi_enter(const ScsiBus *bus);
+void scsi_leave(const ScsiBus *bus);
+void scsi_join(ScsiBus *bus, ScsiDevice *d);            /* its drive is attached: commands may come          */
 ScsiDevice *scsi_find(const ScsiBus *bus, unsigned channel, unsigned target, unsigned lun);
 bool scsi_has_target(const ScsiBus *bus, unsigned channel, unsigned target);
 /* One device at that address, or with `lun` -1 all of the target, with target -1 all: as power-on, but with their media. */

@@ -149,9 +149,12 @@ static bool attach(ScsiDevice *d, bool cd, GError **error)
     }
     fill_unit(d, cd);
     if (!set_on_error(d, error)) {
+        drive_detach(d->drive, d);
+        d->drive = NULL;
         return false;
     }
     d->attached = true;
+    scsi_join(d->bus, d);
     return true;
 }
 
@@ -179,13 +182,18 @@ static bool cd_realize(void *dev, GError **error)
 static void scsi_unrealize(void *dev)
 {
     ScsiDevice *d = dev;
-    d->bus = NULL; /* it takes no more */
+    ScsiBus *bus = g_steal_pointer(&d->bus); /* it takes no more */
+    scsi_enter(bus);
+    g_ptr_array_remove(bus->units, d);
     for (ScsiTask *t = d->tasks; t; t = t->next) {
         scsi_abort(t);
     }
     if (d->drive) {
         drive_drain(d->drive);
         g_assert(!d->tasks);
+    }
+    scsi_leave(bus);
+    if (d->drive) {
         drive_detach(d->drive, d);
         drive_free(g_steal_pointer(&d->own_drive));
         d->drive = d->unit.drive = NULL;
@@ -194,7 +202,10 @@ static void scsi_unrealize(void *dev)
 
 static void scsi_reset(void *dev, bool power_on)
 {
-    scsi_unit_reset(&((ScsiDevice *)dev)->unit);
+    ScsiDevice *d = dev;
+    scsi_enter(d->bus);
+    scsi_unit_reset(&d->unit);
+    scsi_leave(d->bus);
 }
 
 static bool scsi_busy(const void *dev)

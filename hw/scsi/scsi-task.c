@@ -117,7 +117,11 @@ static void answered(void *arg, int result)
     } else if (step_done(t)) {
         next_step(t);
     }
-    device_settle(bus->adapter);
+    if (bus->host->settle) {
+        bus->host->settle(bus);
+    } else {
+        device_settle(bus->adapter);
+    }
 }
 
 /* ---- Steps ---- */
@@ -138,7 +142,7 @@ static void move(ScsiTask *t)
     if (t->bus->host->map(t, read, len, &t->vec)) {
         iov = t->vec.iov;
         n = t->vec.n;
-    } else if (len > COPY_MAX) {
+    } else if (len > COPY_MAX || loop_is_queue_thread()) { /* such a thread reaches RAM only */
         guest_error(&t->dev->dev, "%u bytes of data that lie outside of RAM", (unsigned)len);
         end(t, SCSI_BROKEN);
         return;
@@ -263,7 +267,7 @@ static void report_luns(ScsiTask *t)
 {
     enum { HEADER = 8, SHORTEST = 16, ALL = 2, LISTED = SCSI_BUFFER / 8 - 2 };
     ScsiPlan *p = &t->plan;
-    const GPtrArray *devices = t->bus->bus->devices;
+    const GPtrArray *devices = t->bus->units;
     uint32_t allocated = load_be32(t->cdb + 6);
     if (t->cdb[2] > ALL || allocated < SHORTEST) {
         end_with(t, SENSE_ILLEGAL, ASC_INVALID_FIELD);

@@ -316,7 +316,7 @@ static void add_event(VirtioScsi *s, const ScsiDevice *d, uint32_t type, uint32_
         s->event_lun[s->waiting++] = (uint16_t)d->lun;
     }
     virtio_kick(&s->v, EVENTS);
-    device_settle(&s->v.dev);
+    virtqueue_settle(&s->v.queue[EVENTS]);
 }
 
 static void drop_first_event(VirtioScsi *s)
@@ -366,6 +366,12 @@ static void changed(ScsiBus *bus, const ScsiDevice *d, ScsiChange what)
 }
 
 /* ---- The device ---- */
+
+static void settle(ScsiBus *bus)
+{
+    VirtioScsi *s = bus->owner;
+    virtqueue_settle(&s->v.queue[CONTROL]);
+}
 
 static bool scsi_queue(VirtioDevice *v, VirtQueue *q)
 {
@@ -472,7 +478,8 @@ static bool check_properties(VirtioScsi *s, GError **error)
 
 static bool scsi_realize(void *dev, GError **error)
 {
-    static const ScsiHost host = {1, TARGETS, LUNS, task_fetch, task_deliver, task_map, task_done, changed};
+    static const ScsiHost host = {1, TARGETS, LUNS, task_fetch, task_deliver, task_map, task_done, changed,
+                                  settle};
     VirtioScsi *s = dev;
     if (!check_properties(s, error)) {
         return false;
@@ -480,7 +487,12 @@ static bool scsi_realize(void *dev, GError **error)
     for (unsigned i = 0; i < FIRST_REQUEST + s->num_queues; i++) {
         virtio_queue_new(&s->v, i < FIRST_REQUEST ? CONTROL_SIZE : s->queue_size);
     }
+    Loop *loop = s->iothread ? virtio_use_iothread(&s->v, s->iothread, error) : NULL;
+    if (s->iothread && !loop) {
+        return false;
+    }
     s->bus = scsi_bus_new(device_whole(&s->v.dev), &host, s);
+    s->bus->loop = loop;
     return true;
 }
 
@@ -488,7 +500,10 @@ static bool scsi_realize(void *dev, GError **error)
 static void scsi_unrealize(void *dev)
 {
     VirtioScsi *s = dev;
+    virtio_enter(&s->v);
     give_up(s, NULL);
+    virtio_leave(&s->v);
+    virtio_leave_iothread(&s->v);
     scsi_bus_free(g_steal_pointer(&s->bus));
 }
 
@@ -504,6 +519,7 @@ static void scsi_update(void *dev)
 // clang-format off
 static const Row rows[] = {
     PROP(VirtioScsi, num_queues, "4294967295", "Request queues; default: one for each CPU"),
+    PROP(VirtioScsi, iothread, NULL, "ID of an -object iothread, whose thread works on queues and disks; default: the main thread"),
     PROP_AS(VirtioScsi, queue_size, "virtqueue_size", "256", "Descriptors of each request queue"),
     PROP(VirtioScsi, max_sectors, "65535", "Most sectors of a command that a driver should send"),
     PROP(VirtioScsi, cmd_per_lun, "128", "Most commands at a time for one unit that a driver should send"),

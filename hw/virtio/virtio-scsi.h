@@ -12,6 +12,7 @@ typedef struct VirtioScsi {
     /* properties */
     uint32_t num_queues, queue_size, max_sectors, cmd_per_lun, seg_max;
     bool hotplug, param_change;
+    char *iothread;
     ScsiBus *bus;
     /* state */
     uint32_t sense_size, cdb_size;      /* as the driver set them */

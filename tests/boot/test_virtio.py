@@ -258,7 +258,7 @@ cat /proc/interrupts
         path = os.path.join(self.folder(), "disk.raw")
         with open(path, "wb") as f:
             f.write(data)
-        m = self.linux(copied(self.WORK, "sda"), "-device", f"{adapter},id=scsi0", "-drive",
+        m = self.linux(copied(self.WORK, "sda"), "-object", "iothread,id=t", "-device", f"{adapter},id=scsi0", "-drive",
                        f"if=none,id=d,format=raw,discard=unmap,file={path}", "-device",
                        f"scsi-hd,drive=d,bus=scsi0.0,serial=a-serial-number,wwn=0x5000c50015ea71ac,rotation_rate=1{disk}",
                        "-drive", f"if=none,id=c,media=cdrom,format=raw,readonly=on,file={harness.need_file(self.RESCUE)}",
@@ -313,7 +313,20 @@ while [ -b /dev/sdb ]; do sleep 0.1; done
 echo left
 """
 
+    def test_iothread(self):
+        self.work("virtio-scsi-pci,iothread=t", cpus=2)
+
+    def test_iothread_kvm(self):
+        harness.need_kvm()
+        self.work("virtio-scsi-pci,iothread=t", cpus=2, accel="kvm")
+
     def test_hot_plug(self):
+        self.hot_plug("virtio-scsi-pci")
+
+    def test_hot_plug_iothread(self):
+        self.hot_plug("virtio-scsi-pci,iothread=t")
+
+    def hot_plug(self, adapter):
         """A disk comes, grows, and leaves while it is read."""
         paths = []
         data = random.Random(2).randbytes(SIZE)
@@ -321,7 +334,7 @@ echo left
             paths.append(os.path.join(self.folder(), name))
             with open(paths[-1], "wb") as f:
                 f.write(data)
-        m = self.linux(self.PLUG, "-device", "virtio-scsi-pci,id=scsi0", "-drive", f"if=none,id=a,format=raw,file={paths[0]}",
+        m = self.linux(self.PLUG, "-object", "iothread,id=t", "-device", f"{adapter},id=scsi0", "-drive", f"if=none,id=a,format=raw,file={paths[0]}",
                        "-device", "scsi-hd,drive=a", "-drive", f"if=none,id=b,format=raw,file={paths[1]}")
         m.wait_for("ready", 400, m.serial)
         m.qmp.command("device_add", driver="scsi-hd", id="disk", drive="b", bus="scsi0.0", lun=3, **{"scsi-id": 5})
