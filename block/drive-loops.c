@@ -7,17 +7,17 @@
 
 static void list_add(Drive *d, DriveRequest ***end, DriveRequest *r)
 {
-    g_mutex_lock(&d->hop);
+    pthread_mutex_lock(&d->hop);
     r->next = NULL;
     **end = r;
     *end = &r->next;
-    g_mutex_unlock(&d->hop);
+    pthread_mutex_unlock(&d->hop);
 }
 
 /* NULL: there is none. */
 static DriveRequest *list_take(Drive *d, DriveRequest **first, DriveRequest ***end)
 {
-    g_mutex_lock(&d->hop);
+    pthread_mutex_lock(&d->hop);
     DriveRequest *r = *first;
     if (r) {
         *first = r->next;
@@ -25,7 +25,7 @@ static DriveRequest *list_take(Drive *d, DriveRequest **first, DriveRequest ***e
             *end = first;
         }
     }
-    g_mutex_unlock(&d->hop);
+    pthread_mutex_unlock(&d->hop);
     return r;
 }
 
@@ -128,11 +128,14 @@ static void set_ports(Drive *d, Loop *const *loops, unsigned n)
     }
 }
 
+/* Entered: a late ring may still be answered. */
 static void clear_ports(Drive *d)
 {
+    drive_enter(d);
     for (unsigned i = 0; i < d->ports; i++) {
         bell_free(d->port[i].bell);
     }
+    drive_leave(d);
     g_free(d->port);
 }
 
@@ -162,7 +165,7 @@ void drive_leave(Drive *d)
 void drive_ports_init(Drive *d)
 {
     Loop *only = loop_main();
-    g_mutex_init(&d->hop);
+    pthread_mutex_init(&d->hop, NULL);
     d->arrived_end = &d->arrived;
     set_ports(d, &only, 1);
 }
@@ -170,5 +173,5 @@ void drive_ports_init(Drive *d)
 void drive_ports_clear(Drive *d)
 {
     clear_ports(d);
-    g_mutex_clear(&d->hop);
+    pthread_mutex_destroy(&d->hop);
 }

@@ -2,6 +2,8 @@
 #ifndef BLOCK_DRIVE_PRIVATE_H
 #define BLOCK_DRIVE_PRIVATE_H
 
+#include <pthread.h>
+
 #include "block/drive.h"
 #include "block/node.h"
 #include "core/loop.h"
@@ -47,7 +49,7 @@ struct Drive {
     char *id;
     DrivePort *port;                    /* the first is the loop that the graph belongs to */
     unsigned ports;
-    GMutex hop;                         /* for what goes from loop to loop: `arrived` and `finished` */
+    pthread_mutex_t hop;                /* for what goes from loop to loop: `arrived` and `finished` */
     DriveRequest *arrived, **arrived_end;       /* submitted on other loops than the first */
     unsigned submitting;                /* calls of begin on the stack: done must wait */
     BlockNode *root;                    /* NULL: no medium */

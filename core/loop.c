@@ -90,23 +90,13 @@ static void adapt_polling(Loop *loop, int64_t waited)
     }
 }
 
-static gint poll_for(Loop *loop, GPollFD *fds, guint n, gint timeout)
+static gint poll_then_sleep(GPollFD *fds, guint n, gint timeout, int64_t began, int64_t poll_ns)
 {
-    if (!loop->polling.max_ns || !timeout) {
-        return g_poll(fds, n, timeout);
-    }
-    int64_t began = clock_now(CLOCK_RT);
     gint ready;
     do {
         ready = g_poll(fds, n, 0);
-    } while (!ready && clock_now(CLOCK_RT) - began < loop->poll_ns);
-    if (!ready) {
-        ready = g_poll(fds, n, timeout);
-    }
-    if (ready > 0) {
-        adapt_polling(loop, clock_now(CLOCK_RT) - began);
-    }
-    return ready;
+    } while (!ready && clock_now(CLOCK_RT) - began < poll_ns);
+    return ready ? ready : g_poll(fds, n, timeout);
 }
 
 /* The one place where a queue loop's thread is without its lock.  A mutex is not fair: without the pause it would take it again
@@ -114,13 +104,19 @@ static gint poll_for(Loop *loop, GPollFD *fds, guint n, gint timeout)
 static gint wait_unlocked(GPollFD *fds, guint n, gint timeout)
 {
     Loop *loop = this_loop;
+    bool polls = loop->polling.max_ns && timeout;
+    int64_t began = polls ? clock_now(CLOCK_RT) : 0, poll_ns = loop->poll_ns;
     pthread_mutex_unlock(&loop->lock);
-    gint ready = poll_for(loop, fds, n, timeout);
+    gint ready = polls ? poll_then_sleep(fds, n, timeout, began, poll_ns) : g_poll(fds, n, timeout);
+    int64_t waited = polls ? clock_now(CLOCK_RT) - began : 0;
     while (atomic_load(&loop->wanted)) {
         sched_yield();
     }
     pthread_mutex_lock(&loop->lock);
     loop->entered = 1;
+    if (polls && ready > 0) {
+        adapt_polling(loop, waited);
+    }
     return ready;
 }
 

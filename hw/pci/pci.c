@@ -293,7 +293,7 @@ static void pci_device_update(void *dev)
     }
     pd->rom_bar &= pd->rom_mask;
     pd->latency_timer &= pd->latency_mask;
-    pd->bus_master = pd->command & PCI_COMMAND_MASTER;
+    __atomic_store_n(&pd->bus_master, pd->command & PCI_COMMAND_MASTER, __ATOMIC_RELAXED); /* queue loops look at it */
     if (pd->bus) {
         update_windows(pd);
     }
