@@ -230,9 +230,12 @@ static void look_at_uefi(void)
 int doctor_main(int argc, char **argv)
 {
     if (argc > 1) {
-        bool help = !strcmp(argv[1], "--help") || !strcmp(argv[1], "help");
-        fprintf(help ? stdout : stderr, "usage: ostler doctor    (what this host offers, and what to type for what it lacks)\n");
-        return help ? 0 : 2;
+        if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
+            puts("usage: ostler doctor    (what this host offers, and what to type for what it lacks)");
+            return 0;
+        }
+        fprintf(stderr, "ostler: doctor takes no argument \"%s\": usage: ostler doctor\n", argv[1]);
+        return 1;
     }
     finding(GOOD, "soft", "the software CPU runs everywhere");
     look_at_kvm();

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "hw/firmware/fw-cfg.h"
 #include "hw/firmware/path.h"
 #include "hw/pci/internal.h"
 
@@ -126,12 +127,42 @@ static uint32_t rom_size(size_t len)
     return size;
 }
 
+/* rombar=0: firmware runs it as it comes out of fw_cfg, a VGA BIOS first; no register tells of it.
+ * Firmware looks once, before who is plugged in later. */
+static bool rom_offer(const PciDevice *pd, const char *path, const char *data, gsize len,
+                      GError **error)
+{
+    FwCfg *fw = fw_cfg_find();
+    if (pd->dev.hotplugged) {
+        return error_fail(error, "Hot-plugged device without ROM bar can't have an option ROM: "
+                                 "expected rombar=1 or romfile=");
+    }
+    if (!fw) {
+        return error_fail(
+            error,
+            "rombar=0 hands \"%s\" to firmware through fw_cfg, which this machine does not have",
+            path);
+    }
+    g_autofree char *base = g_path_get_basename(path);
+    g_autofree char *file =
+        g_strdup_printf("%s/%s", pd->class_code >> 8 == 0x0300 ? "vgaroms" : "genroms", base);
+    g_autoptr(GBytes) rom = g_bytes_new(data, len);
+    g_autoptr(GBytes) there = fw_cfg_file(fw, file);
+    if (there && !g_bytes_equal(there, rom)) { /* two cards of a kind share theirs */
+        return error_fail(error, "rombar=0: firmware gets another ROM as \"%s\" already", file);
+    }
+    return there || fw_cfg_add_file_gbytes(fw, file, rom, error);
+}
+
 static bool rom_load(PciDevice *pd, GError **error)
 {
     enum { ROM_MAX = 16 << 20 };
     const char *name = pd->romfile ? pd->romfile : PCI_INFO(pd->dev.class)->romfile;
-    if (!name || !*name || !pd->rombar || pd->is_bridge) {
+    if (!name || !*name) {
         return true;
+    }
+    if (pd->is_bridge && pd->rombar) {
+        return error_fail(error, "a bridge with an expansion ROM is not built, expected: rombar=0");
     }
     g_autofree char *path = fw_find_file(name);
     if (!path) {
@@ -145,6 +176,9 @@ static bool rom_load(PciDevice *pd, GError **error)
     if (!len || len > ROM_MAX) {
         return error_fail(error, "romfile \"%s\" has %zu bytes; an expansion ROM has 1 to %u", path,
                           len, ROM_MAX);
+    }
+    if (!pd->rombar) {
+        return rom_offer(pd, path, data, len, error);
     }
     uint32_t size = rom_size(len);
     g_autofree char *where =
@@ -206,7 +240,7 @@ static uint64_t header_get(const void *dev, unsigned arg, unsigned i)
 static const Row pci_device_rows[] = {
     PROP_AS(PciDevice, devfn, "addr", "-1", "Slot and optional function number, as in 06.0 or 06", .type = TYPE_PCI_ADDR),
     PROP(PciDevice, romfile, NULL, "File of the expansion ROM; empty: none"),
-    PROP(PciDevice, rombar, "1", "0: no expansion ROM"),
+    PROP(PciDevice, rombar, "1", "0: no base address for the ROM; firmware gets it through fw_cfg"),
     PROP(PciDevice, multifunction, "off", "Function 0 says that the slot has more functions"),
     CALC(vendor, 2, 0x00, CFG, .ro = true, FROM(PciDevice, vendor_id), .doc = "Vendor ID"),
     CALC(device, 2, 0x02, CFG, .ro = true, FROM(PciDevice, device_id), .doc = "Device ID"),

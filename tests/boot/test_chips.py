@@ -113,6 +113,11 @@ sleep 1000
     def test_bochs(self):
         self.draws("bochs-display", "bochs", "bochs")
 
+    def test_vga_bios_without_rom_bar(self):
+        """SeaBIOS finds it among the files of fw_cfg, and prints by it."""
+        m = self.start("-vga", "none", "-device", "VGA,rombar=0", "-m", 32)
+        m.wait_for("^SeaBIOS .version", 30)
+
 
 class Mouse(ChipsTest):
     """VMware's mouse behind its backdoor.  Linux looks for it where KVM's features are offered: with APIC IDs beyond 254."""

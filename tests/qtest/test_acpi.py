@@ -134,6 +134,25 @@ class Tables(unittest.TestCase):
         self.assertEqual(struct.unpack_from("<IBB", fadt, 48), (0xb2, 2, 3))
         self.round_trip(found)
 
+    def test_many_cpus(self):
+        """From number 255 on a processor is a device, its entry in the MADT an x2APIC's (ACPI 6.4 8.4, 5.2.12.12)."""
+        cpus = 288
+        q = self.machine("-M", "q35", "-smp", f"1,maxcpus={cpus}", "-cpu", "max", "-m", 32)
+        found = self.tables(q)
+        dsdt, madt = found["DSDT"], found["APIC"]
+        self.assertEqual(dsdt.count(b"ACPI0007\0"), cpus - 255)
+        for number in range(255, cpus):                        # a byte or a word (20.2.3)
+            uid = bytes((0x0a, number)) if number < 256 else b"\x0b" + struct.pack("<H", number)
+            self.assertIn(b"ACPI0007\0\x08_UID" + uid, dsdt)
+        at, entries = 44, []
+        while at < len(madt):
+            entries.append(madt[at:at + madt[at + 1]])
+            at += madt[at + 1]
+        small = [e[2] for e in entries if e[0] == 0]
+        large = [struct.unpack_from("<HIII", e, 2)[3] for e in entries if e[0] == 9]
+        self.assertEqual((small, large), (list(range(255)), list(range(255, cpus))))
+        self.round_trip(found)
+
 
 if __name__ == "__main__":
     main()
