@@ -220,7 +220,7 @@ void *object_find_type(const char *id, const char *type, GError **error)
     UserObject *o = object_find(id);
     if (!o || !object_type_is(o->type, type)) {
         error_fail(error,
-                   o ? "object '%s' is no %s" : "there is no object '%s', expected: the id of a %s",
+                   o ? "object '%s' is no %s" : "there is no object '%s', expected: the id of an object of type %s",
                    id, type);
         return NULL;
     }

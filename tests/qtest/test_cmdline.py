@@ -62,6 +62,9 @@ WRONG = r"""
 -drive file=disk,format=raw,media=nope | it accepts disk, cdrom
 -drive file=disk,format=raw,index=9 | no place for if=ide,bus=4,unit=1
 -drive file=disk,format=raw,if=scsi | use if=none,id=ID with -device virtio-scsi-pci
+-object iothread,id=t,poll-max-ns=-1 | are at least 0
+-drive file=disk,format=raw,if=none,id=d -device virtio-blk-pci,drive=d,iothread=nope | of type iothread
+-object iothread,id=t -object iothread,id=t | Duplicate object ID 't'
 -device virtio-scsi-pci -device scsi-hd | property drive is missing
 -device virtio-scsi-pci -device scsi-cd,scsi-id=256 | expected: 0 to 255
 -device virtio-scsi-pci,num_queues=0 | expected: 1 to 62
@@ -79,7 +82,7 @@ WRONG = r"""
 -chardev socket,id=a,path=/nonexist/x | /nonexist/x
 -chardev file,id=a | no filename
 -chardev null,id=a,nope=1 | Invalid parameter 'nope'
--object nope,id=a | invalid object type: nope (expected: memory-backend-file
+-object nope,id=a | invalid object type: nope (expected: iothread, memory-backend-file
 -object memory-backend-ram,size=1M | Parameter 'id' is missing
 -object memory-backend-ram,id=a | size is missing
 -object memory-backend-ram,id=a,size=x | expected: a size
