@@ -97,7 +97,7 @@ WRONG = r"""
 -object memory-backend-file,id=a,size=1M,mem-path=.,align=3000 | a power of two
 -object memory-backend-memfd,id=a,size=1M,hugetlbsize=2M | needs hugetlb=on
 -object memory-backend-ram,id=a,size=1M -m 16 -machine memory-backend=a | it has 1048576 bytes, -m says
--machine memory-backend=a | there is no object 'a', expected: the id of a memory-backend
+-machine memory-backend=a | there is no object 'a', expected: the id of an object of type memory-backend
 -numa node,mem=64 | the nodes have 67108864 bytes together
 -numa node,mem=128,nope=1 | expected: nodeid, cpus, mem, memdev
 -numa node,nodeid=1,mem=128 | node 0 is missing
