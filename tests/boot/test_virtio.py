@@ -334,8 +334,8 @@ echo left
             paths.append(os.path.join(self.folder(), name))
             with open(paths[-1], "wb") as f:
                 f.write(data)
-        m = self.linux(self.PLUG, "-object", "iothread,id=t", "-device", f"{adapter},id=scsi0", "-drive", f"if=none,id=a,format=raw,file={paths[0]}",
-                       "-device", "scsi-hd,drive=a", "-drive", f"if=none,id=b,format=raw,file={paths[1]}")
+        m = self.linux(self.PLUG, "-object", "iothread,id=t", "-device", f"{adapter},id=scsi0", "-drive",
+                       f"if=none,id=a,format=raw,file={paths[0]}", "-device", "scsi-hd,drive=a", "-drive", f"if=none,id=b,format=raw,file={paths[1]}")
         m.wait_for("ready", 400, m.serial)
         m.qmp.command("device_add", driver="scsi-hd", id="disk", drive="b", bus="scsi0.0", lun=3, **{"scsi-id": 5})
         self.assertEqual(m.wait_for(r"came (\w+)", 100, m.serial)[1], hashlib.md5(data).hexdigest())
