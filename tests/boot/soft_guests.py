@@ -24,6 +24,28 @@ mount -t devtmpfs devtmpfs /dev
 """
 
 
+def pack(path, script, **files):
+    """BusyBox, `script` behind the mounting of what is usual, and programs."""
+    with open(need_file(BUSYBOX), "rb") as f:
+        busybox = f.read()
+    out = io.BytesIO()
+    folders = {"bin", "dev"}
+    for name in files:
+        folders.update(name[:i] for i, ch in enumerate(name) if ch == "/")
+    entries = [*((name, 0o40755, b"") for name in sorted(folders)), ("bin/busybox", 0o100755, busybox),
+               ("bin/sh", 0o120777, b"busybox"), ("init", 0o100755, (INIT + script).encode())]
+    for name, file in files.items():
+        with open(file, "rb") as f:
+            entries.append((name, 0o100755, f.read()))
+    for number, (name, mode, body) in enumerate(entries, 1):
+        cpio_entry(out, number, name, mode, body)
+    cpio_entry(out, len(entries) + 1, "dev/console", 0o20600, device=(5, 1))
+    cpio_entry(out, 0, "TRAILER!!!", 0)
+    with gzip.open(path, "wb", compresslevel=1) as f:
+        f.write(out.getvalue())
+    return path
+
+
 class SoftTest(unittest.TestCase):
     def start(self, *args, **kwargs):
         m = Machine("-accel", "soft", *args, **kwargs)
@@ -51,26 +73,7 @@ class SoftTest(unittest.TestCase):
         return need_file(os.path.join(GUESTS, name))
 
     def initramfs(self, script, **files):
-        """BusyBox, `script` behind the mounting of what is usual, and programs."""
-        with open(need_file(BUSYBOX), "rb") as f:
-            busybox = f.read()
-        out = io.BytesIO()
-        folders = {"bin", "dev"}
-        for name in files:
-            folders.update(name[:i] for i, ch in enumerate(name) if ch == "/")
-        entries = [*((name, 0o40755, b"") for name in sorted(folders)), ("bin/busybox", 0o100755, busybox),
-                   ("bin/sh", 0o120777, b"busybox"), ("init", 0o100755, (INIT + script).encode())]
-        for name, path in files.items():
-            with open(path, "rb") as f:
-                entries.append((name, 0o100755, f.read()))
-        for number, (name, mode, body) in enumerate(entries, 1):
-            cpio_entry(out, number, name, mode, body)
-        cpio_entry(out, len(entries) + 1, "dev/console", 0o20600, device=(5, 1))
-        cpio_entry(out, 0, "TRAILER!!!", 0)
-        path = os.path.join(self.folder(), "initramfs.gz")
-        with gzip.open(path, "wb", compresslevel=1) as f:
-            f.write(out.getvalue())
-        return path
+        return pack(os.path.join(self.folder(), "initramfs.gz"), script, **files)
 
     def compiled(self, source):
         """A C file of this folder as a static program."""
