@@ -2,12 +2,14 @@
  * statx(2). */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "block/drivers.h"
@@ -194,9 +196,21 @@ static void file_close(BlockNode *n)
 
 /* ---- Requests ---- */
 
+/* What the host's page cache holds is copied at once, quicker than a thread wakes for it.  The kernel says when it would have to
+ * wait (RWF_NOWAIT of preadv2(2)); with O_DIRECT it would wait all the same. */
+static bool read_cached(const FileNode *f, int64_t offset, const IoVec *iov)
+{
+    enum { MOST = 16 << 10 };
+    return !f->node.mode.direct && iov->bytes <= MOST && iov->n <= IOV_MAX &&
+           preadv2(f->fd, iov->v, (int)iov->n, offset, RWF_NOWAIT) == (ssize_t)iov->bytes;
+}
+
 static int file_preadv(BlockNode *n, int64_t offset, const IoVec *iov)
 {
     FileNode *f = (FileNode *)n;
+    if (read_cached(f, offset, iov)) {
+        return 0;
+    }
     return f->engine->co_preadv(f->fd, offset, iov);
 }
 

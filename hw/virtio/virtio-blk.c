@@ -427,10 +427,9 @@ static void blk_unrealize(void *dev)
     if (s->drive) {
         virtio_enter(&s->v);
         abandon_all(s, NULL);
-        virtio_leave(&s->v);
+        virtio_leave_iothread(&s->v);
         drive_detach(s->drive, s);
         s->drive = NULL;
-        virtio_leave_iothread(&s->v);
     }
 }
 

@@ -165,7 +165,6 @@ void virtio_leave_iothread(VirtioDevice *v)
     if (!l) {
         return;
     }
-    loop_enter(l->loop);
     for (unsigned i = 0; i < v->queues; i++) {
         v->queue[i].loop = NULL;
     }

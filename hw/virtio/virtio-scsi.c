@@ -502,7 +502,6 @@ static void scsi_unrealize(void *dev)
     VirtioScsi *s = dev;
     virtio_enter(&s->v);
     give_up(s, NULL);
-    virtio_leave(&s->v);
     virtio_leave_iothread(&s->v);
     scsi_bus_free(g_steal_pointer(&s->bus));
 }

@@ -111,7 +111,8 @@ void virtqueue_settle(VirtQueue *q);
 /* All queues belong to that loop from now on; `id` names an -object iothread.  In realize, after the queues were made.  The
  * loop comes back for the back end, NULL: an error. */
 struct Loop *virtio_use_iothread(VirtioDevice *v, const char *id, GError **error);
-void virtio_leave_iothread(VirtioDevice *v);    /* in unrealize; nothing is in flight */
+/* For good, in unrealize: in the place of virtio_leave, when nothing is in flight.  What the driver kicked last is not looked at. */
+void virtio_leave_iothread(VirtioDevice *v);
 /* Enter and leave that loop, if there is one.  Main lock held. */
 void virtio_enter(const VirtioDevice *v);
 void virtio_leave(const VirtioDevice *v);
