@@ -85,8 +85,10 @@ static void adapt_polling(Loop *loop, int64_t waited)
         loop->poll_ns = p->shrink ? loop->poll_ns / p->shrink : 0;
     } else if (loop->poll_ns < p->max_ns) {
         enum { FIRST_NS = 4000 };
-        loop->poll_ns = loop->poll_ns ? loop->poll_ns * (p->grow ? p->grow : 2) : FIRST_NS;
-        loop->poll_ns = MIN(loop->poll_ns, p->max_ns);
+        int64_t grow = p->grow ? p->grow : 2;
+        loop->poll_ns = !loop->poll_ns ? MIN(FIRST_NS, p->max_ns)
+                        : loop->poll_ns > p->max_ns / grow ? p->max_ns
+                                                           : loop->poll_ns * grow;
     }
 }
 
