@@ -14,6 +14,7 @@
 #include "accel/soft/debug.h"
 #include "accel/soft/decode.h"
 #include "accel/soft/tlb.h"
+#include "accel/soft/translate/translate.h"
 #include "accel/soft/uop.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -74,7 +75,7 @@ static unsigned hash_of(const uint8_t *host, uint64_t rip)
 
 bool block_code_setup(SoftCpu *s, GError **error)
 {
-    void *arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *arena = mmap(NULL, ARENA + TRANSLATE_ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (arena == MAP_FAILED) {
         return error_fail_errno(error, errno, "CPU %u: no %d MiB of address space for what it decodes", s->cpu.index,
                                 ARENA >> 20);
@@ -82,12 +83,13 @@ bool block_code_setup(SoftCpu *s, GError **error)
     SoftCode *c = s->code = g_new0(SoftCode, 1);
     c->size = ARENA;
     c->arena = arena;
+    c->translator = translate_new(s, c->arena + ARENA);
     c->used = sizeof(Uop); /* 0 means "no block" */
     c->hash = g_new0(Block *, 1 << HASH_BITS);
     c->pages = g_hash_table_new(NULL, NULL);
     g_mutex_init(&c->inbox_lock);
     c->inbox = g_array_new(FALSE, FALSE, sizeof(Written));
-    c->key = UINT64_C(1) << 32;
+    s->jump_key = UINT64_C(1) << 32;
     const CpuModel *m = s->cpu.model;
     c->traits = !m ? DECODE_LZCNT | DECODE_TZCNT
                    : (model_has(m, FEATURE(WORD_8000_0001_ECX, 5)) ? DECODE_LZCNT : 0) |
@@ -105,7 +107,8 @@ void block_code_teardown(SoftCpu *s)
 {
     block_flush(s);
     SoftCode *c = s->code;
-    munmap(c->arena, c->size);
+    translate_free(c->translator);
+    munmap(c->arena, c->size + TRANSLATE_ROOM);
     g_free(c->hash);
     g_hash_table_unref(c->pages);
     g_array_unref(c->inbox);
@@ -133,11 +136,11 @@ void block_forget_jumps(SoftCpu *s)
     if (!c) {
         return;
     }
-    c->key += UINT64_C(1) << 32;
+    s->jump_key += UINT64_C(1) << 32;
     c->link_from = NULL;
-    if (G_UNLIKELY(c->key >> 32 == 0)) {
+    if (G_UNLIKELY(s->jump_key >> 32 == 0)) {
         memset(c->jumps, 0, sizeof(c->jumps));
-        c->key += UINT64_C(1) << 32;
+        s->jump_key += UINT64_C(1) << 32;
     }
 }
 
@@ -180,6 +183,7 @@ static void block_kill(SoftCpu *s, Block *b)
     }
     b->dead = b->special = true;
     b->uops[0].fn = exec_stale;
+    translate_killed(s, b);
     c->thrown++;
     if (s->in_block && s->block == b) {
         end_running(s, b);
@@ -366,6 +370,7 @@ void block_flush(SoftCpu *s)
     }
     s->block = NULL;
     borrow_flush(s);
+    translate_flush(c->translator);
 }
 
 /* ---- Making ---- */
@@ -417,6 +422,15 @@ static unsigned decode_run(SoftCpu *s, const uint8_t *bytes, size_t len, uint64_
     return n;
 }
 
+bool block_decode(SoftCpu *s, const Block *b, Insn *out)
+{
+    DecodeResult end;
+    g_mutex_lock(&code_lock);
+    unsigned n = decode_run(s, b->host, b->size, b->rip, b->insns, out, &end);
+    g_mutex_unlock(&code_lock);
+    return n == b->insns && out[n - 1].rip + out[n - 1].length == b->rip + b->size;
+}
+
 /* What is no instruction is one that faults. */
 static void make_bad(Insn *i, uint64_t rip, DecodeResult why)
 {
@@ -464,6 +478,11 @@ static Block *block_make(SoftCpu *s, const Source *src, const Insn *insns, unsig
         b->uops[0].fn = exec_enter_debug;
     }
     b->uop_count = (uint16_t)(end - b->uops);
+    translate_made(s, b);
+    if (translate_possible(s, b)) {
+        b->uops[0].fn = exec_enter_cold;
+        b->uops[0].imm = (int32_t)translate_heat;
+    }
     b->special = b->uops[0].fn != exec_enter;
     if (s->code->unheard && src->host) {
         b->bytes = copy_bytes(s, insns, n, b->size);
@@ -506,7 +525,8 @@ static Block *block_build(SoftCpu *s, uint64_t linear)
     static __thread Insn insns[MAX_INSNS];
     SoftCode *c = s->code;
     uint64_t rip = s->cpu.state.rip, room = limit_room(s);
-    if (c->used + (MAX_INSNS * (UOPS_PER_INSN * sizeof(Uop) + sizeof(OpInsn) + 2 * sizeof(Insn) + INSN_MAX) + PAGE) > c->size) {
+    if (c->used + (MAX_INSNS * (UOPS_PER_INSN * sizeof(Uop) + sizeof(OpInsn) + 2 * sizeof(Insn) + INSN_MAX) + PAGE) > c->size ||
+        (c->translator && c->translator->full)) {
         block_flush(s);
     }
     FetchPage f = *tlb_fetch(s, linear);
@@ -641,10 +661,14 @@ Block *block_find(SoftCpu *s)
     if (G_UNLIKELY(c->unheard) && cpu_count() > 1) {
         return b;
     }
-    c->jumps[(rip ^ rip >> JUMP_BITS) & (JUMP_SIZE - 1)] = (JumpEntry){rip, base, c->key, b};
+    c->jumps[(rip ^ rip >> JUMP_BITS) & (JUMP_SIZE - 1)] = (JumpEntry){rip, base, s->jump_key, b};
     if (from && !from_block->dead && !from_block->host2 && page_of(from_block->host) == page_of(b->host) &&
         from_block->mode == b->mode) {
         from->disp = (int32_t)((uint8_t *)b - c->arena);
+        ptrdiff_t behind = from_block->uops + from_block->uop_count - 1 - from;
+        if (behind < 2) {
+            from_block->to[behind] = b;
+        }
         if (G_UNLIKELY(c->unheard)) {
             g_array_append_val(c->links, from);
         }

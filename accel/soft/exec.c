@@ -1,6 +1,7 @@
 /* Micro-ops that hold blocks together: entering, leaving, C functions, addresses that must be checked. */
 #include "accel/soft/debug.h"
 #include "accel/soft/tlb.h"
+#include "accel/soft/translate/translate.h"
 #include "accel/soft/uop.h"
 #include "core/log.h"
 
@@ -57,6 +58,29 @@ const Uop *exec_enter(SoftCpu *s, const Uop *u)
 const Uop *exec_enter_counting(SoftCpu *s, const Uop *u)
 {
     ENTER(enter_counted(s, u));
+}
+
+/* One that may become hot: the count is in its own micro-op. */
+const Uop *exec_enter_cold(SoftCpu *s, const Uop *u)
+{
+    const Uop *next = enter_timed(s, u);
+    if (next && !--((Uop *)u)->imm) {
+        translate_block(s, s->block);
+        GO(s, u);
+    }
+    ENTER(next);
+}
+
+const Uop *exec_translated(SoftCpu *s, const Uop *u)
+{
+    enter(s, u);
+    ENTER(s->code->translator->enter(s, s->block));
+}
+
+/* Behind an instruction that is done alone. */
+const Uop *exec_back(SoftCpu *s, const Uop *u)
+{
+    return NULL;
 }
 
 static void log_registers(SoftCpu *s)
@@ -131,24 +155,15 @@ const Uop *exec_fault(SoftCpu *s, const Uop *u)
 
 /* ---- C functions ---- */
 
-static inline __attribute__((always_inline)) void call_op(SoftCpu *s, const Uop *u)
-{
-    const OpInsn *o = u->ptr;
-    s->cur = u;
-    s->insn_rip = s->rip_base + u->ip;
-    s->cpu.state.rip = o->next_rip;
-    o->fn(s, &o->insn);
-}
-
 const Uop *exec_op(SoftCpu *s, const Uop *u)
 {
-    call_op(s, u);
+    exec_call_op(s, u);
     NEXT(s, u);
 }
 
 const Uop *exec_op_end(SoftCpu *s, const Uop *u)
 {
-    call_op(s, u);
+    exec_call_op(s, u);
     if (s->mode_stale || atomic_load_explicit(&s->poll, memory_order_relaxed) ||
         atomic_load_explicit(&s->cpu.events, memory_order_relaxed)) {
         return NULL;

@@ -147,7 +147,7 @@ static bool may_fault(const Insn *i)
     }
 }
 
-static void live_flags(const Insn *insns, unsigned n, uint16_t *live)
+void lower_live_flags(const Insn *insns, unsigned n, uint16_t *live)
 {
     uint16_t now = FLAGS_ARITH;
     for (unsigned k = n; k-- > 0;) {
@@ -188,7 +188,7 @@ Uop *lower_block(SoftCpu *s, Uop *out, const Insn *insns, unsigned n, uint32_t m
     Lowering l = {.s = s, .mode = mode, .rip = insns[0].rip, .out = out};
     uint16_t live[64];
     g_assert(n <= G_N_ELEMENTS(live));
-    live_flags(insns, n, live);
+    lower_live_flags(insns, n, live);
     lower_new(&l, &insns[0], log_enabled(LOG_EXEC) || log_enabled(LOG_CPU) ? exec_enter_logging
                              : s->counting || mode & MODE_SINGLE          ? exec_enter_counting
                                                                           : exec_enter);

@@ -90,7 +90,7 @@ static uint32_t mode_of(const CpuState *c)
 static void set_mode(SoftCpu *s, uint32_t mode)
 {
     s->mode = mode;
-    s->code->key = (s->code->key & ~UINT64_C(0xffffffff)) | mode;
+    s->jump_key = (s->jump_key & ~UINT64_C(0xffffffff)) | mode;
 }
 
 static void refresh_mode(SoftCpu *s)

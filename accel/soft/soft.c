@@ -11,6 +11,7 @@
 #include "accel/soft/op/tsc.h"
 #include "accel/soft/run.h"
 #include "accel/soft/tlb.h"
+#include "accel/soft/translate/translate.h"
 #include "accel/soft/uop.h"
 #include "core/loop.h"
 #include "cpu/blackbox/ring.h"
@@ -19,12 +20,18 @@
 /* Options that people give to the reference's software CPU; checked, so that a misspelt one is found. */
 static bool soft_option(const char *key, const char *value, GError **error)
 {
-    static const char *const keys[] = {"thread", "tb-size", "one-insn-per-tb", "split-wx", NULL};
+    static const char *const keys[] = {"thread", "tb-size", "one-insn-per-tb", "split-wx", "translate", NULL};
     if (!g_strv_contains(keys, key)) {
-        return error_fail(error, "-accel soft: no option \"%s\"; it has thread, tb-size, one-insn-per-tb, split-wx", key);
+        return error_fail(error, "-accel soft: no option \"%s\"; it has thread, tb-size, one-insn-per-tb, split-wx, translate", key);
     }
     if (!strcmp(key, "thread") && strcmp(value, "single") && strcmp(value, "multi")) {
         return error_fail(error, "-accel soft,thread=%s: it is single or multi", value);
+    }
+    if (!strcmp(key, "translate")) {
+        if (strcmp(value, "on") && strcmp(value, "off")) {
+            return error_fail(error, "-accel soft,translate=%s: it is on or off", value);
+        }
+        translate_off = !strcmp(value, "off");
     }
     return true;
 }
@@ -159,6 +166,12 @@ void soft_print_statistics(GString *out)
                                "%" G_GUINT64_FORMAT " translations, %" G_GUINT64_FORMAT " flushes\n",
                                s->cpu.index, s->code->made, s->code->thrown, s->code->used >> 20, s->code->size >> 20, s->tlb->fills,
                                s->tlb->flushes);
+        const Translator *t = s->code->translator;
+        if (t) {
+            g_string_append_printf(out, "CPU %u: %" G_GUINT64_FORMAT " blocks as host code, %zu of %zu MiB; %" G_GUINT64_FORMAT
+                                   " instructions, %" G_GUINT64_FORMAT " of others\n", s->cpu.index, t->made, t->used >> 20,
+                                   t->code.size >> 20, t->instructions, t->left_alone);
+        }
     }
     if (icount_on) {
         icount_print(out);

@@ -6,6 +6,7 @@
  *               each access, who else must hear of it
  *   borrow/     vector instructions on the host's unit    run.c     the loop: events, faults, time
  *   soft.c      the accelerator                           op/       instructions as C functions
+ *   twice.c     memory for host code                      translate/   hot blocks as host code
  *   debug.c     breakpoints, watchpoints, steps
  *
  * One thread runs one CPU.  SoftCpu is the Cpu with what this accelerator adds behind it; registers are where everybody
@@ -77,6 +78,7 @@ typedef struct SoftCpu {
     uint64_t rip_base;                  /* RIP of the running block's first instruction             */
     Block *block;                       /* the running one                                          */
     TlbEntry *load, *store;             /* tables of the current privilege                          */
+    uint64_t jump_key;                  /* of entries in SoftCode.jumps that count                  */
     uint64_t insn_rip;                  /* of the instruction in a C function: where a fault points */
     uint32_t mode;                      /* MODE_* of the code that runs now                         */
     bool mode_stale;                    /* something that `mode` is made from has changed           */

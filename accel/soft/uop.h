@@ -12,6 +12,7 @@
 #include "accel/soft/soft.h"
 
 typedef const Uop *UopFn(SoftCpu *s, const Uop *u);
+typedef struct Translator Translator;
 
 struct Uop {
     UopFn *fn;
@@ -89,6 +90,8 @@ struct Block {
     bool dead;
     bool special;                       /* to be entered by its first micro-op: counted, or dead */
     uint32_t linear;                    /* linear address when it was made, the low half */
+    const uint8_t *entry;               /* translated code, or what stands for it (translate/) */
+    Block *to[2];                       /* where its last micro-op leads, and the one before; read by its translated code */
     Uop uops[];                         /* first of all "enter" */
 };
 
@@ -102,7 +105,6 @@ enum { JUMP_BITS = 11, JUMP_SIZE = 1 << JUMP_BITS };
 struct SoftCode {
     uint8_t *arena;
     size_t used, size;
-    uint64_t key;                       /* of entries in `jumps` that count */
     Block *link_from_block;             /* a jump that wants to be linked to the block that is found next */
     Uop *link_from;
     unsigned traits;                    /* DECODE_* */
@@ -116,6 +118,7 @@ struct SoftCode {
     GArray *links;                      /* of Uop *: linked since then */
     atomic_bool dormant;                /* and now KVM has this CPU: whatever is written, it will be compared */
     uint64_t made, thrown;              /* statistics */
+    Translator *translator;             /* NULL: none */
     JumpEntry jumps[JUMP_SIZE];
 };
 /* The block at state.rip in the present mode; raises faults of the fetch.  May throw all blocks away to make room. */
@@ -133,6 +136,8 @@ void block_code_teardown(SoftCpu *s);
 /* `len` bytes at `host` (within a page) are about to be written by this CPU's instruction at insn_rip, and the page has code.
  * True: it no longer has. */
 bool block_written(SoftCpu *s, RamBlock *ram, uint8_t *host, size_t len);
+/* The instructions of a block that is about to run, anew.  False: memory has others by now. */
+bool block_decode(SoftCpu *s, const Block *b, Insn *out);
 
 /* ---- lower.c ---- */
 typedef struct Lowering {
@@ -158,6 +163,8 @@ typedef struct UopAddress {
 
 /* The micro-ops of `n` instructions; returns the end of the list.  `next_rip` follows the last. */
 Uop *lower_block(SoftCpu *s, Uop *out, const Insn *insns, unsigned n, uint32_t mode, uint64_t next_rip);
+/* For each, the arithmetic flags that somebody looks at behind it. */
+void lower_live_flags(const Insn *insns, unsigned n, uint16_t *live);
 const Op *insn_op(const Insn *i);       /* NULL: a vector instruction, or none at all */
 bool insn_ends(const Insn *i);          /* OP_END, for this form of it */
 void lower_op(Lowering *l, const Insn *i, const Op *op);
@@ -185,6 +192,7 @@ static inline bool operand_gpr(const Operand *o) { return o->kind == OPERAND_REG
 static inline unsigned size_index(unsigned size) { return (unsigned)__builtin_ctz(size); }
 /* The condition of Jcc, SETcc, CMOVcc by its encoding; -1: another instruction. */
 static inline unsigned insn_condition(const Insn *i) { return i->opcode & 15; }
+static inline bool insn_is_jcc(const Insn *i) { return (i->opcode & 0xfff0) == 0x70 || (i->opcode & 0xfff0) == 0x180; }
 
 /* ---- The slow half of memory accesses (tlb.c) ---- */
 uint64_t tlb_load(SoftCpu *s, const Uop *u, uint64_t linear, unsigned size);
@@ -212,7 +220,15 @@ static inline __attribute__((always_inline)) uint8_t *tlb_hit(TlbEntry *table, u
 }
 
 /* ---- Leaving ---- */
-UopFn exec_enter, exec_enter_counting, exec_enter_logging, exec_enter_debug, exec_stale, exec_leave, exec_op, exec_op_end, exec_linear, exec_fault;
+UopFn exec_enter, exec_enter_cold, exec_translated, exec_back, exec_enter_counting, exec_enter_logging, exec_enter_debug, exec_stale, exec_leave, exec_op, exec_op_end, exec_linear, exec_fault;
+static inline __attribute__((always_inline)) void exec_call_op(SoftCpu *s, const Uop *u)
+{
+    const OpInsn *o = u->ptr;
+    s->cur = u;
+    s->insn_rip = s->rip_base + u->ip;
+    s->cpu.state.rip = o->next_rip;
+    o->fn(s, &o->insn);
+}
 /* On to a block: by its first micro-op only where that has something to do. */
 static inline __attribute__((always_inline)) const Uop *exec_into(SoftCpu *s, Block *b)
 {
@@ -228,7 +244,7 @@ static inline __attribute__((always_inline)) const Uop *exec_go(SoftCpu *s, uint
 {
     SoftCode *code = s->code;
     JumpEntry *e = &code->jumps[(rip ^ rip >> JUMP_BITS) & (JUMP_SIZE - 1)];
-    if (G_LIKELY(e->rip == rip && e->key == code->key && e->base == s->cpu.state.seg[SEG_CS].base)) {
+    if (G_LIKELY(e->rip == rip && e->key == s->jump_key && e->base == s->cpu.state.seg[SEG_CS].base)) {
         return exec_into(s, e->block);
     }
     s->cpu.state.rip = rip;

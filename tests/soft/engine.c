@@ -30,7 +30,7 @@ typedef struct Ending {
     uint8_t code[ARENA_CODE_SIZE], memory[MEMORY];
 } Ending;
 
-static const char *const ways[] = {"steps", "blocks", "counted blocks"};
+static const char *const ways[] = {"steps", "blocks", "translated", "counted blocks"};
 static uint8_t code[ARENA_CODE_SIZE], memory[MEMORY];
 static Standing start;
 static Ending silicon, soft[WAYS];
@@ -549,6 +549,7 @@ static void run_mode(bool code_32)
            " faults; passed over: %" PRIu64 " endless, %" PRIu64 " astray, %" PRIu64 " elsewhere\n",
            code_32 ? 32 : 64, seed, number, cases, faults, endless, strays, elsewhere);
     ck_assert_uint_eq(failures, 0);
+    ck_assert_uint_gt(guest_translated(), number);
 }
 
 START_TEST(test_64)

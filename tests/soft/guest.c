@@ -6,6 +6,7 @@
 #include "accel/soft/borrow/borrow.h"
 #include "accel/soft/offer.h"
 #include "accel/soft/run.h"
+#include "accel/soft/translate/translate.h"
 #include "accel/soft/uop.h"
 #include "core/loop.h"
 #include "mem/host.h"
@@ -99,6 +100,8 @@ static void make_cpu(GuestWay way, CpuModel *model)
     s->seg[SEG_TR].limit = 0; /* no I/O permission map */
     set_mode(s, false, true);
     cpus[way] = soft_cpu(c);
+    translate_off = way != WAY_TRANSLATED;
+    translate_heat = 1;
     g_assert(soft_cpu_setup(c, NULL));
     cpus[way]->counting = way == WAY_COUNTED;
     cpus[way]->short_budget = 64;
@@ -205,6 +208,12 @@ void guest_run(GuestWay way, const Sequence *q, const Standing *in, Standing *ou
     current = NULL;
     atomic_store(&s->cpu.kicked, false);
     leave(s, e, out);
+}
+
+uint64_t guest_translated(void)
+{
+    const Translator *t = cpus[WAY_TRANSLATED]->code->translator;
+    return t ? t->instructions : 0;
 }
 
 uint64_t guest_count(void) { return counted; }

@@ -7,6 +7,7 @@
 typedef enum GuestWay {
     WAY_STEPS,                          /* one instruction after the other */
     WAY_BLOCKS,
+    WAY_TRANSLATED,                     /* blocks as host code, from their second run on */
     WAY_COUNTED,                        /* blocks that count instructions, stopped and continued at random ones */
     WAYS
 } GuestWay;
@@ -18,6 +19,7 @@ void guest_write(unsigned at, const void *data, size_t len);          /* as a de
  * may stop it by false. */
 typedef bool GuestTrace(uint64_t rip, const uint64_t *gpr);
 void guest_run(GuestWay way, const Sequence *q, const Standing *in, Standing *out, GuestTrace *trace);
+uint64_t guest_translated(void);      /* instructions that WAY_TRANSLATED has made host code of, up to now */
 uint64_t guest_count(void);           /* instructions of the last run of WAY_STEPS and WAY_COUNTED */
 void guest_stop(void);                /* from a signal's handler: end a run that does not */
 

@@ -1,20 +1,11 @@
 /* The stubs of one CPU.
  *
- * Code lies in a memfd that is mapped twice, once to write and once to run: no page is both, and nothing
- * is remapped for a new stub.  Stubs that blocks point to stay until borrow_flush.  Should a guest run
- * more different instructions than the code has room for, the rest goes through borrow_rare, which keeps
- * its stubs in a small area that is thrown away when it is full.
- *
- * Code that was run is only replaced by punching its pages out of the memfd, which takes them from both
- * mappings: the invalidation of the translations keeps the host from running what it fetched before (SDM
- * vol 3 §8.1.3, 8.3). */
-#include <errno.h>
-#include <fcntl.h>
+ * Stubs that blocks point to stay until borrow_flush.  Should a guest run more different instructions than the code has room
+ * for, the rest goes through borrow_rare, which keeps its stubs in a small area that is thrown away when it is full. */
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "accel/soft/borrow/code.h"
+#include "accel/soft/twice.h"
 
 enum { KEY_SIZE = VEC_CODE_MAX + 1, STUB_ALIGN = 16, LASTING = 8 << 20, RARE = 256 << 10 };
 
@@ -29,8 +20,7 @@ typedef struct Entry {
 } Entry;
 
 typedef struct Borrow {
-    int fd;
-    uint8_t *write, *run;               /* the two mappings; NULL: the host refuses */
+    Twice code;
     Area lasting, rare;
 } Borrow;
 
@@ -56,40 +46,10 @@ static void area_init(Area *a, size_t start, size_t size)
     *a = (Area){start, size, 0, g_hash_table_new_full(key_hash, key_equal, NULL, g_free)};
 }
 
-static void borrow_map(Borrow *b)
-{
-    size_t size = LASTING + RARE;
-    b->fd = memfd_create("ostler-stubs", MFD_CLOEXEC);
-    if (b->fd < 0 || ftruncate(b->fd, (off_t)size) < 0) {
-        g_warning("soft: no memory for stubs: %s", strerror(errno));
-        return;
-    }
-    void *write = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, b->fd, 0);
-    void *run = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, b->fd, 0);
-    if (write == MAP_FAILED || run == MAP_FAILED) {
-        g_warning("soft: the host lets no code be made: %s", strerror(errno));
-        if (write != MAP_FAILED) {
-            munmap(write, size);
-        }
-        if (run != MAP_FAILED) {
-            munmap(run, size);
-        }
-        return;
-    }
-    b->write = write;
-    b->run = run;
-}
-
 static void borrow_delete(void *p)
 {
     Borrow *b = p;
-    if (b->write) {
-        munmap(b->write, LASTING + RARE);
-        munmap(b->run, LASTING + RARE);
-    }
-    if (b->fd >= 0) {
-        close(b->fd);
-    }
+    twice_unmap(&b->code);
     g_hash_table_unref(b->lasting.entries);
     g_hash_table_unref(b->rare.entries);
     g_free(b);
@@ -104,7 +64,7 @@ static Borrow *borrow_of(const SoftCpu *s, bool make)
     Borrow *b = g_hash_table_lookup(borrows, s);
     if (!b && make) {
         b = g_new0(Borrow, 1);
-        borrow_map(b);
+        twice_map(&b->code, LASTING + RARE, NULL, "stubs");
         area_init(&b->lasting, 0, LASTING);
         area_init(&b->rare, LASTING, RARE);
         g_hash_table_insert(borrows, (void *)s, b);
@@ -116,8 +76,8 @@ static Borrow *borrow_of(const SoftCpu *s, bool make)
 static void area_flush(Borrow *b, Area *a)
 {
     g_hash_table_remove_all(a->entries);
-    if (a->used && fallocate(b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)a->start, (off_t)a->size) < 0) {
-        g_error("soft: stubs cannot be replaced: %s", strerror(errno));
+    if (a->used) {
+        twice_clear(&b->code, a->start, a->size);
     }
     a->used = 0;
 }
@@ -126,9 +86,9 @@ static void area_flush(Borrow *b, Area *a)
 static StubFn *area_place(Borrow *b, Area *a, const uint8_t *code, size_t length)
 {
     size_t at = a->start + a->used;
-    memcpy(b->write + at, code, length);
+    memcpy(b->code.write + at, code, length);
     a->used += (length + STUB_ALIGN - 1) & ~(size_t)(STUB_ALIGN - 1);
-    return (StubFn *)(uintptr_t)(b->run + at);
+    return (StubFn *)(uintptr_t)(b->code.run + at);
 }
 
 static StubFn *code_new(Borrow *b, Area *a, const VecCode *c, const VecInfo *n, bool strict)
@@ -225,8 +185,8 @@ static const Stub *stub_lasting(SoftCpu *s, const VecCode *c, bool strict)
     Borrow *b = borrow_of(s, true);
     uint8_t key[KEY_SIZE];
     key_make(key, c, strict);
-    Entry *e = b->write ? g_hash_table_lookup(b->lasting.entries, key) : NULL;
-    if (e || !b->write) {
+    Entry *e = b->code.write ? g_hash_table_lookup(b->lasting.entries, key) : NULL;
+    if (e || !b->code.write) {
         return e ? &e->stub : NULL;
     }
     if (area_full(&b->lasting)) {

@@ -1,0 +1,104 @@
+/* The translator: hot blocks as host code.
+ *
+ *   translate.c  a block: when, and what holds it together     area.c   where code lies; entering and leaving it
+ *   insn.c       instructions on registers and memory          flow.c   jumps, calls, the stack
+ *   emit.c       encodings
+ *
+ * A guest instruction becomes the same instruction on other registers: twelve of the guest's are in host registers, four stay
+ * in CpuState; RDI is the SoftCpu, RAX and RSI are free.  A memory operand is looked for in the same tables as the micro-ops'
+ * and is then [rax]; what is not there, and every instruction that has no code of its own, is done by its micro-ops, with all
+ * registers in CpuState (area.c: "alone").  Flags that somebody looks at are in SoftCpu.cc, as everywhere.
+ *
+ * Blocks jump to one another by Block.entry, which also tells those that are not translated, and those that were thrown away.
+ * Nothing that was once run is written again but by translate_flush.
+ * Only code of 32 and 64 bits in flat segments; not where instructions are counted, logged, stepped or watched. */
+#ifndef ACCEL_SOFT_TRANSLATE_TRANSLATE_H
+#define ACCEL_SOFT_TRANSLATE_TRANSLATE_H
+
+#include "accel/soft/twice.h"
+#include "accel/soft/uop.h"
+
+enum { TRANSLATE_ROOM = 64 << 20 };     /* of code, for each CPU */
+
+struct Translator {
+    Twice code;
+    size_t used, lasting;               /* bytes; those of area.c stay when the others go */
+    bool full;                          /* everything is to go before the next block is made */
+    /* Where the pieces of area.c run. */
+    const Uop *(*enter)(SoftCpu *s, Block *b);          /* runs from there on; what is next for the micro-ops, or NULL */
+    const uint8_t *interpret, *stale;                   /* entries of blocks without code: RAX is the block */
+    const uint8_t *leave;               /* to the loop, at SoftCpu.block's first instruction */
+    const uint8_t *leave_to;            /* to the loop, RAX is RIP */
+    const uint8_t *go_on;               /* with the micro-op in RSI */
+    const uint8_t *alone;               /* call: the instruction whose first micro-op is in RSI */
+    Block *unlinked[2];                 /* what jumps lead to that have not been linked */
+    Uop instruction[UOPS_PER_INSN + 1]; /* the one that is done alone */
+    uint64_t made, instructions;        /* statistics: blocks, and instructions with code of their own */
+    uint64_t left_alone;                /* and those without */
+};
+
+extern bool translate_off;              /* -accel soft,translate=off */
+extern unsigned translate_heat;         /* how often a block is run by micro-ops first; for tests */
+
+/* `room`: TRANSLATE_ROOM bytes of address space within 2 GiB of every block.  NULL: not on this host, or switched off. */
+Translator *translate_new(SoftCpu *s, void *room);
+void translate_free(Translator *t);
+void translate_flush(Translator *t);    /* every block goes */
+void translate_made(const SoftCpu *s, Block *b);        /* a new block, and one that was thrown away */
+void translate_killed(const SoftCpu *s, Block *b);
+bool translate_possible(const SoftCpu *s, const Block *b);
+/* The block that is about to run; whatever comes of it, its first micro-op is what to go on with. */
+void translate_block(SoftCpu *s, Block *b);
+
+/* ---- Between its files ---- */
+#include "accel/soft/translate/emit.h"
+
+extern const uint8_t translate_host[CPU_GPRS];  /* guest register -> Host, or H_NONE */
+
+typedef enum ColdKind { COLD_ALONE, COLD_GO_ON, COLD_LEAVE_TO, COLD_LEAVE } ColdKind;
+typedef struct Cold {                   /* what seldom happens, written behind the block */
+    ColdKind kind;
+    bool flags;                         /* the host has to have the flags behind it */
+    uint8_t *from;                      /* jump there */
+    const uint8_t *back;
+    const Uop *u;
+    uint64_t rip;
+} Cold;
+
+typedef struct Work {                   /* a block being translated */
+    Emit e;
+    SoftCpu *s;
+    Translator *t;
+    Block *b;
+    const Insn *i;                      /* the present instruction */
+    const Uop *u;                       /* its first micro-op */
+    uint16_t live;                      /* flags that somebody looks at behind it */
+    bool wide;                          /* 64-bit code */
+    bool host_flags;                    /* the host's flags are the guest's, as well as SoftCpu.cc */
+    bool ended;
+    unsigned colds;
+    Cold cold[4 * 64 + 8];
+} Work;
+
+/* Each says whether it knows the instruction, and has written nothing otherwise. */
+bool translate_insn(Work *w);           /* insn.c */
+bool translate_flow(Work *w);           /* flow.c: jumps, calls, the stack */
+void translate_fall_through(Work *w, uint64_t rip);
+
+static inline Rm work_field(size_t offset) { return rm_mem(H_RDI, offset); }
+#define FIELD(name) work_field(offsetof(SoftCpu, name))
+static inline Rm work_home(unsigned reg) { return work_field(GPR_OFFSET(reg)); }
+/* A guest register where it is: in a host register or at home. */
+static inline Rm work_place(unsigned reg)
+{
+    return translate_host[reg] == H_NONE ? work_home(reg) : rm_reg(translate_host[reg]);
+}
+Cold *work_cold(Work *w, ColdKind kind, uint8_t *from);
+/* RAX: an address; then where it is in the host's memory.  Misses end as `kind` says.  RSI and flags are lost. */
+Cold *work_probe(Work *w, unsigned size, bool write, ColdKind kind);
+bool work_can_address(const Work *w);   /* the memory operand's address needs no checks of segments */
+void work_address(Work *w);             /* into RAX; RSI and flags are lost */
+void work_flags_in(Work *w);            /* all arithmetic flags into the host's; RAX is lost */
+void work_flags_out(Work *w);           /* the host's into SoftCpu.cc; RAX is lost */
+
+#endif

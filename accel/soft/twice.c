@@ -1,0 +1,50 @@
+#include "accel/soft/twice.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+void twice_map(Twice *t, size_t size, void *run_at, const char *what)
+{
+    *t = (Twice){.fd = memfd_create("ostler-code", MFD_CLOEXEC), .size = size};
+    if (t->fd < 0 || ftruncate(t->fd, (off_t)size) < 0) {
+        g_warning("soft: no memory for %s: %s", what, strerror(errno));
+        return;
+    }
+    void *write = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, 0);
+    void *run = mmap(run_at, size, PROT_READ | PROT_EXEC, MAP_SHARED | (run_at ? MAP_FIXED : 0), t->fd, 0);
+    if (write == MAP_FAILED || run == MAP_FAILED) {
+        g_warning("soft: the host lets no code be made for %s: %s", what, strerror(errno));
+        if (write != MAP_FAILED) {
+            munmap(write, size);
+        }
+        if (run != MAP_FAILED) {
+            munmap(run, size);
+        }
+        return;
+    }
+    t->write = write;
+    t->run = run;
+}
+
+void twice_unmap(Twice *t)
+{
+    if (t->write) {
+        munmap(t->write, t->size);
+        munmap(t->run, t->size);
+    }
+    if (t->fd >= 0) {
+        close(t->fd);
+    }
+    *t = (Twice){.fd = -1};
+}
+
+void twice_clear(Twice *t, size_t start, size_t size)
+{
+    if (fallocate(t->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start, (off_t)size) < 0) {
+        g_error("soft: code cannot be replaced: %s", strerror(errno));
+    }
+}
