@@ -4,6 +4,7 @@
 #define ACCEL_SOFT_BORROW_CODE_H
 
 #include "accel/soft/borrow/borrow.h"
+#include "accel/soft/emit.h"
 
 /* ---- borrow-parse.c ---- */
 /* The fields of an instruction with a 0F or VEX opcode.  Its memory operand's address is dropped: put
@@ -46,6 +47,12 @@ enum { STUB_MAX = 512 };                /* bytes, more than any of them takes */
 /* Both return the length. */
 size_t stub_emit(uint8_t *out, VecCode c, const VecInfo *n);
 size_t stub_emit_strict(uint8_t *out, StubFn *code, const VecInfo *n);   /* borrow_strict with `code` */
+
+/* The instruction itself: its registers have the guest's numbers, the general one is RAX, memory at RSI. */
+void emit_vector(Emit *e, VecCode c, const VecInfo *n);
+/* Bits 128-255 of a register, from and to CpuState; RDI is the SoftCpu. */
+void emit_load_high(Emit *e, unsigned reg);
+void emit_store_high(Emit *e, unsigned reg);
 
 /* ---- borrow-mxcsr.c ---- */
 bool borrow_strict(SoftCpu *s, void *mem, StubFn *code);

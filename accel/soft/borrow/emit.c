@@ -8,10 +8,6 @@
 
 #include "accel/soft/borrow/code.h"
 
-typedef struct Emit {
-    uint8_t *p;
-} Emit;
-
 #define EMIT(e, ...)                                                                                                   \
     do {                                                                                                               \
         const uint8_t bytes_[] = {__VA_ARGS__};                                                                        \
@@ -21,23 +17,11 @@ typedef struct Emit {
 
 #define FPU(field) ((uint32_t)offsetof(SoftCpu, cpu.state.fpu.field))
 
-static void emit_u32(Emit *e, uint32_t v)
-{
-    memcpy(e->p, &v, 4);
-    e->p += 4;
-}
-
-static void emit_u64(Emit *e, uint64_t v)
-{
-    memcpy(e->p, &v, 8);
-    e->p += 8;
-}
-
 /* ModRM of [rdi + offset]. */
 static void emit_at(Emit *e, unsigned reg, uint32_t offset)
 {
     *e->p++ = (uint8_t)(0x80 | (reg & 7) << 3 | CPU_RDI);
-    emit_u32(e, offset);
+    emit_32(e, offset);
 }
 
 /* MOVUPS, either way. */
@@ -55,19 +39,26 @@ static void emit_move_xmm(Emit *e, bool vex, bool store, unsigned reg)
 }
 
 /* VINSERTF128, VEXTRACTF128: bits 128-255. */
-static void emit_load_high(Emit *e, unsigned reg)
+void emit_load_high(Emit *e, unsigned reg)
 {
     EMIT(e, 0xc4, reg < 8 ? 0xe3 : 0x63, (uint8_t)((~reg & 0xf) << 3 | 5), 0x18);
     emit_at(e, reg, FPU(ymmh) + 16 * reg);
     *e->p++ = 1;
 }
 
-static void emit_store_high(Emit *e, unsigned reg)
+void emit_store_high(Emit *e, unsigned reg)
 {
     EMIT(e, 0xc4, reg < 8 ? 0xe3 : 0x63, 0x7d, 0x19);
     emit_at(e, reg, FPU(ymmh) + 16 * reg);
     *e->p++ = 1;
 }
+
+/* The address of a function, as it stands in MOV. */
+#define emit_address(e, function)                                                                                      \
+    do {                                                                                                               \
+        uint64_t address_ = (uint64_t)(uintptr_t)(function);                                                           \
+        emit_bytes(e, &address_, 8);                                                                                   \
+    } while (0)
 
 static void emit_move_gpr(Emit *e, bool store, unsigned host, unsigned guest)
 {
@@ -94,7 +85,7 @@ static void emit_transition(Emit *e)
     uint8_t *skip = e->p + 1;
     EMIT(e, 0x74, 0);
     EMIT(e, 0x57, 0x56, 0x56, 0x48, 0xb8); /* push rdi, rsi, rsi (the stack aligned); mov rax, ... */
-    emit_u64(e, (uint64_t)(uintptr_t)borrow_mmx_enter);
+    emit_address(e, borrow_mmx_enter);
     EMIT(e, 0xff, 0xd0, 0x5e, 0x5e, 0x5f); /* call rax; pop */
     *skip = (uint8_t)(e->p - skip - 1);
 }
@@ -207,7 +198,7 @@ static void emit_code(Emit *e, VecCode c)
     e->p += length;
 }
 
-static void emit_instruction(Emit *e, VecCode c, const VecInfo *n)
+void emit_vector(Emit *e, VecCode c, const VecInfo *n)
 {
     if (n->gpr_field == GPR_FIELD_REG) {
         c.modrm &= 0xc7;
@@ -267,12 +258,12 @@ static void emit_stores(Emit *e, bool vex, const VecInfo *n)
 
 size_t stub_emit(uint8_t *out, VecCode c, const VecInfo *n)
 {
-    Emit e = {out};
+    Emit e = {.p = out};
     if (n->transition) {
         emit_transition(&e);
     }
     emit_loads(&e, c.vex, n);
-    emit_instruction(&e, c, n);
+    emit_vector(&e, c, n);
     emit_stores(&e, c.vex, n);
     if (n->mm_read || n->mm_write) {
         EMIT(&e, 0x0f, 0x77); /* emms: the host's x87 is for others again */
@@ -286,14 +277,14 @@ size_t stub_emit(uint8_t *out, VecCode c, const VecInfo *n)
 
 size_t stub_emit_strict(uint8_t *out, StubFn *code, const VecInfo *n)
 {
-    Emit e = {out};
+    Emit e = {.p = out};
     if (n->transition) { /* #MF leaves for good: before exceptions are unmasked */
         emit_transition(&e);
     }
     EMIT(&e, 0x48, 0xba); /* mov rdx, ...; mov rax, ...; jmp rax */
-    emit_u64(&e, (uint64_t)(uintptr_t)code);
+    emit_address(&e, code);
     EMIT(&e, 0x48, 0xb8);
-    emit_u64(&e, (uint64_t)(uintptr_t)borrow_strict);
+    emit_address(&e, borrow_strict);
     EMIT(&e, 0xff, 0xe0);
     return (size_t)(e.p - out);
 }

@@ -75,6 +75,7 @@ static void jump_to(Work *w, uint64_t rip, unsigned which)
 
 void translate_fall_through(Work *w, uint64_t rip)
 {
+    work_store_vectors(w);
     jump_to(w, rip, 0);
     w->ended = true;
 }
@@ -197,6 +198,7 @@ static bool jump_if(Work *w)
     if (!insn_is_jcc(i) || !reachable(w)) {
         return false;
     }
+    work_store_vectors(w);
     work_flags_in(w);
     uint8_t *taken = emit_jump_if(&w->e, insn_condition(i), NULL);
     jump_to(w, i->rip + i->length, 0);
@@ -217,6 +219,7 @@ static bool go(Work *w)
         if (!reachable(w)) {
             return false;
         }
+        work_store_vectors(w);
         if (call) {
             push_number(w, i->rip + i->length, COLD_GO_ON);
         }
@@ -228,10 +231,11 @@ static bool go(Work *w)
     if (i->opcode != 0xff || (reg != 2 && reg != 4)) {
         return false;
     }
+    if (i->op[0].kind == OPERAND_MEM && !work_can_address(w)) {
+        return false;
+    }
+    work_store_vectors(w);
     if (i->op[0].kind == OPERAND_MEM) {
-        if (!work_can_address(w)) {
-            return false;
-        }
         work_address(w);
         work_probe(w, word(w), false, COLD_GO_ON);
         emit_move(&w->e, width(w), H_RAX, rm_mem(H_RAX, 0));
@@ -255,6 +259,7 @@ static bool come_back(Work *w)
     if (!flat_stack(w)) {
         return false;
     }
+    work_store_vectors(w);
     emit_move(&w->e, width(w), H_RAX, rm_reg(translate_host[CPU_RSP]));
     work_probe(w, word(w), false, COLD_GO_ON);
     emit_move(&w->e, width(w), H_RAX, rm_mem(H_RAX, 0));

@@ -14,7 +14,7 @@ Cold *work_cold(Work *w, ColdKind kind, uint8_t *from)
 {
     g_assert(w->colds < G_N_ELEMENTS(w->cold));
     Cold *c = &w->cold[w->colds++];
-    *c = (Cold){.kind = kind, .from = from, .u = w->u};
+    *c = (Cold){.kind = kind, .from = from, .u = w->u, .before = w->vectors};
     return c;
 }
 
@@ -123,10 +123,12 @@ static void emit_cold(Work *w, const Cold *c)
 {
     Emit *e = &w->e;
     emit_land(e, c->from);
+    vectors_store(e, &c->before);
     switch (c->kind) {
     case COLD_ALONE:
         micro_op_in_rsi(e, c->u);
         emit_call_near(e, written(w->t, w->t->alone));
+        vectors_load(e, &c->behind);
         if (c->flags) {
             flags_in(e);
         }
@@ -162,6 +164,7 @@ static bool may_be_fused(const Work *w)
 /* The instruction by its micro-ops; behind an end, what they lead to. */
 static void emit_by_micro_ops(Work *w)
 {
+    work_store_vectors(w);
     micro_op_in_rsi(&w->e, w->u);
     w->host_flags = false;
     if (w->u->fn == exec_fault || insn_ends(w->i) || may_be_fused(w)) {
@@ -181,6 +184,7 @@ static void finish_colds(Work *w, unsigned first)
         if (c->kind == COLD_ALONE) {
             c->back = w->e.p;
             c->flags = w->host_flags;
+            c->behind = w->vectors;
         }
     }
 }
@@ -188,7 +192,7 @@ static void finish_colds(Work *w, unsigned first)
 static void translate_one(Work *w)
 {
     unsigned first = w->colds;
-    if (w->u->fn == exec_fault || !(translate_flow(w) || translate_insn(w))) {
+    if (w->u->fn == exec_fault || !(translate_flow(w) || translate_insn(w) || translate_vector(w))) {
         emit_by_micro_ops(w);
     } else {
         w->t->instructions++;

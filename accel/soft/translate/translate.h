@@ -2,7 +2,7 @@
  *
  *   translate.c  a block: when, and what holds it together     area.c   where code lies; entering and leaving it
  *   insn.c       instructions on registers and memory          flow.c   jumps, calls, the stack
- *   emit.c       encodings
+ *   vector.c     those of the vector unit
  *
  * A guest instruction becomes the same instruction on other registers: twelve of the guest's are in host registers, four stay
  * in CpuState; RDI is the SoftCpu, RAX and RSI are free.  A memory operand is looked for in the same tables as the micro-ops'
@@ -51,9 +51,17 @@ bool translate_possible(const SoftCpu *s, const Block *b);
 void translate_block(SoftCpu *s, Block *b);
 
 /* ---- Between its files ---- */
-#include "accel/soft/translate/emit.h"
+#include "accel/soft/emit.h"
 
-extern const uint8_t translate_host[CPU_GPRS];  /* guest register -> Host, or H_NONE */
+extern const uint8_t translate_host[CPU_GPRS];  /* guest register -> HostReg, or H_NONE */
+
+/* The guest's vector registers that are in the host's, by their numbers; bit n: register n. */
+typedef struct WorkVectors {
+    uint16_t here, changed;             /* bits 0-127; changed: CpuState does not have that yet */
+    uint16_t high, high_changed;        /* bits 128-255 */
+    bool wide;                          /* upper halves may be in use since the last VZEROUPPER */
+    uint8_t in_use;                     /* what CpuState's XSTATE_BV was told */
+} WorkVectors;
 
 typedef enum ColdKind { COLD_ALONE, COLD_GO_ON, COLD_LEAVE_TO, COLD_LEAVE } ColdKind;
 typedef struct Cold {                   /* what seldom happens, written behind the block */
@@ -63,6 +71,7 @@ typedef struct Cold {                   /* what seldom happens, written behind t
     const uint8_t *back;
     const Uop *u;
     uint64_t rip;
+    WorkVectors before, behind;         /* to be stored, and loaded again */
 } Cold;
 
 typedef struct Work {                   /* a block being translated */
@@ -76,6 +85,7 @@ typedef struct Work {                   /* a block being translated */
     bool wide;                          /* 64-bit code */
     bool host_flags;                    /* the host's flags are the guest's, as well as SoftCpu.cc */
     bool ended;
+    WorkVectors vectors;
     unsigned colds;
     Cold cold[4 * 64 + 8];
 } Work;
@@ -83,6 +93,7 @@ typedef struct Work {                   /* a block being translated */
 /* Each says whether it knows the instruction, and has written nothing otherwise. */
 bool translate_insn(Work *w);           /* insn.c */
 bool translate_flow(Work *w);           /* flow.c: jumps, calls, the stack */
+bool translate_vector(Work *w);         /* vector.c */
 void translate_fall_through(Work *w, uint64_t rip);
 
 static inline Rm work_field(size_t offset) { return rm_mem(H_RDI, offset); }
@@ -93,6 +104,10 @@ static inline Rm work_place(unsigned reg)
 {
     return translate_host[reg] == H_NONE ? work_home(reg) : rm_reg(translate_host[reg]);
 }
+/* Vector registers to CpuState, so that others may work with them, and out of it again. */
+void work_store_vectors(Work *w);
+void vectors_store(Emit *e, const WorkVectors *v);
+void vectors_load(Emit *e, const WorkVectors *v);
 Cold *work_cold(Work *w, ColdKind kind, uint8_t *from);
 /* RAX: an address; then where it is in the host's memory.  Misses end as `kind` says.  RSI and flags are lost. */
 Cold *work_probe(Work *w, unsigned size, bool write, ColdKind kind);

@@ -1,15 +1,15 @@
 /* Writing x86-64 host code. */
-#ifndef ACCEL_SOFT_TRANSLATE_EMIT_H
-#define ACCEL_SOFT_TRANSLATE_EMIT_H
+#ifndef ACCEL_SOFT_EMIT_H
+#define ACCEL_SOFT_EMIT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum Host {
+typedef enum HostReg {
     H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R8, H_R9, H_R10, H_R11, H_R12, H_R13, H_R14, H_R15,
     H_NONE,
-} Host;
+} HostReg;
 
 /* Code is written in one place and runs in another (twice.h). */
 typedef struct Emit {
@@ -20,7 +20,7 @@ typedef struct Emit {
 /* What a ModRM byte names: a register, memory by registers, or memory at a place within 2 GiB of the code. */
 typedef struct Rm {
     bool memory;
-    uint8_t base, index;                /* Host; a register: base */
+    uint8_t base, index;                /* HostReg; a register: base */
     uint8_t scale;                      /* a shift: 0 to 3 */
     int32_t disp;
     const void *at;                     /* if set: there */

@@ -1,5 +1,5 @@
 /* Encodings: SDM vol 2 chapter 2 and appendix B. */
-#include "accel/soft/translate/emit.h"
+#include "accel/soft/emit.h"
 
 #include <glib.h>
 #include <string.h>
