@@ -121,6 +121,7 @@ static bool parse(const Work *w, Form *f)
     }
     f->prefix |= rex & 8 ? E_W : 0;
     f->prefix &= (uint8_t)(f->prefix & E_W ? ~E_66 : ~0);
+    f->prefix |= i->lock ? E_LOCK : 0;
     f->byte = is_byte(i);
     f->opcode = i->opcode == 0x82 ? 0x80 : i->opcode; /* the same, but not in 64-bit code */
     if (i->opcode >> 8 > 1 || i->vex || p + 1 + (i->opcode >> 8) > end) {
@@ -160,7 +161,7 @@ static FlagUse flag_use(const Insn *i, uint8_t *prefix)
     case ZYDIS_MNEMONIC_MOVSX:
     case ZYDIS_MNEMONIC_MOVSXD:
     case ZYDIS_MNEMONIC_NOT: return FLAGS_NONE;
-    case ZYDIS_MNEMONIC_XCHG: return i->op[0].kind == OPERAND_REG && i->op[1].kind == OPERAND_REG ? FLAGS_NONE : FLAGS_UNKNOWN;
+    case ZYDIS_MNEMONIC_XCHG: return FLAGS_NONE;
     case ZYDIS_MNEMONIC_ADD:
     case ZYDIS_MNEMONIC_OR:
     case ZYDIS_MNEMONIC_AND:
@@ -168,6 +169,7 @@ static FlagUse flag_use(const Insn *i, uint8_t *prefix)
     case ZYDIS_MNEMONIC_XOR:
     case ZYDIS_MNEMONIC_CMP:
     case ZYDIS_MNEMONIC_TEST:
+    case ZYDIS_MNEMONIC_XADD:
     case ZYDIS_MNEMONIC_NEG: return FLAGS_SET;
     case ZYDIS_MNEMONIC_IMUL: return i->operands >= 2 ? FLAGS_SET : FLAGS_UNKNOWN;
     case ZYDIS_MNEMONIC_ADC:
@@ -302,17 +304,17 @@ static void write_registers(Work *w, const Form *f)
     flags_behind(w, f);
 }
 
-/* An instruction that needs more than the carry, and memory: the value first, into RSI. */
+/* Memory and flags that need RAX: the address in RSI. */
 static bool write_tested_memory(Work *w, const Form *f, const Operand *m)
 {
-    if (m->write || f->byte || f->extended || translate_host[f->reg] == H_NONE) {
+    if (!f->extended && translate_host[f->reg] == H_NONE) {
         return false;
     }
     work_address(w);
-    work_probe(w, m->size, false, COLD_ALONE);
-    emit_move(&w->e, f->prefix & (E_W | E_66), H_RSI, rm_mem(H_RAX, 0));
+    work_probe(w, m->size, m->write, COLD_ALONE);
+    emit_move(&w->e, E_W, H_RSI, rm_reg(H_RAX));
     flags_before(w, f);
-    write_form(w, f, translate_host[f->reg], rm_reg(H_RSI));
+    write_form(w, f, f->extended ? f->reg : translate_host[f->reg], rm_mem(H_RSI, 0));
     flags_behind(w, f);
     return true;
 }
@@ -485,6 +487,65 @@ static bool multiplied(Work *w)
     return true;
 }
 
+/* DIV and IDIV of 4 and 8 bytes that cannot fault: the quotient fits if the upper half is below the divisor, or the dividend
+ * is one of single width and the divisor neither 0 nor -1. */
+static bool divided(Work *w)
+{
+    const Insn *i = w->i;
+    Emit *e = &w->e;
+    bool is_signed = i->mnemonic == ZYDIS_MNEMONIC_IDIV;
+    unsigned size = i->op[0].size;
+    if ((i->mnemonic != ZYDIS_MNEMONIC_DIV && !is_signed) || size < 4 || !ordinary_operands(w)) {
+        return false;
+    }
+    unsigned width = size == 8 ? E_W : 0, rax = translate_host[CPU_RAX];
+    if (i->op[0].kind == OPERAND_MEM) {
+        work_address(w);
+        work_probe(w, size, false, COLD_ALONE);
+        emit_move(e, width, H_RSI, rm_mem(H_RAX, 0));
+    } else {
+        emit_move(e, width, H_RSI, work_place(i->op[0].reg));
+    }
+    if (is_signed) {
+        emit_move(e, width, H_RAX, rm_reg(rax));
+        emit_op(e, width, 0xc1, 7, rm_reg(H_RAX), 1); /* sar rax, 31 or 63 */
+        emit_8(e, width ? 63 : 31);
+        emit_op(e, width, 0x3b, H_RAX, rm_reg(H_RDX), 0);
+        work_cold(w, COLD_ALONE, emit_jump_if(e, IF_NE, NULL));
+        emit_op(e, width, 0x8d, H_RAX, rm_mem(H_RSI, 1), 0);
+        emit_op(e, width, 0x83, 7, rm_reg(H_RAX), 1); /* cmp rax, 1 */
+        emit_8(e, 1);
+        work_cold(w, COLD_ALONE, emit_jump_if(e, IF_BE, NULL));
+    } else {
+        emit_op(e, width, 0x3b, H_RDX, rm_reg(H_RSI), 0);
+        work_cold(w, COLD_ALONE, emit_jump_if(e, IF_AE, NULL));
+    }
+    emit_move(e, width, H_RAX, rm_reg(rax));
+    emit_op(e, width, 0xf7, is_signed ? 7 : 6, rm_reg(H_RSI), 0);
+    emit_move(e, width, rax, rm_reg(H_RAX));
+    w->host_flags = false;
+    return true;
+}
+
+/* CMPXCHG with memory, of which RAX is an operand. */
+static bool compared(Work *w)
+{
+    Form f = {.flags = FLAGS_SET};
+    const Operand *m = &w->i->op[0];
+    if (w->i->mnemonic != ZYDIS_MNEMONIC_CMPXCHG || m->kind != OPERAND_MEM || !ordinary_operands(w) || !parse(w, &f) ||
+        translate_host[f.reg] == H_NONE) {
+        return false;
+    }
+    work_address(w);
+    work_probe(w, m->size, true, COLD_ALONE);
+    emit_move(&w->e, E_W, H_RSI, rm_reg(H_RAX));
+    emit_move(&w->e, E_W, H_RAX, rm_reg(translate_host[CPU_RAX]));
+    write_form(w, &f, translate_host[f.reg], rm_mem(H_RSI, 0));
+    emit_move(&w->e, E_W, translate_host[CPU_RAX], rm_reg(H_RAX));
+    flags_behind(w, &f);
+    return true;
+}
+
 /* MOVZX of AH to BH, into a register that exists. */
 static bool second_byte(Work *w)
 {
@@ -506,11 +567,9 @@ static bool second_byte(Work *w)
 bool translate_insn(Work *w)
 {
     const Insn *i = w->i;
-    if (i->lock || i->mnemonic == ZYDIS_MNEMONIC_MAX_VALUE) {
-        return false;
-    }
     if (i->mnemonic == ZYDIS_MNEMONIC_LEA) {
         return address_of(w);
     }
-    return move_number(w) || widened(w) || swapped_bytes(w) || multiplied(w) || second_byte(w) || copied(w);
+    return move_number(w) || widened(w) || swapped_bytes(w) || multiplied(w) || divided(w) || compared(w) || second_byte(w) ||
+           copied(w);
 }
