@@ -5,7 +5,7 @@ enum { FRAME = 24, SELF = 8 /* in the frame: the SoftCpu */, PIECES = 4096, EXPA
 
 const uint8_t translate_host[CPU_GPRS] = {
     [CPU_RAX] = H_R10, [CPU_RCX] = H_RCX, [CPU_RDX] = H_RDX, [CPU_RBX] = H_RBX, [CPU_RSP] = H_R11, [CPU_RBP] = H_RBP,
-    [CPU_RSI] = H_R14, [CPU_RDI] = H_R15, [CPU_R8] = H_R8,   [CPU_R9] = H_R9,   [CPU_R12] = H_R12, [CPU_R13] = H_R13,
+    [CPU_RSI] = H_R14, [CPU_RDI] = H_R15, [CPU_R8] = H_R8,   [CPU_R9] = H_NONE, [CPU_R12] = H_R12, [CPU_R13] = H_R9,
     [CPU_R10] = H_NONE, [CPU_R11] = H_NONE, [CPU_R14] = H_NONE, [CPU_R15] = H_NONE,
 };
 

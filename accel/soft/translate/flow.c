@@ -104,22 +104,21 @@ static void move_stack(Work *w, int n)
     emit_op(&w->e, width(w), 0x8d, rsp, rm_mem(rsp, (size_t)(ptrdiff_t)n), 0);
 }
 
-/* RAX: where the next word goes. */
-static void push_place(Work *w, ColdKind kind)
+/* Where the next word goes. */
+static Rm push_place(Work *w, ColdKind kind)
 {
-    emit_op(&w->e, width(w), 0x8d, H_RAX, rm_mem(translate_host[CPU_RSP], (size_t)-(ptrdiff_t)word(w)), 0);
-    work_probe(w, word(w), true, kind);
+    return work_stack(w, CPU_RSP, -(int)word(w), true, kind);
 }
 
 static void push_number(Work *w, uint64_t v, ColdKind kind)
 {
-    push_place(w, kind);
+    Rm rm = push_place(w, kind);
     if (!w->wide || v == (uint64_t)(int64_t)(int32_t)v) {
-        emit_op(&w->e, width(w), 0xc7, 0, rm_mem(H_RAX, 0), 4);
+        emit_op(&w->e, width(w), 0xc7, 0, rm, 4);
         emit_32(&w->e, (uint32_t)v);
     } else {
         emit_number(&w->e, H_RSI, v);
-        emit_store(&w->e, E_W, rm_mem(H_RAX, 0), H_RSI);
+        emit_store(&w->e, E_W, rm, H_RSI);
     }
     move_stack(w, -(int)word(w));
 }
@@ -135,12 +134,12 @@ static bool push(Work *w)
         push_number(w, i->imm[0], COLD_ALONE);
         return true;
     }
-    push_place(w, COLD_ALONE);
+    Rm rm = push_place(w, COLD_ALONE);
     unsigned from = translate_host[o->reg];
     if (from == H_NONE) {
         emit_move(&w->e, E_W, from = H_RSI, work_home(o->reg));
     }
-    emit_store(&w->e, width(w), rm_mem(H_RAX, 0), from);
+    emit_store(&w->e, width(w), rm, from);
     move_stack(w, -(int)word(w));
     return true;
 }
@@ -149,12 +148,7 @@ static bool push(Work *w)
 static void pop_to(Work *w, unsigned reg)
 {
     unsigned to = translate_host[reg] == H_NONE || reg == CPU_RSP ? H_RSI : translate_host[reg];
-    emit_move(&w->e, E_W, H_RAX, rm_reg(translate_host[CPU_RSP]));
-    if (!w->wide) {
-        emit_move(&w->e, 0, H_RAX, rm_reg(H_RAX));
-    }
-    work_probe(w, word(w), false, COLD_ALONE);
-    emit_move(&w->e, width(w), to, rm_mem(H_RAX, 0));
+    emit_move(&w->e, width(w), to, work_stack(w, CPU_RSP, 0, false, COLD_ALONE));
     move_stack(w, (int)word(w));
     if (to == H_RSI) {
         emit_store(&w->e, E_W, work_place(reg), H_RSI);
@@ -176,10 +170,9 @@ static bool leave(Work *w)
     if (!flat_stack(w) || w->i->operand_size != word(w)) {
         return false;
     }
-    emit_move(&w->e, width(w), H_RAX, rm_reg(rbp));
-    work_probe(w, word(w), false, COLD_ALONE);
+    Rm rm = work_stack(w, CPU_RBP, 0, false, COLD_ALONE);
     emit_op(&w->e, width(w), 0x8d, rsp, rm_mem(rbp, word(w)), 0);
-    emit_move(&w->e, width(w), rbp, rm_mem(H_RAX, 0));
+    emit_move(&w->e, width(w), rbp, rm);
     return true;
 }
 
@@ -236,9 +229,7 @@ static bool go(Work *w)
     }
     work_store_vectors(w);
     if (i->op[0].kind == OPERAND_MEM) {
-        work_address(w);
-        work_probe(w, word(w), false, COLD_GO_ON);
-        emit_move(&w->e, width(w), H_RAX, rm_mem(H_RAX, 0));
+        emit_move(&w->e, width(w), H_RAX, work_memory(w, word(w), false, COLD_GO_ON));
     } else {
         emit_move(&w->e, width(w), H_RAX, work_place(i->op[0].reg));
     }
@@ -260,9 +251,7 @@ static bool come_back(Work *w)
         return false;
     }
     work_store_vectors(w);
-    emit_move(&w->e, width(w), H_RAX, rm_reg(translate_host[CPU_RSP]));
-    work_probe(w, word(w), false, COLD_GO_ON);
-    emit_move(&w->e, width(w), H_RAX, rm_mem(H_RAX, 0));
+    emit_move(&w->e, width(w), H_RAX, work_stack(w, CPU_RSP, 0, false, COLD_GO_ON));
     find_target(w);
     move_stack(w, (int)(word(w) + (i->opcode == 0xc2 ? i->imm[0] & 0xffff : 0)));
     enter_known(w);

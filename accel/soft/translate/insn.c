@@ -304,46 +304,39 @@ static void write_registers(Work *w, const Form *f)
     flags_behind(w, f);
 }
 
-/* Memory and flags that need RAX: the address in RSI. */
+/* The memory operand by other registers than RAX. */
+static Rm memory_by_rsi(Work *w, const Operand *m)
+{
+    Rm rm = work_memory(w, m->size, m->write, COLD_ALONE);
+    if (rm.base == H_RAX) {
+        emit_move(&w->e, E_W, H_RSI, rm_reg(H_RAX));
+        rm.base = H_RSI;
+    }
+    return rm;
+}
+
+/* Memory, and flags that need RAX. */
 static bool write_tested_memory(Work *w, const Form *f, const Operand *m)
 {
     if (!f->extended && translate_host[f->reg] == H_NONE) {
         return false;
     }
-    work_address(w);
-    work_probe(w, m->size, m->write, COLD_ALONE);
-    emit_move(&w->e, E_W, H_RSI, rm_reg(H_RAX));
+    Rm rm = memory_by_rsi(w, m);
     flags_before(w, f);
-    write_form(w, f, f->extended ? f->reg : translate_host[f->reg], rm_mem(H_RSI, 0));
+    write_form(w, f, f->extended ? f->reg : translate_host[f->reg], rm);
     flags_behind(w, f);
     return true;
 }
 
-/* SETcc: the flags first, then the address. */
-static void write_condition(Work *w, const Form *f)
-{
-    work_flags_in(w);
-    write_form(w, f, 0, work_field(offsetof(SoftCpu, tmp)));
-    work_address(w);
-    work_probe(w, 1, true, COLD_ALONE);
-    emit_op(&w->e, 0, 0x1b6, H_RSI, work_field(offsetof(SoftCpu, tmp)), 0); /* movzx esi, byte */
-    emit_store(&w->e, E_BYTE, rm_mem(H_RAX, 0), H_RSI);
-}
-
 static bool write_memory(Work *w, const Form *f, const Operand *m)
 {
-    if (f->flags == FLAGS_TEST && f->extended) {
-        write_condition(w, f);
-        return true;
-    }
     if (f->flags == FLAGS_TEST || f->flags == FLAGS_SOME) {
         return write_tested_memory(w, f, m);
     }
-    work_address(w);
-    work_probe(w, m->size, m->write, COLD_ALONE);
+    Rm rm = work_memory(w, m->size, m->write, COLD_ALONE);
     unsigned reg = reg_begin(w, f, H_RSI);
     flags_before(w, f);
-    write_form(w, f, reg, rm_mem(H_RAX, 0));
+    write_form(w, f, reg, rm);
     if (!f->extended) {
         spare_end(w, f->reg, reg, H_RSI);
     }
@@ -473,9 +466,7 @@ static bool multiplied(Work *w)
     unsigned width = size == 8 ? E_W : 0, rax = translate_host[CPU_RAX];
     Rm by = rm_reg(H_RSI);
     if (i->op[0].kind == OPERAND_MEM) {
-        work_address(w);
-        work_probe(w, size, false, COLD_ALONE);
-        emit_move(&w->e, width, H_RSI, rm_mem(H_RAX, 0));
+        emit_move(&w->e, width, H_RSI, work_memory(w, size, false, COLD_ALONE));
     } else {
         by = work_place(i->op[0].reg);
     }
@@ -500,9 +491,7 @@ static bool divided(Work *w)
     }
     unsigned width = size == 8 ? E_W : 0, rax = translate_host[CPU_RAX];
     if (i->op[0].kind == OPERAND_MEM) {
-        work_address(w);
-        work_probe(w, size, false, COLD_ALONE);
-        emit_move(e, width, H_RSI, rm_mem(H_RAX, 0));
+        emit_move(e, width, H_RSI, work_memory(w, size, false, COLD_ALONE));
     } else {
         emit_move(e, width, H_RSI, work_place(i->op[0].reg));
     }
@@ -536,11 +525,9 @@ static bool compared(Work *w)
         translate_host[f.reg] == H_NONE) {
         return false;
     }
-    work_address(w);
-    work_probe(w, m->size, true, COLD_ALONE);
-    emit_move(&w->e, E_W, H_RSI, rm_reg(H_RAX));
+    Rm rm = memory_by_rsi(w, m);
     emit_move(&w->e, E_W, H_RAX, rm_reg(translate_host[CPU_RAX]));
-    write_form(w, &f, translate_host[f.reg], rm_mem(H_RSI, 0));
+    write_form(w, &f, translate_host[f.reg], rm);
     emit_move(&w->e, E_W, translate_host[CPU_RAX], rm_reg(H_RAX));
     flags_behind(w, &f);
     return true;
@@ -562,6 +549,12 @@ static bool second_byte(Work *w)
     emit_8(&w->e, 8);
     w->host_flags = false;
     return true;
+}
+
+bool translate_explicit(const Insn *i)
+{
+    uint8_t prefix = 0;
+    return flag_use(i, &prefix) != FLAGS_UNKNOWN;
 }
 
 bool translate_insn(Work *w)

@@ -18,71 +18,6 @@ Cold *work_cold(Work *w, ColdKind kind, uint8_t *from)
     return c;
 }
 
-bool work_can_address(const Work *w)
-{
-    const Insn *i = w->i;
-    if (w->wide) {
-        return i->address_size == 8;
-    }
-    unsigned seg = i->mem.seg, mode = w->b->mode;
-    return i->address_size == 4 && ((seg == SEG_SS && mode & MODE_FLAT_STACK) ||
-                                    ((seg == SEG_DS || seg == SEG_ES) && mode & MODE_FLAT_DATA));
-}
-
-/* A guest register that a host instruction can name, if need be by way of `spare`. */
-static unsigned in_register(Work *w, unsigned reg, unsigned spare)
-{
-    if (reg == NO_REG || translate_host[reg] != H_NONE) {
-        return reg == NO_REG ? H_NONE : translate_host[reg];
-    }
-    emit_move(&w->e, E_W, spare, work_home(reg));
-    return spare;
-}
-
-void work_address(Work *w)
-{
-    const MemOperand *m = &w->i->mem;
-    unsigned width = w->wide ? E_W : 0;
-    if (m->rip_relative || (m->base == NO_REG && m->index == NO_REG)) {
-        emit_number(&w->e, H_RAX, w->wide ? (uint64_t)m->disp : (uint32_t)m->disp);
-    } else {
-        Rm rm = {.memory = true, .scale = m->scale, .disp = (int32_t)m->disp};
-        rm.base = (uint8_t)in_register(w, m->base, H_RAX);
-        rm.index = (uint8_t)in_register(w, m->index, H_RSI);
-        if (rm.index == H_NONE && !rm.disp) {
-            emit_move(&w->e, width, H_RAX, rm_reg(rm.base));
-        } else {
-            emit_op(&w->e, width, 0x8d, H_RAX, rm, 0);
-        }
-    }
-    if (w->wide && (m->seg == SEG_FS || m->seg == SEG_GS)) {
-        size_t base = offsetof(SoftCpu, cpu.state.seg) + m->seg * sizeof(Segment) + offsetof(Segment, base);
-        emit_op(&w->e, E_W, 0x03, H_RAX, work_field(base), 0);
-        w->host_flags = false;
-    }
-}
-
-Cold *work_probe(Work *w, unsigned size, bool write, ColdKind kind)
-{
-    _Static_assert(sizeof(TlbEntry) == 16 && TLB_SIZE == 4096, "how an address finds its entry");
-    Emit *e = &w->e;
-    emit_move(e, 0, H_RSI, rm_reg(H_RAX));
-    emit_op(e, 0, 0xc1, 5, rm_reg(H_RSI), 1); /* shr esi, 8 */
-    emit_8(e, 12 - 4);
-    emit_op(e, 0, 0x81, 4, rm_reg(H_RSI), 4); /* and esi, ... */
-    emit_32(e, (TLB_SIZE - 1) << 4);
-    emit_op(e, E_W, 0x03, H_RSI, write ? FIELD(store) : FIELD(load), 0);
-    emit_op(e, E_W, 0x2b, H_RAX, rm_mem(H_RSI, offsetof(TlbEntry, tag)), 0);
-    emit_8(e, 0x48); /* cmp rax, ... */
-    emit_8(e, 0x3d);
-    emit_32(e, 4096 - size);
-    Cold *c = work_cold(w, kind, emit_jump_if(e, IF_A, NULL));
-    emit_op(e, E_W, 0x03, H_RAX, rm_mem(H_RSI, offsetof(TlbEntry, host)), 0);
-    c->back = e->p;
-    w->host_flags = false;
-    return c;
-}
-
 static void flags_in(Emit *e)
 {
     emit_op(e, 0, 0x1b7, H_RAX, FIELD(cc), 0); /* movzx eax, word */
@@ -165,6 +100,7 @@ static bool may_be_fused(const Work *w)
 static void emit_by_micro_ops(Work *w)
 {
     work_store_vectors(w);
+    w->window.open = false;
     micro_op_in_rsi(&w->e, w->u);
     w->host_flags = false;
     if (w->u->fn == exec_fault || insn_ends(w->i) || may_be_fused(w)) {
@@ -198,6 +134,7 @@ static void translate_one(Work *w)
         w->t->instructions++;
     }
     finish_colds(w, first);
+    work_window_behind(w);
 }
 
 static const Uop *first_uop(const Block *b, unsigned number)
@@ -244,6 +181,7 @@ void translate_block(SoftCpu *s, Block *b)
     emit_entry(&w);
     for (unsigned k = 0; k < b->insns && !w.ended; k++) {
         w.i = &insns[k];
+        w.left = b->insns - k;
         w.live = live[k];
         w.u = first_uop(b, k);
         if (w.u) { /* a NOP has none */

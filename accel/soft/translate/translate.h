@@ -2,10 +2,10 @@
  *
  *   translate.c  a block: when, and what holds it together     area.c   where code lies; entering and leaving it
  *   insn.c       instructions on registers and memory          flow.c   jumps, calls, the stack
- *   vector.c     those of the vector unit
+ *   vector.c     those of the vector unit                       memory.c guest memory
  *
- * A guest instruction becomes the same instruction on other registers: twelve of the guest's are in host registers, four stay
- * in CpuState; RDI is the SoftCpu, RAX and RSI are free.  A memory operand is looked for in the same tables as the micro-ops'
+ * A guest instruction becomes the same instruction on other registers: eleven of the guest's are in host registers, five stay
+ * in CpuState; RDI is the SoftCpu, RAX and RSI are free, R13 is memory.c's.  A memory operand is looked for in the same tables as the micro-ops'
  * and is then [rax]; what is not there, and every instruction that has no code of its own, is done by its micro-ops, with all
  * registers in CpuState (area.c: "alone").  Flags that somebody looks at are in SoftCpu.cc, as everywhere.
  *
@@ -63,6 +63,14 @@ typedef struct WorkVectors {
     uint8_t in_use;                     /* what CpuState's XSTATE_BV was told */
 } WorkVectors;
 
+/* Accesses that need no look-up: see memory.c.  Offsets from what the register was when it was opened. */
+typedef struct WorkWindow {
+    bool open, write;
+    uint8_t reg;
+    int64_t low, high, moved;
+} WorkWindow;
+enum { WINDOW = H_R13 };                /* added to the guest's address of `low`, with the register at hand: where it is */
+
 typedef enum ColdKind { COLD_ALONE, COLD_GO_ON, COLD_LEAVE_TO, COLD_LEAVE } ColdKind;
 typedef struct Cold {                   /* what seldom happens, written behind the block */
     ColdKind kind;
@@ -85,6 +93,10 @@ typedef struct Work {                   /* a block being translated */
     bool wide;                          /* 64-bit code */
     bool host_flags;                    /* the host's flags are the guest's, as well as SoftCpu.cc */
     bool ended;
+    bool constant;                      /* RAX is `address` */
+    uint64_t address;
+    unsigned left;                      /* instructions from the present one to the end */
+    WorkWindow window;
     WorkVectors vectors;
     unsigned colds;
     Cold cold[4 * 64 + 8];
@@ -92,6 +104,7 @@ typedef struct Work {                   /* a block being translated */
 
 /* Each says whether it knows the instruction, and has written nothing otherwise. */
 bool translate_insn(Work *w);           /* insn.c */
+bool translate_explicit(const Insn *i); /* it is known there, and its operands tell all registers that it changes */
 bool translate_flow(Work *w);           /* flow.c: jumps, calls, the stack */
 bool translate_vector(Work *w);         /* vector.c */
 void translate_fall_through(Work *w, uint64_t rip);
@@ -109,10 +122,12 @@ void work_store_vectors(Work *w);
 void vectors_store(Emit *e, const WorkVectors *v);
 void vectors_load(Emit *e, const WorkVectors *v);
 Cold *work_cold(Work *w, ColdKind kind, uint8_t *from);
-/* RAX: an address; then where it is in the host's memory.  Misses end as `kind` says.  RSI and flags are lost. */
-Cold *work_probe(Work *w, unsigned size, bool write, ColdKind kind);
 bool work_can_address(const Work *w);   /* the memory operand's address needs no checks of segments */
-void work_address(Work *w);             /* into RAX; RSI and flags are lost */
+/* The memory operand, and a word of the stack at `disp` from a register: where it is in the host's memory, perhaps by RAX.
+ * Misses end as `kind` says.  RAX, RSI and flags are lost. */
+Rm work_memory(Work *w, unsigned size, bool write, ColdKind kind);
+Rm work_stack(Work *w, unsigned reg, int disp, bool write, ColdKind kind);
+void work_window_behind(Work *w);       /* the present instruction is done */
 void work_flags_in(Work *w);            /* all arithmetic flags into the host's; RAX is lost */
 void work_flags_out(Work *w);           /* the host's into SoftCpu.cc; RAX is lost */
 

@@ -71,14 +71,14 @@ static void tell_in_use(Work *w, const VecInfo *n)
 /* Into RSI; what is not aligned as it must be is no business of ours. */
 static void memory_operand(Work *w, const VecInfo *n)
 {
-    work_address(w);
+    Rm rm = work_memory(w, n->mem_size, n->mem_write, COLD_ALONE);
+    emit_op(&w->e, E_W, 0x8d, H_RSI, rm, 0);
     if (n->align > 1) {
-        emit_8(&w->e, 0xa8); /* test al, ... */
+        emit_op(&w->e, E_BYTE, 0xf6, 0, rm_reg(H_RSI), 1); /* test sil, ... */
         emit_8(&w->e, n->align - 1u);
         work_cold(w, COLD_ALONE, emit_jump_if(&w->e, IF_NE, NULL));
+        w->host_flags = false;
     }
-    work_probe(w, n->mem_size, n->mem_write, COLD_ALONE);
-    emit_move(&w->e, E_W, H_RSI, rm_reg(H_RAX));
 }
 
 static void load_registers(Work *w, const VecInfo *n)
