@@ -123,6 +123,24 @@ static uint16_t flags_of(ZydisAccessedFlagsMask f)
     return (uint16_t)(f & (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF));
 }
 
+/* Undefined ones that no processor keeps: AF behind logic; any behind a shift by a number that is not 0 (SDM vol 2). */
+static uint16_t certainly_lost(const Insn *i)
+{
+    switch (i->mnemonic) {
+    case ZYDIS_MNEMONIC_AND:
+    case ZYDIS_MNEMONIC_OR:
+    case ZYDIS_MNEMONIC_XOR:
+    case ZYDIS_MNEMONIC_TEST: return FLAG_AF;
+    case ZYDIS_MNEMONIC_SHL:
+    case ZYDIS_MNEMONIC_SHR:
+    case ZYDIS_MNEMONIC_SAR:
+        return i->op[1].kind == OPERAND_IMM && i->imm[0] & (i->op[0].size == 8 ? 63 : 31)
+                   ? FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF
+                   : 0;
+    default: return 0;
+    }
+}
+
 /* Flags that an instruction may leave as they were are not "written": a shift by CL of 0, a REP that counts 0. */
 static void flags_from(Insn *out, const ZydisDecodedInstruction *z)
 {
@@ -136,6 +154,7 @@ static void flags_from(Insn *out, const ZydisDecodedInstruction *z)
     if (!may_keep) {
         out->flags_written = flags_of(z->cpu_flags->modified | z->cpu_flags->set_0 | z->cpu_flags->set_1);
     }
+    out->flags_written |= certainly_lost(out);
 }
 
 /* String operations, XLAT and MASKMOV address memory by registers that they do not encode; a prefix still names the segment. */

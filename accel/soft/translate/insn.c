@@ -265,23 +265,46 @@ static void flags_behind(Work *w, const Form *f)
     }
 }
 
-/* The register field: `spare` has it meanwhile where no host register does. */
-static unsigned reg_begin(Work *w, const Form *f, unsigned spare)
+/* What is done to a general register, which two operands may name. */
+typedef struct Use {
+    bool needed;                        /* something of its old value: it is read, or written in part */
+    bool changed;
+    bool cleared;                       /* its upper half */
+} Use;
+
+static Use register_use(const Insn *i, unsigned reg)
+{
+    Use u = {0};
+    for (unsigned n = 0; n < i->operands; n++) {
+        const Operand *o = &i->op[n];
+        if (operand_gpr(o) && o->reg == reg) {
+            u.needed |= o->read || o->size < 4;
+            u.changed |= o->write;
+            u.cleared |= o->write && o->size == 4;
+        }
+    }
+    return u;
+}
+
+/* The register field: RSI has it meanwhile where no host register does. */
+static unsigned reg_begin(Work *w, const Form *f)
 {
     if (f->extended) {
         return f->reg;
     }
     unsigned host = translate_host[f->reg];
     if (host == H_NONE) {
-        emit_move(&w->e, E_W, spare, work_home(f->reg));
-        return spare;
+        host = H_RSI;
+        if (register_use(w->i, f->reg).needed || f->flags == FLAGS_TEST || f->flags == FLAGS_SOME) {
+            emit_move(&w->e, E_W, H_RSI, work_home(f->reg));
+        }
     }
     return host;
 }
 
 static void spare_end(Work *w, unsigned guest, unsigned host, unsigned spare)
 {
-    if (host == spare) {
+    if (host == spare && register_use(w->i, guest).changed) {
         emit_store(&w->e, E_W, work_home(guest), spare);
     }
 }
@@ -289,18 +312,23 @@ static void spare_end(Work *w, unsigned guest, unsigned host, unsigned spare)
 static void write_registers(Work *w, const Form *f)
 {
     flags_before(w, f);
-    unsigned reg = reg_begin(w, f, H_RSI), rm = translate_host[f->rm];
+    unsigned reg = reg_begin(w, f), host = translate_host[f->rm];
+    Rm rm = rm_reg(host);
     if (reg == H_RSI && f->reg == f->rm && !f->extended) {
-        rm = H_RSI;
-    } else if (rm == H_NONE) {
-        rm = H_RAX;
+        rm = rm_reg(H_RSI);
+    } else if (host == H_NONE && !register_use(w->i, f->rm).cleared && f->flags != FLAGS_SOME) { /* BT would go beyond */
+        rm = work_home(f->rm);
+    } else if (host == H_NONE) {
+        rm = rm_reg(H_RAX);
         emit_move(&w->e, E_W, H_RAX, work_home(f->rm));
     }
-    write_form(w, f, reg, rm_reg(rm));
+    write_form(w, f, reg, rm);
     if (!f->extended) {
         spare_end(w, f->reg, reg, H_RSI);
     }
-    spare_end(w, f->rm, rm, H_RAX);
+    if (!rm.memory) {
+        spare_end(w, f->rm, rm.base, H_RAX);
+    }
     flags_behind(w, f);
 }
 
@@ -334,7 +362,7 @@ static bool write_memory(Work *w, const Form *f, const Operand *m)
         return write_tested_memory(w, f, m);
     }
     Rm rm = work_memory(w, m->size, m->write, COLD_ALONE);
-    unsigned reg = reg_begin(w, f, H_RSI);
+    unsigned reg = reg_begin(w, f);
     flags_before(w, f);
     write_form(w, f, reg, rm);
     if (!f->extended) {
