@@ -1,7 +1,7 @@
 /* A decoded instruction: what every engine of the software CPU is made from.
  *
- * decode.c fills it in from Zydis; a block is a list of these.  The interpreter lowers the list to micro-ops (lower*.c); a
- * translator would lower the same list to host code.  Each instruction has up to three lowerings: micro-ops of its own, a
+ * decode.c fills it in from Zydis; a block is a list of these.  The interpreter lowers the list to micro-ops (lower.c); the
+ * translator makes host code of it (translate/).  Each instruction has up to three lowerings: micro-ops of its own, a
  * borrowed stub (borrow.h), a C function (op/). */
 #ifndef ACCEL_SOFT_INSN_H
 #define ACCEL_SOFT_INSN_H

@@ -27,8 +27,8 @@ static const char lent[] = "mmx sse sse2 pni pclmulqdq ssse3 fma sse4.1 sse4.2 a
                            "avx2 sha-ni gfni vaes vpclmulqdq avx-vnni "
                            "mmxext sse4a";
 
-/* An interpreter does not speculate on the guest's behalf: the registers that hold speculation back exist
- * and have nothing to do, and a guest that asks is told that it need not defend itself (SDM vol 4,
+/* What guests do against speculation costs much here and holds nothing back: the registers for it exist and have nothing to do,
+ * and a guest that asks is told that it need not defend itself (SDM vol 4,
  * IA32_ARCH_CAPABILITIES), which saves it page table switches and slow indirect calls. */
 static const char speculation[] = "md-clear spec-ctrl stibp arch-capabilities ssbd "
                                   "ibpb ibrs amd-stibp amd-ssbd amd-no-ssb "

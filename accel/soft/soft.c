@@ -28,10 +28,12 @@ static bool soft_option(const char *key, const char *value, GError **error)
         return error_fail(error, "-accel soft,thread=%s: it is single or multi", value);
     }
     if (!strcmp(key, "translate")) {
-        if (strcmp(value, "on") && strcmp(value, "off")) {
-            return error_fail(error, "-accel soft,translate=%s: it is on or off", value);
-        }
         translate_off = !strcmp(value, "off");
+        if (!strcmp(value, "eager")) {
+            translate_heat = 1;
+        } else if (!translate_off && strcmp(value, "on")) {
+            return error_fail(error, "-accel soft,translate=%s: it is on, off or eager", value);
+        }
     }
     return true;
 }

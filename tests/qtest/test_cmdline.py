@@ -21,6 +21,7 @@ WRONG = r"""
 -accel kvm,nope=1 | no option "nope"
 -accel kvm,kernel-irqchip=maybe | on, off, split
 -accel soft,thread=some | single or multi
+-accel soft,translate=some | on, off or eager
 -accel tcg,colour=red | no option "colour"
 -icount shift=11 | a number from 0 to 10, or auto
 -icount 3,sleep=maybe | on or off
