@@ -147,6 +147,8 @@ void block_forget_jumps(SoftCpu *s)
 void block_unheard(SoftCpu *s)
 {
     s->code->unheard = true;
+    translate_free(s->code->translator); /* KVM's CPU has none */
+    s->code->translator = NULL;
     s->code->links = g_array_new(FALSE, FALSE, sizeof(Uop *));
 }
 
@@ -197,7 +199,7 @@ static Block **block_link(Block *b, const uint8_t *page)
 
 static bool block_overlaps(const Block *b, const uint8_t *host, size_t len)
 {
-    size_t first = b->host2 ? PAGE - ((uintptr_t)b->host & (PAGE - 1)) : b->size;
+    size_t first = b->host2 ? PAGE - ((uintptr_t)b->host & (PAGE - 1)) : MAX(b->size, b->reach);
     return (b->host < host + len && host < b->host + first) ||
            (b->host2 && b->host2 < host + len && host < b->host2 + (b->size - first));
 }
@@ -429,6 +431,16 @@ bool block_decode(SoftCpu *s, const Block *b, Insn *out)
     unsigned n = decode_run(s, b->host, b->size, b->rip, b->insns, out, &end);
     g_mutex_unlock(&code_lock);
     return n == b->insns && out[n - 1].rip + out[n - 1].length == b->rip + b->size;
+}
+
+Block *block_behind(SoftCpu *s, const Block *b)
+{
+    const uint8_t *host = b->host + b->size;
+    Block *next = page_of(host) == page_of(b->host) ? s->code->hash[hash_of(host, b->rip + b->size)] : NULL;
+    while (next && !(next->host == host && next->rip == b->rip + b->size && next->mode == b->mode && !next->host2)) {
+        next = next->hash_next;
+    }
+    return next;
 }
 
 /* What is no instruction is one that faults. */

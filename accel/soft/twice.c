@@ -1,7 +1,6 @@
 #include "accel/soft/twice.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -9,13 +8,18 @@
 
 void twice_map(Twice *t, size_t size, void *run_at, const char *what)
 {
-    *t = (Twice){.fd = memfd_create("ostler-code", MFD_CLOEXEC), .size = size};
-    if (t->fd < 0 || ftruncate(t->fd, (off_t)size) < 0) {
+    *t = (Twice){.size = size};
+    int fd = memfd_create("ostler-code", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
         g_warning("soft: no memory for %s: %s", what, strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
         return;
     }
-    void *write = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, 0);
-    void *run = mmap(run_at, size, PROT_READ | PROT_EXEC, MAP_SHARED | (run_at ? MAP_FIXED : 0), t->fd, 0);
+    void *write = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *run = mmap(run_at, size, PROT_READ | PROT_EXEC, MAP_SHARED | (run_at ? MAP_FIXED : 0), fd, 0);
+    close(fd); /* the mappings keep it */
     if (write == MAP_FAILED || run == MAP_FAILED) {
         g_warning("soft: the host lets no code be made for %s: %s", what, strerror(errno));
         if (write != MAP_FAILED) {
@@ -36,15 +40,12 @@ void twice_unmap(Twice *t)
         munmap(t->write, t->size);
         munmap(t->run, t->size);
     }
-    if (t->fd >= 0) {
-        close(t->fd);
-    }
-    *t = (Twice){.fd = -1};
+    *t = (Twice){0};
 }
 
 void twice_clear(Twice *t, size_t start, size_t size)
 {
-    if (fallocate(t->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start, (off_t)size) < 0) {
+    if (madvise(t->write + start, size, MADV_REMOVE) < 0) {
         g_error("soft: code cannot be replaced: %s", strerror(errno));
     }
 }

@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 typedef struct Twice {
-    int fd;
     size_t size;
     uint8_t *write, *run;               /* NULL: the host refuses, which was said in a warning */
 } Twice;
@@ -16,7 +15,7 @@ typedef struct Twice {
 /* `run_at`: where to run, over whatever is mapped there; NULL: anywhere.  `what` for the warning. */
 void twice_map(Twice *t, size_t size, void *run_at, const char *what);
 void twice_unmap(Twice *t);
-/* Code that was run is only replaced by punching its pages out of both mappings: the invalidation of the translations keeps
+/* Code that was run is only replaced by taking its pages out of both mappings: the invalidation of the translations keeps
  * the host from running what it fetched before (SDM vol 3 §8.1.3, 8.3).  It reads as zero then. */
 void twice_clear(Twice *t, size_t start, size_t size);
 

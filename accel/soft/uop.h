@@ -90,6 +90,7 @@ struct Block {
     bool dead;
     bool special;                       /* to be entered by its first micro-op: counted, or dead */
     uint32_t linear;                    /* linear address when it was made, the low half */
+    uint32_t reach;                     /* bytes that its translated code was made from; at least size */
     const uint8_t *entry;               /* translated code, or what stands for it (translate/) */
     Block *to[2];                       /* where its last micro-op leads, and the one before; read by its translated code */
     Uop uops[];                         /* first of all "enter" */
@@ -138,6 +139,8 @@ void block_code_teardown(SoftCpu *s);
 bool block_written(SoftCpu *s, RamBlock *ram, uint8_t *host, size_t len);
 /* The instructions of a block that is about to run, anew.  False: memory has others by now. */
 bool block_decode(SoftCpu *s, const Block *b, Insn *out);
+/* The block that begins behind this one in the same page; NULL: none yet. */
+Block *block_behind(SoftCpu *s, const Block *b);
 
 /* ---- lower.c ---- */
 typedef struct Lowering {

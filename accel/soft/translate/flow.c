@@ -179,17 +179,45 @@ static bool leave(Work *w)
 /* ---- Transfers ---- */
 
 /* By a micro-op of its own, which is what can be linked. */
-static bool reachable(const Work *w)
+static bool reachable(const Work *w, const Insn *i)
 {
-    int64_t distance = (int64_t)(w->i->imm[0] - w->b->rip);
+    int64_t distance = (int64_t)(i->imm[0] - w->b->rip);
     return distance == (int32_t)distance;
+}
+
+bool translate_goes_on(const Work *w, const Insn *i)
+{
+    return insn_is_jcc(i) && i->operand_size == word(w) && reachable(w, i);
+}
+
+void translate_side(Work *w, uint64_t rip)
+{
+    jump_to(w, rip, 1);
+}
+
+/* Taken, it leaves; else the next block follows. */
+static void jump_aside(Work *w)
+{
+    work_flags_in(w);
+    Cold *c = work_cold(w, COLD_SIDE, emit_jump_if(&w->e, insn_condition(w->i), NULL));
+    c->b = w->b;
+    c->rip = w->i->imm[0];
+    c->flags = w->unsaved;
+    if (w->unsaved && w->live) {
+        work_flags_out(w);
+    }
+    w->unsaved = false;
 }
 
 static bool jump_if(Work *w)
 {
     const Insn *i = w->i;
-    if (!insn_is_jcc(i) || !reachable(w)) {
+    if (!translate_goes_on(w, i)) {
         return false;
+    }
+    if (w->goes_on == i) {
+        jump_aside(w);
+        return true;
     }
     work_store_vectors(w);
     work_flags_in(w);
@@ -209,7 +237,7 @@ static bool go(Work *w)
         return false;
     }
     if (i->opcode == 0xe9 || i->opcode == 0xeb || i->opcode == 0xe8) {
-        if (!reachable(w)) {
+        if (!reachable(w, i)) {
             return false;
         }
         work_store_vectors(w);
@@ -270,6 +298,6 @@ bool translate_flow(Work *w)
     case ZYDIS_MNEMONIC_JMP:
     case ZYDIS_MNEMONIC_CALL: return plain && go(w);
     case ZYDIS_MNEMONIC_RET: return plain && (i->opcode == 0xc2 || i->opcode == 0xc3) && come_back(w);
-    default: return plain && jump_if(w);
+    default: return jump_if(w);
     }
 }

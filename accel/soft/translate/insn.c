@@ -258,11 +258,7 @@ static void flags_behind(Work *w, const Form *f)
     if (f->flags == FLAGS_NONE || f->flags == FLAGS_TEST) {
         return;
     }
-    if (w->live) {
-        work_flags_out(w);
-    } else {
-        w->host_flags = false;
-    }
+    work_flags_made(w);
 }
 
 /* What is done to a general register, which two operands may name. */

@@ -6,13 +6,13 @@
 bool translate_off;
 unsigned translate_heat = 16;
 
-enum { MOST_INSNS = 64, BLOCK_ROOM = 64 << 10 /* more than any block takes */, CODE_ALIGN = 16 };
+enum { MOST_BLOCKS = 16 /* together */, BLOCK_ROOM = 128 << 10 /* more than any block takes */, CODE_ALIGN = 16 };
 
 /* ---- Pieces of instructions ---- */
 
 Cold *work_cold(Work *w, ColdKind kind, uint8_t *from)
 {
-    g_assert(w->colds < G_N_ELEMENTS(w->cold));
+    g_assert(w->colds < TRANSLATE_COLDS);
     Cold *c = &w->cold[w->colds++];
     *c = (Cold){.kind = kind, .from = from, .u = w->u, .before = w->vectors};
     return c;
@@ -40,6 +40,15 @@ void work_flags_out(Work *w)
     emit_op(&w->e, E_BYTE, 0x190, 0, rm_reg(H_RAX), 0); /* seto al */
     emit_store(&w->e, E_66, FIELD(cc), H_RAX);
     w->host_flags = true;
+}
+
+void work_flags_made(Work *w)
+{
+    w->host_flags = w->live;
+    w->unsaved = w->live && w->goes_on == w->i + 1;
+    if (w->live && !w->unsaved) {
+        work_flags_out(w);
+    }
 }
 
 /* ---- Blocks ---- */
@@ -78,6 +87,13 @@ static void emit_cold(Work *w, const Cold *c)
         emit_jump(e, written(w->t, w->t->leave_to));
         return;
     case COLD_LEAVE: emit_jump(e, written(w->t, w->t->leave)); return;
+    case COLD_SIDE:
+        if (c->flags) {
+            work_flags_out(w);
+        }
+        w->b = c->b;
+        translate_side(w, c->rip);
+        return;
     }
 }
 
@@ -160,41 +176,105 @@ static void stay_interpreted(Block *b)
     b->special = false;
 }
 
+/* Blocks that follow one another, translated together: each but the last ends with a jump that is rather not taken. */
+typedef struct Chain {
+    Block *block[MOST_BLOCKS];
+    unsigned blocks, insns;
+    Insn insn[TRANSLATE_INSNS];
+    uint16_t live[TRANSLATE_INSNS];
+} Chain;
+
+static bool add_block(SoftCpu *s, Chain *c, Block *b)
+{
+    if (c->blocks == MOST_BLOCKS || c->insns + b->insns > TRANSLATE_INSNS || !block_decode(s, b, &c->insn[c->insns])) {
+        return false; /* decoding: another CPU writes there, we shall hear of it */
+    }
+    c->block[c->blocks++] = b;
+    c->insns += b->insns;
+    return true;
+}
+
+/* As good as hot. */
+static bool is_warm(const Block *b)
+{
+    const Uop *u = &b->uops[0];
+    return u->fn == exec_translated || (u->fn == exec_enter_cold && (unsigned)u->imm <= translate_heat / 2);
+}
+
+static bool make_chain(SoftCpu *s, const Work *w, Chain *c, Block *b)
+{
+    c->blocks = c->insns = 0;
+    if (!add_block(s, c, b)) {
+        return false;
+    }
+    while (translate_goes_on(w, &c->insn[c->insns - 1])) {
+        Block *next = block_behind(s, c->block[c->blocks - 1]);
+        if (!next || !is_warm(next) || !add_block(s, c, next)) {
+            break;
+        }
+    }
+    lower_live_flags(c->insn, c->insns, c->live);
+    return true;
+}
+
+/* From the middle on, code belongs to the next block: where faults are, and what dies when its bytes change. */
+static void begin_block(Work *w, const Chain *c, unsigned n, const Insn *first)
+{
+    w->b = c->block[n];
+    w->goes_on = n + 1 < c->blocks ? first + w->b->insns - 1 : NULL;
+    if (n) {
+        emit_op(&w->e, E_W, 0x8d, H_RAX, rm_at(w->b), 0);
+        emit_store(&w->e, E_W, FIELD(block), H_RAX);
+    }
+}
+
+static void emit_chain(Work *w, const Chain *c)
+{
+    unsigned at = 0;
+    for (unsigned n = 0; n < c->blocks && !w->ended; n++) {
+        begin_block(w, c, n, &c->insn[at]);
+        for (unsigned k = 0; k < w->b->insns && !w->ended; k++, at++) {
+            w->i = &c->insn[at];
+            w->left = c->insns - at;
+            w->live = c->live[at];
+            w->u = first_uop(w->b, k);
+            if (w->u) { /* a NOP has none */
+                translate_one(w);
+            }
+        }
+    }
+    if (!w->ended) {
+        const Insn *last = &c->insn[c->insns - 1];
+        translate_fall_through(w, last->rip + last->length);
+    }
+}
+
 void translate_block(SoftCpu *s, Block *b)
 {
-    static __thread Insn insns[MOST_INSNS];
-    static __thread Work w;
-    uint16_t live[MOST_INSNS];
+    static __thread Chain chain;
+    static __thread Cold cold[TRANSLATE_COLDS];
+    Work w = {.s = s, .b = b, .cold = cold};
     Translator *t = s->code->translator;
     stay_interpreted(b);
     if (t->code.size - t->used < BLOCK_ROOM) {
         t->full = true;
         return;
     }
-    if (!block_decode(s, b, insns)) {
-        return; /* another CPU writes there: we shall hear of it */
-    }
-    lower_live_flags(insns, b->insns, live);
-    w = (Work){.e = {.p = t->code.write + t->used, .run = t->code.run - t->code.write}, .s = s, .t = t, .b = b};
+    w.e = (Emit){.p = t->code.write + t->used, .run = t->code.run - t->code.write};
+    w.t = t;
     w.wide = (b->mode & MODE_SIZE) == MODE_64;
+    if (!make_chain(s, &w, &chain, b)) {
+        return;
+    }
     const uint8_t *entry = w.e.p + w.e.run;
     emit_entry(&w);
-    for (unsigned k = 0; k < b->insns && !w.ended; k++) {
-        w.i = &insns[k];
-        w.left = b->insns - k;
-        w.live = live[k];
-        w.u = first_uop(b, k);
-        if (w.u) { /* a NOP has none */
-            translate_one(&w);
-        }
-    }
-    if (!w.ended) {
-        const Insn *last = &insns[b->insns - 1];
-        translate_fall_through(&w, last->rip + last->length);
-    }
-    for (unsigned k = 0; k < w.colds; k++) {
+    emit_chain(&w, &chain);
+    w.vectors = (WorkVectors){0};
+    for (unsigned k = 0; k < w.colds; k++) { /* they may become more */
         emit_cold(&w, &w.cold[k]);
     }
+    const Insn *last = &chain.insn[chain.insns - 1];
+    b->reach = (uint32_t)(last->rip + last->length - b->rip);
     t->used = (size_t)(w.e.p - t->code.write + CODE_ALIGN - 1) & ~(size_t)(CODE_ALIGN - 1);
     t->made++;
     b->entry = entry;

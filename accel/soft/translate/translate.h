@@ -18,7 +18,11 @@
 #include "accel/soft/twice.h"
 #include "accel/soft/uop.h"
 
-enum { TRANSLATE_ROOM = 64 << 20 };     /* of code, for each CPU */
+enum {
+    TRANSLATE_ROOM = 64 << 20,          /* of code, for each CPU */
+    TRANSLATE_INSNS = 128,              /* together, at most */
+    TRANSLATE_COLDS = 4 * TRANSLATE_INSNS + 8,
+};
 
 struct Translator {
     Twice code;
@@ -71,13 +75,14 @@ typedef struct WorkWindow {
 } WorkWindow;
 enum { WINDOW = H_R13 };                /* added to the guest's address of `low`, with the register at hand: where it is */
 
-typedef enum ColdKind { COLD_ALONE, COLD_GO_ON, COLD_LEAVE_TO, COLD_LEAVE } ColdKind;
+typedef enum ColdKind { COLD_ALONE, COLD_GO_ON, COLD_LEAVE_TO, COLD_LEAVE, COLD_SIDE /* a jump out of the middle */ } ColdKind;
 typedef struct Cold {                   /* what seldom happens, written behind the block */
     ColdKind kind;
-    bool flags;                         /* the host has to have the flags behind it */
+    bool flags;                         /* the host has to have the flags behind it; SIDE: has them alone */
     uint8_t *from;                      /* jump there */
     const uint8_t *back;
     const Uop *u;
+    Block *b;
     uint64_t rip;
     WorkVectors before, behind;         /* to be stored, and loaded again */
 } Cold;
@@ -86,12 +91,14 @@ typedef struct Work {                   /* a block being translated */
     Emit e;
     SoftCpu *s;
     Translator *t;
-    Block *b;
+    Block *b;                           /* the present one of those that are translated together */
     const Insn *i;                      /* the present instruction */
+    const Insn *goes_on;                /* the jump that ends `b`, if the next block follows in the code */
     const Uop *u;                       /* its first micro-op */
     uint16_t live;                      /* flags that somebody looks at behind it */
     bool wide;                          /* 64-bit code */
     bool host_flags;                    /* the host's flags are the guest's, as well as SoftCpu.cc */
+    bool unsaved;                       /* which does not have them yet: `goes_on` sees to it */
     bool ended;
     bool constant;                      /* RAX is `address` */
     uint64_t address;
@@ -99,7 +106,7 @@ typedef struct Work {                   /* a block being translated */
     WorkWindow window;
     WorkVectors vectors;
     unsigned colds;
-    Cold cold[4 * 64 + 8];
+    Cold *cold;                         /* TRANSLATE_COLDS */
 } Work;
 
 /* Each says whether it knows the instruction, and has written nothing otherwise. */
@@ -108,6 +115,8 @@ bool translate_explicit(const Insn *i); /* it is known there, and its operands t
 bool translate_flow(Work *w);           /* flow.c: jumps, calls, the stack */
 bool translate_vector(Work *w);         /* vector.c */
 void translate_fall_through(Work *w, uint64_t rip);
+bool translate_goes_on(const Work *w, const Insn *i);   /* a jump that can be in the middle */
+void translate_side(Work *w, uint64_t rip);             /* that jump, taken */
 
 static inline Rm work_field(size_t offset) { return rm_mem(H_RDI, offset); }
 #define FIELD(name) work_field(offsetof(SoftCpu, name))
@@ -130,5 +139,6 @@ Rm work_stack(Work *w, unsigned reg, int disp, bool write, ColdKind kind);
 void work_window_behind(Work *w);       /* the present instruction is done */
 void work_flags_in(Work *w);            /* all arithmetic flags into the host's; RAX is lost */
 void work_flags_out(Work *w);           /* the host's into SoftCpu.cc; RAX is lost */
+void work_flags_made(Work *w);          /* the present instruction has made them: the same, if and where somebody looks */
 
 #endif

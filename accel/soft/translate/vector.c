@@ -124,10 +124,7 @@ bool translate_vector(Work *w)
         v->high_changed |= written;
     }
     if (n.flags) {
-        w->host_flags = false;
-        if (w->live) {
-            work_flags_out(w);
-        }
+        work_flags_made(w);
     }
     return true;
 }
