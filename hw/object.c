@@ -82,16 +82,14 @@ static void set_default(void *arg, const Row *r)
     }
 }
 
-static void free_text(void *arg, const Row *r)
+static void release(void *arg, const Row *r)
 {
-    if (r->type == TYPE_STR) {
-        g_free(*(char **)row_field(r, arg, 0));
-    }
+    row_release(r, arg);
 }
 
 static void free_object(UserObject *o)
 {
-    object_type_rows(o->type, free_text, o);
+    object_type_rows(o->type, release, o);
     g_free(o->id);
     g_free(o);
 }

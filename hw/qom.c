@@ -5,6 +5,7 @@
 
 #include "core/keyval.h"
 #include "core/options.h"
+#include "core/schema.h"
 #include "hw/cpu-device.h"
 #include "hw/machine.h"
 #include "hw/virtio/virtio-balloon.h"
@@ -361,6 +362,7 @@ static json_object *row_value(const Row *r, const void *base, const char *text)
     case TYPE_UINT:
     case TYPE_SIZE: return json_object_new_uint64(row_get_raw(r, base, 0));
     case TYPE_INT: return json_object_new_int64((int64_t)row_get_raw(r, base, 0));
+    case TYPE_SCHEMA: return qtype_to_json(r->schema, row_field(r, base, 0));
     default: return json_object_new_string(text ? text : "");
     }
 }

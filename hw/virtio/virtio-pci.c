@@ -190,51 +190,93 @@ static void add_legacy(VirtioPci *s)
 }
 
 /* ---- Doorbells in the kernel ----
- * A write to one signals a descriptor, and the CPU goes on.  All of a device share one: looking at a queue that nobody kicked
+ * A write to one signals a descriptor, and the CPU goes on.  The queues of a loop share one: looking at a queue that nobody kicked
  * is cheap. */
 
-static void each_doorbell(VirtioPci *s, void (*fn)(Region *r, uint64_t at, unsigned size, bool match, uint64_t data, int fd))
+typedef struct VirtioDoorbell {
+    VirtioPci *owner;
+    unsigned home;                      /* of its queues */
+    int fd;
+    Loop *loop;                         /* that watches it */
+    Watch *watch;
+} VirtioDoorbell;
+
+typedef void DoorbellFn(Region *r, uint64_t at, unsigned size, bool match, uint64_t data, int fd);
+
+static void each_doorbell(VirtioPci *s, DoorbellFn *fn)
 {
-    for (unsigned q = 0; s->modern_bar && q < s->vdev->queues; q++) {
-        fn(s->modern_bar, AT_NOTIFY * PART_SIZE + q * NOTIFY_MULTIPLIER, 2, false, 0, s->doorbell);
-    }
-    if (s->legacy_bar) {
-        fn(s->legacy_bar, LEGACY_NOTIFY, 2, false, 0, s->doorbell);
+    bool several = s->doorbells > 1;
+    for (unsigned q = 0; q < s->vdev->queues; q++) {
+        int fd = s->doorbell[s->vdev->queue[q].home].fd;
+        if (s->modern_bar) {
+            fn(s->modern_bar, AT_NOTIFY * PART_SIZE + q * NOTIFY_MULTIPLIER, 2, false, 0, fd);
+        }
+        if (s->legacy_bar && (several || !q)) { /* the number written there is the queue's */
+            fn(s->legacy_bar, LEGACY_NOTIFY, 2, several, q, fd);
+        }
     }
 }
 
 static void doorbell_rang(void *arg, short revents)
 {
-    VirtioPci *s = arg;
+    VirtioDoorbell *b = arg;
     uint64_t count;
-    if (read(s->doorbell, &count, sizeof count) == sizeof count) {
-        virtio_doorbell(s->vdev);
+    if (read(b->fd, &count, sizeof count) == sizeof count) {
+        virtio_doorbell(b->owner->vdev, b->home);
     }
+}
+
+static void free_doorbells(VirtioPci *s)
+{
+    for (unsigned i = 0; i < s->doorbells; i++) {
+        VirtioDoorbell *b = &s->doorbell[i];
+        loop_enter(b->loop);
+        loop_unwatch(b->watch);
+        loop_leave(b->loop);
+        close(b->fd);
+    }
+    g_clear_pointer(&s->doorbell, g_free);
+    s->doorbells = 0;
+}
+
+static bool make_doorbells(VirtioPci *s)
+{
+    VirtioDevice *v = s->vdev;
+    unsigned n = MAX(v->loops, 1);
+    s->doorbell = g_new0(VirtioDoorbell, n);
+    for (; s->doorbells < n; s->doorbells++) {
+        VirtioDoorbell *b = &s->doorbell[s->doorbells];
+        *b = (VirtioDoorbell){s, s->doorbells, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), v->loops ? virtio_loop(v, s->doorbells) : loop_main(),
+                              NULL};
+        if (b->fd < 0) {
+            return false;
+        }
+        loop_enter(b->loop);
+        b->watch = loop_watch(b->loop, b->fd, POLLIN, doorbell_rang, b);
+        loop_leave(b->loop);
+    }
+    return true;
 }
 
 static void add_doorbells(VirtioPci *s)
 {
-    int fd = platform.kernel_accel && s->ioeventfd ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
-    if (fd >= 0) { /* else every write reaches the region */
-        s->doorbell = fd;
-        s->loop = virtio_doorbell_loop(s->vdev);
-        loop_enter(s->loop);
-        s->watch = loop_watch(s->loop, fd, POLLIN, doorbell_rang, s);
-        loop_leave(s->loop);
+    if (!platform.kernel_accel || !s->ioeventfd) {
+        return;
+    }
+    if (make_doorbells(s)) {
         each_doorbell(s, region_add_eventfd);
+    } else { /* no more descriptors: every kick reaches the region */
+        free_doorbells(s);
     }
 }
 
 static void virtio_pci_unrealize(void *dev)
 {
     VirtioPci *s = dev;
-    if (s->watch) {
+    if (s->doorbells) {
         each_doorbell(s, region_del_eventfd);
-        mem_commit(); /* the kernel lets go of the descriptor before it closes */
-        loop_enter(s->loop);
-        loop_unwatch(g_steal_pointer(&s->watch));
-        loop_leave(s->loop);
-        close(s->doorbell);
+        mem_commit(); /* the kernel lets go of the descriptors before they close */
+        free_doorbells(s);
     }
 }
 

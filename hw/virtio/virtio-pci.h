@@ -44,9 +44,8 @@ typedef struct VirtioPci {
     PciMsixCap msix;
     VirtioDevice *vdev;
     bool ioeventfd;                     /* property: doorbells ring in the kernel where it can                */
-    int doorbell;                       /* that eventfd, while watch is there                                */
-    struct Watch *watch;
-    struct Loop *loop;                  /* whose it is                                                       */
+    struct VirtioDoorbell *doorbell;    /* one for each of the device's loops, or one for the main loop      */
+    unsigned doorbells;                 /* 0: every kick reaches the region                                  */
     Region *modern_bar, *legacy_bar;
 } VirtioPci;
 

@@ -248,6 +248,7 @@ const Row virtio_rows[] = {
     TIMER(VirtioDevice, more, virtio_more, .doc = "The next run of queues that never end"),
     DERIVED(VirtioDevice, budget),
     DERIVED(VirtioDevice, loop),
+    DERIVED(VirtioDevice, loops),
     DERIVED(VirtioDevice, broken),
     QUEUE_STATE(size, .max = VIRTQUEUE_MAX),
     QUEUE_STATE(vector, .reset = VIRTIO_NO_VECTOR),

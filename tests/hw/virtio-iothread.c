@@ -1,4 +1,5 @@
-/* A virtio disk whose queues belong to a thread: data, interrupts, drivers that break the rules, resets in the middle. */
+/* A virtio disk whose queues belong to one thread or several: data, interrupts, drivers that break the rules, resets in the
+ * middle. */
 #include "tests/hw/virtio-bench.h"
 
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "core/options.h"
 #include "core/runstate.h"
 #include "hw/object.h"
+#include "hw/virtio/virtio-pci.h"
 
 enum { DISK = 1 << 20, HEADER = 0x80000, DATA = 0x81000, STATUS = 0x80800, WAIT_US = 20 * 1000 * 1000 };
 enum { T_IN = 0, T_OUT = 1, OK = 0, IOERR = 1 };
@@ -248,7 +250,308 @@ START_TEST(unplugged_under_load)
 }
 END_TEST
 
+/* ---- Several threads ---- */
+
+enum { QUEUES = 4, ROOM = 0x2000 };
+static const char *mapping;
+static VbQueue *many[QUEUES];
+
+static void give_mapped_disk(Device *d)
+{
+    ck_assert(device_set(d, "iothread-vq-mapping", mapping, NULL));
+    give_disk(d);
+}
+
+static void queues_again(void)
+{
+    ck_assert(vb_negotiate(RING | BY_INDEX));
+    for (unsigned i = 0; i < QUEUES; i++) {
+        many[i] = vb_queue(i, 16);
+    }
+    vb_ready();
+}
+
+static VirtioDevice *vdev(void)
+{
+    return vb_is_pci() ? ((VirtioPci *)vb.dev)->vdev : (VirtioDevice *)vb.dev;
+}
+
+static void start_mapped(Carrier carrier, const char *json)
+{
+    mapping = json;
+    for (unsigned i = 0; i < 5; i++) {
+        g_autofree char *id = g_strdup_printf("t%u", i);
+        ck_assert(object_add("iothread", id, NULL, NULL));
+    }
+    vb_start(carrier, "virtio-blk", "num-queues=4,queue-size=16", give_mapped_disk);
+    ck_assert(machine_continue(NULL));
+    queues_again();
+}
+
+#define TWO "[{\"iothread\":\"t0\",\"vqs\":[0,2]},{\"iothread\":\"t1\",\"vqs\":[1,3]}]"
+#define DEALT "[{\"iothread\":\"t0\"},{\"iothread\":\"t1\"},{\"iothread\":\"t2\"}]"
+
+/* Each queue has a place in memory and a part of the disk. */
+static void submit_on(unsigned i, uint32_t type, uint64_t sector)
+{
+    uint64_t at = HEADER + i * ROOM;
+    Seg segs[] = {{at, 16, false}, {at + 0x1000, 4096, type == T_IN}, {at + 0x800, 1, true}};
+    vb_put(at, 8, type);
+    vb_put(at + 8, 8, i * 512 + sector);
+    vb_put(at + 0x800, 1, 0xee);
+    vb_add(many[i], segs, 3);
+    vb_kick(many[i]);
+}
+
+static void await_on(unsigned i)
+{
+    uint16_t id;
+    uint32_t len;
+    AWAIT(vb_used(many[i], &id, &len));
+    ck_assert_uint_eq(vb_get(HEADER + i * ROOM + 0x800, 1), OK);
+}
+
+static void all_queues(uint32_t type, uint64_t sector)
+{
+    for (unsigned i = 0; i < QUEUES; i++) {
+        submit_on(i, type, sector);
+    }
+    for (unsigned i = 0; i < QUEUES; i++) {
+        await_on(i);
+    }
+}
+
+static void check_many(unsigned rounds)
+{
+    for (unsigned r = 1; r <= rounds; r++) {
+        for (unsigned i = 0; i < QUEUES; i++) {
+            vb_put(HEADER + i * ROOM + 0x1000, 8, (r << 8 | i) * UINT64_C(0x100010001));
+        }
+        all_queues(T_OUT, 8 * (r % 60));
+        for (unsigned i = 0; i < QUEUES; i++) {
+            vb_put(HEADER + i * ROOM + 0x1000, 8, 0);
+        }
+        all_queues(T_IN, 8 * (r % 60));
+        for (unsigned i = 0; i < QUEUES; i++) {
+            ck_assert_uint_eq(vb_get(HEADER + i * ROOM + 0x1000, 8), (r << 8 | i) * UINT64_C(0x100010001));
+        }
+    }
+}
+
+static void check_homes(const unsigned *homes, unsigned loops)
+{
+    VirtioDevice *v = vdev();
+    ck_assert_uint_eq(v->loops, loops);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        ck_assert_uint_eq(v->queue[i].home, homes[i]);
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        g_autofree char *id = g_strdup_printf("t%u", i);
+        ck_assert_int_eq(object_del(id, NULL), i >= loops);
+    }
+}
+
+START_TEST(two_threads)
+{
+    start_mapped(PCI_MODERN, TWO);
+    check_homes((const unsigned[]){0, 1, 0, 1}, 2);
+    check_many(300);
+}
+END_TEST
+START_TEST(dealt_in_turn)
+{
+    start_mapped(PCI_LEGACY, DEALT);
+    check_homes((const unsigned[]){0, 1, 2, 0}, 3);
+    check_many(200);
+}
+END_TEST
+START_TEST(more_threads_than_queues)
+{
+    start_mapped(MMIO, "[{\"iothread\":\"t0\"},{\"iothread\":\"t1\"},{\"iothread\":\"t2\"},{\"iothread\":\"t3\"},{\"iothread\":\"t4\"}]");
+    check_homes((const unsigned[]){0, 1, 2, 3}, 5);
+    check_many(100);
+}
+END_TEST
+
+START_TEST(a_vector_for_each_queue)
+{
+    start_mapped(PCI_MODERN, TWO);
+    vb_msix(true);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        vb_queue_vector(i, (uint16_t)(i + 1));
+    }
+    all_queues(T_OUT, 0);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        AWAIT(vb.messages[i + 1] == 1);
+    }
+}
+END_TEST
+
+/* One queue's driver goes mad while the others' wait for answers: all stand still until the device is reset. */
+START_TEST(one_queue_breaks_the_rules)
+{
+    start_mapped(PCI_MODERN, TWO);
+    for (unsigned round = 0; round < 100; round++) {
+        unsigned mad = round % QUEUES;
+        for (unsigned i = 0; i < QUEUES; i++) {
+            if (i != mad) {
+                submit_on(i, T_IN, 0);
+            }
+        }
+        vb_put(many[mad]->base + AT_DRIVER, 8, UINT64_C(0x7777) << 16);
+        vb_kick(many[mad]);
+        AWAIT(vb_status() & VIRTIO_NEEDS_RESET);
+        queues_again();
+        check_many(1);
+    }
+}
+END_TEST
+
+static void mark(void)
+{
+    for (unsigned i = 0; i < QUEUES; i++) {
+        vb_put(HEADER + i * ROOM + 0x800, 1, 0x55);
+        vb_put(HEADER + i * ROOM + 0x1000, 8, 42);
+    }
+}
+
+static void check_marks(unsigned first, unsigned end)
+{
+    for (unsigned i = first; i < end; i++) {
+        ck_assert_uint_eq(vb_get(HEADER + i * ROOM + 0x800, 1), 0x55);
+        ck_assert_uint_eq(vb_get(HEADER + i * ROOM + 0x1000, 8), 42);
+    }
+}
+
+START_TEST(reset_of_many_at_any_time)
+{
+    start_mapped(PCI_MODERN, TWO);
+    for (unsigned round = 0; round < 1000; round++) {
+        for (unsigned i = 0; i < QUEUES; i++) {
+            submit_on(i, T_IN, 0);
+        }
+        g_usleep(round * 7 % 200);
+        vb_reset();
+        mark();
+        loop_iterate(false);
+        g_usleep(round % 10 ? 0 : 2000);
+        check_marks(0, QUEUES);
+        queues_again();
+    }
+    check_many(2);
+}
+END_TEST
+
+/* The others go on. */
+START_TEST(reset_of_one_queue_at_any_time)
+{
+    start_mapped(PCI_MODERN, TWO);
+    for (unsigned round = 0; round < 500; round++) {
+        for (unsigned i = 0; i < QUEUES; i++) {
+            submit_on(i, T_OUT, 0);
+        }
+        g_usleep(round * 7 % 200);
+        reset_queue();
+        vb_put(HEADER + 0x800, 1, 0x55);
+        for (unsigned i = 1; i < QUEUES; i++) {
+            await_on(i);
+        }
+        ck_assert_uint_eq(vb_get(HEADER + 0x800, 1), 0x55);
+        many[0] = vb_queue(0, 16);
+    }
+    check_many(2);
+}
+END_TEST
+
+/* What a person does meets requests of all threads. */
+START_TEST(people_among_many)
+{
+    Drive *disk;
+    start_mapped(PCI_MODERN, TWO);
+    disk = drive_find("disk");
+    for (unsigned round = 0; round < 200; round++) {
+        for (unsigned i = 0; i < QUEUES; i++) {
+            submit_on(i, round % 2 ? T_IN : T_OUT, 0);
+        }
+        switch (round % 4) {
+        case 0: drive_drain(disk); break;
+        case 1: ck_assert(drive_resize(disk, DISK + (round % 8) * 4096, NULL)); break;
+        case 2: ck_assert_int_eq(drive_flush_sync(disk), 0); break;
+        default:
+            machine_stop(RUN_PAUSED);
+            ck_assert(machine_continue(NULL));
+        }
+        for (unsigned i = 0; i < QUEUES; i++) {
+            await_on(i);
+        }
+    }
+    check_many(2);
+}
+END_TEST
+
+START_TEST(many_stand_still)
+{
+    uint16_t id;
+    uint32_t len;
+    start_mapped(PCI_MODERN, TWO);
+    machine_stop(RUN_PAUSED);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        submit_on(i, T_OUT, 0);
+    }
+    g_usleep(20000);
+    loop_iterate(false);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        ck_assert(!vb_used(many[i], &id, &len));
+    }
+    ck_assert(machine_continue(NULL));
+    for (unsigned i = 0; i < QUEUES; i++) {
+        await_on(i);
+    }
+}
+END_TEST
+
+START_TEST(many_unplugged_under_load)
+{
+    start_mapped(PCI_MODERN, TWO);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        submit_on(i, T_IN, 0);
+    }
+    device_free(vb.dev);
+    mark();
+    g_usleep(2000);
+    check_marks(0, QUEUES);
+    ck_assert(object_del("t0", NULL));
+    ck_assert(object_del("t1", NULL));
+}
+END_TEST
+
+/* The property's own reader refuses what is no list of such; the device, what does not fit its queues. */
+START_TEST(wrong_mappings)
+{
+    static const struct { const char *json, *says; } wrong[] = {
+        {"[]", "at least one element"},
+        {"x", "a JSON list"},
+        {"[{\"vqs\":[0]}]", "'[0].iothread' is missing"},
+        {"[{\"iothread\":\"t0\",\"vqs\":[-1]}]", "[0].vqs[0]"},
+    };
+    Device *d = device_new(device_class_find("virtio-blk-device"), NULL);
+    for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autoptr(GError) error = NULL;
+        ck_assert(!device_set(d, "iothread-vq-mapping", wrong[i].json, &error));
+        ck_assert_msg(strstr(error->message, wrong[i].says), "%s", error->message);
+    }
+    ck_assert(device_set(d, "iothread-vq-mapping", TWO, NULL));
+    ck_assert(device_set(d, "iothread-vq-mapping", "[{\"iothread\":\"t0\",\"vqs\":[\"1\"]}]", NULL));
+    g_autofree char *text = device_get(d, "iothread-vq-mapping");
+    ck_assert_str_eq(text, "[{\"iothread\": \"t0\", \"vqs\": [1]}]");
+    device_free(d);
+}
+END_TEST
+
 BENCH_MAIN("virtio-iothread", CASE(split), CASE(packed), CASE(legacy), CASE(mmio), CASE(interrupts), CASE(chain_without_end),
            CASE(rings_that_are_no_memory), CASE(data_that_is_no_memory), CASE(reset_at_any_time),
            CASE(queue_reset_at_any_time), CASE(reset_while_slow), CASE(machine_stands_still), CASE(bus_master_comes_later),
-           CASE(unplugged_under_load))
+           CASE(unplugged_under_load), CASE(two_threads), CASE(dealt_in_turn), CASE(more_threads_than_queues),
+           CASE(a_vector_for_each_queue), CASE(one_queue_breaks_the_rules), CASE(reset_of_many_at_any_time),
+           CASE(reset_of_one_queue_at_any_time), CASE(people_among_many), CASE(many_stand_still),
+           CASE(many_unplugged_under_load), CASE(wrong_mappings))
