@@ -1,19 +1,12 @@
 #include "hw/virtio/virtio-pci.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include "core/loop.h"
-#include "hw/platform.h"
-
 enum { ID_VENDOR = 0x09 };
 enum { HERE = 1 }; /* PciCap.present */
 /* §4.1.4: types of structures, and where ours lie in BAR 4. */
 enum { CFG_COMMON = 1, CFG_NOTIFY, CFG_ISR, CFG_DEVICE, CFG_PCI };
 enum { MODERN_BAR = 4, MSIX_BAR = 1, LEGACY_BAR = 0, PART_SIZE = 0x1000, MODERN_SIZE = 4 * PART_SIZE };
-enum { AT_COMMON = 0, AT_ISR = 1, AT_DEVICE = 2, AT_NOTIFY = 3, NOTIFY_MULTIPLIER = 4 };
-enum { LEGACY_HEADER = 0x14, LEGACY_HEADER_MSIX = 0x18, LEGACY_NOTIFY = 0x10 };
+enum { AT_COMMON = 0, AT_ISR = 1, AT_DEVICE = 2, AT_NOTIFY = VIRTIO_PCI_NOTIFY / PART_SIZE };
+enum { LEGACY_HEADER = 0x14, LEGACY_HEADER_MSIX = 0x18 };
 enum { CAP_COMMON = 0x40, CAP_ISR = 0x50, CAP_DEVICE = 0x60, CAP_NOTIFY = 0x70, CAP_ACCESS = 0x84, CAP_MSIX = 0x98 };
 enum { AUTO, ON, OFF };
 
@@ -37,7 +30,7 @@ static void modern_write(void *opaque, uint64_t at, unsigned size, uint64_t valu
     switch (at / PART_SIZE) {
     case AT_COMMON: device_write_raw(whole, SPACE_VIRTIO_COMMON, in, size, value); break;
     case AT_DEVICE: device_write_raw(whole, SPACE_VIRTIO_CONFIG, in, size, value); break;
-    case AT_NOTIFY: virtio_kick(v, in / NOTIFY_MULTIPLIER); break;
+    case AT_NOTIFY: virtio_kick(v, in / VIRTIO_PCI_NOTIFY_STEP); break;
     default: break;
     }
 }
@@ -163,7 +156,7 @@ static void add_cap(VirtioPci *s, VirtioPciCap *c, unsigned at, uint8_t type, un
     c->bar = MODERN_BAR;
     c->offset = part * PART_SIZE;
     c->length = PART_SIZE;
-    c->multiplier = type == CFG_NOTIFY ? NOTIFY_MULTIPLIER : 0;
+    c->multiplier = type == CFG_NOTIFY ? VIRTIO_PCI_NOTIFY_STEP : 0;
     pci_cap_add(&s->pci, &c->cap, at, ID_VENDOR);
 }
 
@@ -189,95 +182,9 @@ static void add_legacy(VirtioPci *s)
     pci_bar(&s->pci, LEGACY_BAR, PCI_BAR_IO, s->legacy_bar);
 }
 
-/* ---- Doorbells in the kernel ----
- * A write to one signals a descriptor, and the CPU goes on.  The queues of a loop share one: looking at a queue that nobody kicked
- * is cheap. */
-
-typedef struct VirtioDoorbell {
-    VirtioPci *owner;
-    unsigned home;                      /* of its queues */
-    int fd;
-    Loop *loop;                         /* that watches it */
-    Watch *watch;
-} VirtioDoorbell;
-
-typedef void DoorbellFn(Region *r, uint64_t at, unsigned size, bool match, uint64_t data, int fd);
-
-static void each_doorbell(VirtioPci *s, DoorbellFn *fn)
-{
-    bool several = s->doorbells > 1;
-    for (unsigned q = 0; q < s->vdev->queues; q++) {
-        int fd = s->doorbell[s->vdev->queue[q].home].fd;
-        if (s->modern_bar) {
-            fn(s->modern_bar, AT_NOTIFY * PART_SIZE + q * NOTIFY_MULTIPLIER, 2, false, 0, fd);
-        }
-        if (s->legacy_bar && (several || !q)) { /* the number written there is the queue's */
-            fn(s->legacy_bar, LEGACY_NOTIFY, 2, several, q, fd);
-        }
-    }
-}
-
-static void doorbell_rang(void *arg, short revents)
-{
-    VirtioDoorbell *b = arg;
-    uint64_t count;
-    if (read(b->fd, &count, sizeof count) == sizeof count) {
-        virtio_doorbell(b->owner->vdev, b->home);
-    }
-}
-
-static void free_doorbells(VirtioPci *s)
-{
-    for (unsigned i = 0; i < s->doorbells; i++) {
-        VirtioDoorbell *b = &s->doorbell[i];
-        loop_enter(b->loop);
-        loop_unwatch(b->watch);
-        loop_leave(b->loop);
-        close(b->fd);
-    }
-    g_clear_pointer(&s->doorbell, g_free);
-    s->doorbells = 0;
-}
-
-static bool make_doorbells(VirtioPci *s)
-{
-    VirtioDevice *v = s->vdev;
-    unsigned n = MAX(v->loops, 1);
-    s->doorbell = g_new0(VirtioDoorbell, n);
-    for (; s->doorbells < n; s->doorbells++) {
-        VirtioDoorbell *b = &s->doorbell[s->doorbells];
-        *b = (VirtioDoorbell){s, s->doorbells, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), v->loops ? virtio_loop(v, s->doorbells) : loop_main(),
-                              NULL};
-        if (b->fd < 0) {
-            return false;
-        }
-        loop_enter(b->loop);
-        b->watch = loop_watch(b->loop, b->fd, POLLIN, doorbell_rang, b);
-        loop_leave(b->loop);
-    }
-    return true;
-}
-
-static void add_doorbells(VirtioPci *s)
-{
-    if (!platform.kernel_accel || !s->ioeventfd) {
-        return;
-    }
-    if (make_doorbells(s)) {
-        each_doorbell(s, region_add_eventfd);
-    } else { /* no more descriptors: every kick reaches the region */
-        free_doorbells(s);
-    }
-}
-
 static void virtio_pci_unrealize(void *dev)
 {
-    VirtioPci *s = dev;
-    if (s->doorbells) {
-        each_doorbell(s, region_del_eventfd);
-        mem_commit(); /* the kernel lets go of the descriptors before they close */
-        free_doorbells(s);
-    }
+    virtio_pci_fds_remove(dev);
 }
 
 /* ---- Identity (§4.1.2) ---- */
@@ -351,7 +258,7 @@ bool virtio_pci_realize(void *dev, GError **error)
     if (vectors) {
         pci_msix_init_bar(&s->pci, &s->msix, CAP_MSIX, vectors, MSIX_BAR);
     }
-    add_doorbells(s);
+    virtio_pci_fds_add(s);
     return true;
 }
 
@@ -384,6 +291,7 @@ void virtio_pci_update(void *dev)
             notify_vector(s, v->config_vector);
         }
     }
+    virtio_pci_fds_update(s);
     pci_irq(&s->pci, v->isr && !msix);
 }
 

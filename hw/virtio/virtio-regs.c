@@ -263,6 +263,7 @@ const Row virtio_rows[] = {
     QUEUE_STATE(quiet),
     QUEUE_STATE(since),
     {.kind = ROW_DERIVED, ROW_EACH(VirtioDevice, queue, inuse)},
+    {.kind = ROW_DERIVED, ROW_EACH(VirtioDevice, queue, signal_fd)},
 
 #define S SPACE_VIRTIO_COMMON
     RW(common_device_feature_select, 4, 0x00, DEVICE_SELECT),

@@ -140,6 +140,7 @@ VirtQueue *virtio_queue_new(VirtioDevice *v, unsigned size)
     q->dev = v;
     q->index = v->queues++;
     q->max = (uint16_t)size;
+    q->signal_fd = -1;
     return q;
 }
 

@@ -48,6 +48,7 @@ typedef struct VirtQueue {
     bool quiet;                         /* the driver was asked not to kick                                  */
     uint16_t since;                     /* returned since the driver's wish for interrupts was looked at     */
     uint16_t inuse;                     /* slots of buffers that the device holds                            */
+    int signal_fd;                      /* a loop's: its interrupt, where the kernel sends it; -1: main does; the loop's own */
 } VirtQueue;
 
 /* The constants of a class. */

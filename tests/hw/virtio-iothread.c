@@ -3,6 +3,7 @@
 #include "tests/hw/virtio-bench.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "block/drive.h"
 #include "core/error.h"
@@ -10,6 +11,7 @@
 #include "core/options.h"
 #include "core/runstate.h"
 #include "hw/object.h"
+#include "hw/platform.h"
 #include "hw/virtio/virtio-pci.h"
 
 enum { DISK = 1 << 20, HEADER = 0x80000, DATA = 0x81000, STATUS = 0x80800, WAIT_US = 20 * 1000 * 1000 };
@@ -255,6 +257,7 @@ END_TEST
 enum { QUEUES = 4, ROOM = 0x2000 };
 static const char *mapping;
 static VbQueue *many[QUEUES];
+static uint64_t ring_features = BY_INDEX;
 
 static void give_mapped_disk(Device *d)
 {
@@ -264,7 +267,7 @@ static void give_mapped_disk(Device *d)
 
 static void queues_again(void)
 {
-    ck_assert(vb_negotiate(RING | BY_INDEX));
+    ck_assert(vb_negotiate(RING | ring_features));
     for (unsigned i = 0; i < QUEUES; i++) {
         many[i] = vb_queue(i, 16);
     }
@@ -525,6 +528,175 @@ START_TEST(many_unplugged_under_load)
 }
 END_TEST
 
+/* ---- Interrupts by the kernel: an accelerator that only keeps books ---- */
+
+enum { IRQFDS = 16 };
+static struct { int fd; uint64_t address; uint32_t data; } irqfd[IRQFDS];
+static unsigned irqfds, irqfd_adds;
+static bool irqfds_refused;
+
+static int note_irqfd(int fd, uint64_t address, uint32_t data)
+{
+    ck_assert(loop_locked());
+    irqfd_adds++;
+    for (int i = 0; i < IRQFDS && !irqfds_refused; i++) {
+        if (!irqfd[i].address) {
+            irqfd[i].fd = fd;
+            irqfd[i].address = address;
+            irqfd[i].data = data;
+            irqfds++;
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void forget_irqfd(int handle)
+{
+    ck_assert(handle >= 0 && handle < IRQFDS && irqfd[handle].address);
+    irqfd[handle].address = 0;
+    irqfds--;
+}
+
+/* How often the message with this data was asked for since the last look. */
+static uint64_t signalled(uint32_t data)
+{
+    uint64_t count, all = 0;
+    for (unsigned i = 0; i < IRQFDS; i++) {
+        if (irqfd[i].address && irqfd[i].data == data && read(irqfd[i].fd, &count, sizeof count) == sizeof count) {
+            all += count;
+        }
+    }
+    return all;
+}
+
+static void start_irqfds(void)
+{
+    memset(irqfd, 0, sizeof irqfd);
+    irqfds = irqfd_adds = 0;
+    ring_features = 0; /* an interrupt for each that comes back */
+    platform.irqfd_add = note_irqfd;
+    platform.irqfd_remove = forget_irqfd;
+    start_mapped(PCI_MODERN, TWO);
+}
+
+static void vectors_on(void)
+{
+    vb_msix(true);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        vb_queue_vector(i, (uint16_t)(i + 1));
+    }
+}
+
+static void vector_put(unsigned vector, unsigned word, uint32_t value)
+{
+    space_store(space_memory(), VB_MSIX + 16 * vector + 4 * word, 4, value);
+}
+
+static unsigned messages(void)
+{
+    unsigned all = 0;
+    for (unsigned i = 0; i < G_N_ELEMENTS(vb.messages); i++) {
+        all += vb.messages[i];
+    }
+    return all;
+}
+
+START_TEST(interrupts_by_the_kernel)
+{
+    start_irqfds();
+    ck_assert_uint_eq(irqfds, 0); /* INTx first */
+    all_queues(T_OUT, 0);
+    AWAIT(vb.intx);
+    vectors_on();
+    ck_assert_uint_eq(irqfds, QUEUES);
+    all_queues(T_OUT, 0);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        AWAIT(signalled(i + 1) == 1);
+    }
+    vb_queue_vector(1, 3); /* shared with queue 2 */
+    unsigned adds = irqfd_adds;
+    all_queues(T_OUT, 0);
+    unsigned n = 0;
+    AWAIT((n += (unsigned)signalled(3)) == 2);
+    vector_put(3, 2, 7); /* another message */
+    all_queues(T_OUT, 0);
+    n = 0;
+    AWAIT((n += (unsigned)signalled(7)) == 2);
+    ck_assert_uint_eq(irqfd_adds, adds + 2); /* nothing else was touched */
+    ck_assert_uint_eq(messages(), 0); /* none by main */
+    pci_config_write(vb.pci, VB_DEVFN, 0x9a, 2, 0);
+    ck_assert_uint_eq(irqfds, 0);
+    vectors_on();
+    vb_reset();
+    ck_assert_uint_eq(irqfds, 0);
+    queues_again();
+    vectors_on();
+    ck_assert_uint_eq(irqfds, QUEUES);
+    device_free(vb.dev);
+    ck_assert_uint_eq(irqfds, 0);
+}
+END_TEST
+
+/* What comes while a vector is masked waits for it, once. */
+START_TEST(masked_vectors)
+{
+    start_irqfds();
+    vectors_on();
+    for (unsigned round = 0; round < 200; round++) {
+        vector_put(2, 3, 1);
+        ck_assert_uint_eq(irqfds, QUEUES - 1);
+        memset(vb.messages, 0, sizeof vb.messages);
+        all_queues(T_OUT, 0);
+        AWAIT(space_load(space_memory(), VB_MSIX + 2048, 4) == 1 << 2);
+        ck_assert_uint_eq(messages(), 0);
+        vector_put(2, 3, 0);
+        ck_assert_uint_eq(vb.messages[2], 1);
+        ck_assert_uint_eq(irqfds, QUEUES);
+        ck_assert_uint_eq(space_load(space_memory(), VB_MSIX + 2048, 4), 0);
+        AWAIT(signalled(1) == 1);
+        AWAIT(signalled(3) == 1);
+        AWAIT(signalled(4) == 1);
+        ck_assert_uint_eq(signalled(2), 0);
+    }
+    pci_config_write(vb.pci, VB_DEVFN, 0x9a, 2, 0xc000); /* the function's mask */
+    ck_assert_uint_eq(irqfds, 0);
+    all_queues(T_OUT, 0);
+    AWAIT(space_load(space_memory(), VB_MSIX + 2048, 4) == 0x1e);
+}
+END_TEST
+
+/* Masked and unmasked while requests end: of the interrupts none is lost. */
+START_TEST(masked_at_any_time)
+{
+    start_irqfds();
+    vectors_on();
+    for (unsigned round = 0; round < 1000; round++) {
+        memset(vb.messages, 0, sizeof vb.messages);
+        submit_on(1, T_OUT, 0);
+        g_usleep(round * 7 % 100);
+        vector_put(2, 3, 1);
+        await_on(1);
+        vector_put(2, 3, 0);
+        AWAIT(vb.messages[2] + signalled(2) > 0);
+    }
+}
+END_TEST
+
+START_TEST(irqfds_that_are_refused)
+{
+    irqfds_refused = true;
+    start_irqfds();
+    vectors_on();
+    ck_assert_uint_eq(irqfd_adds, QUEUES);
+    all_queues(T_OUT, 0);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        AWAIT(vb.messages[i + 1] == 1);
+    }
+    ck_assert_uint_eq(irqfd_adds, QUEUES); /* asked once for each message */
+}
+END_TEST
+
 /* The property's own reader refuses what is no list of such; the device, what does not fit its queues. */
 START_TEST(wrong_mappings)
 {
@@ -554,4 +726,5 @@ BENCH_MAIN("virtio-iothread", CASE(split), CASE(packed), CASE(legacy), CASE(mmio
            CASE(unplugged_under_load), CASE(two_threads), CASE(dealt_in_turn), CASE(more_threads_than_queues),
            CASE(a_vector_for_each_queue), CASE(one_queue_breaks_the_rules), CASE(reset_of_many_at_any_time),
            CASE(reset_of_one_queue_at_any_time), CASE(people_among_many), CASE(many_stand_still),
-           CASE(many_unplugged_under_load), CASE(wrong_mappings))
+           CASE(many_unplugged_under_load), CASE(wrong_mappings),
+           CASE(interrupts_by_the_kernel), CASE(masked_vectors), CASE(masked_at_any_time), CASE(irqfds_that_are_refused))
