@@ -515,6 +515,9 @@ bool qom_set(const QomNode *node, const char *property, json_object *value, GErr
         }
     }
     qom_properties(node, same_name, &l);
+    if (node->kind == QOM_OBJECT && l.base && strcmp(property, "type")) {
+        return object_set(node->object, property, value, error);
+    }
     return error_fail(error,
                       l.base
                           ? "Insufficient permission to perform this operation on property '%s.%s'"

@@ -63,6 +63,8 @@ WRONG = r"""
 -drive file=disk,format=raw,index=9 | no place for if=ide,bus=4,unit=1
 -drive file=disk,format=raw,if=scsi | use if=none,id=ID with -device virtio-scsi-pci
 -object iothread,id=t,poll-max-ns=-1 | are at least 0
+-object iothread,id=t,thread-pool-max=0 | thread-pool-max is 0, expected: 1 to 1024
+-object iothread,id=t,thread-pool-min=65 | expected: 0 to thread-pool-max, 64
 -drive file=disk,format=raw,if=none,id=d -device virtio-blk-pci,drive=d,iothread=nope | of type iothread
 -drive file=disk,format=raw,if=none,id=d -object iothread,id=a -object iothread,id=b -device '{"driver":"virtio-blk-pci","drive":"d","num-queues":2,"iothread-vq-mapping":[]}' | at least one element
 -drive file=disk,format=raw,if=none,id=d -object iothread,id=a -object iothread,id=b -device '{"driver":"virtio-blk-pci","drive":"d","num-queues":2,"iothread-vq-mapping":"a"}' | a JSON list
