@@ -94,12 +94,12 @@ void virtloop_broke(VirtioDevice *v)
 static void reported(void *arg)
 {
     VirtioDevice *v = ((VirtLoop *)arg)->dev;
-    virtio_enter(v);
-    if (v->broken && !(v->status & VIRTIO_NEEDS_RESET)) {
+    if (__atomic_load_n(&v->broken, __ATOMIC_RELAXED) && !(v->status & VIRTIO_NEEDS_RESET)) {
+        virtio_enter(v); /* only then: for an interrupt nobody needs to stand still */
         v->status |= VIRTIO_NEEDS_RESET;
         v->config_signal |= v->status & VIRTIO_DRIVER_OK;
+        virtio_leave(v);
     }
-    virtio_leave(v);
     device_settle(&v->dev);
 }
 

@@ -301,8 +301,8 @@ static unsigned threads_here(void)
 
 START_TEST(workers_of_a_loop)
 {
-    unsigned first = threads_here();
     loops_start();
+    unsigned first = threads_here() - LOOPS;
     worker_limits(loops[0], 0, 1);
     worker_limits(loops[1], 0, 3);
     ck_assert_uint_eq(naps_at_a_time(loops[0], 10), 1);
