@@ -410,6 +410,39 @@ START_TEST(one_queue_breaks_the_rules)
 }
 END_TEST
 
+/* Random rings and registers, with threads at work on them: afterwards the device works as ever. */
+START_TEST(nonsense_from_all_sides)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(1);
+    start_mapped(PCI_MODERN, TWO);
+    vb_msix(true);
+    for (unsigned round = 0; round < 3000; round++) {
+        unsigned n = (unsigned)g_rand_int_range(rand, 0, QUEUES), at = (unsigned)g_rand_int_range(rand, 0, 64);
+        switch (g_rand_int_range(rand, 0, 8)) {
+        case 0: space_store(space_memory(), VB_MODERN + at, 2, g_rand_int(rand) & 0xffff); break;
+        case 1: space_store(space_memory(), VB_MODERN + 0x16, 2, n); break;
+        case 2: space_store(space_memory(), VB_MSIX + 4 * at, 4, at % 4 == 3 ? n & 1 : at % 4 == 2 ? n : at % 4 ? 0 : 0xfee00000); break;
+        case 3: pci_config_write(vb.pci, VB_DEVFN, 4, 2, n ? 6 : 2); break;
+        case 4: vb_put(many[n]->base + AT_DRIVER, 8, (uint64_t)(many[n]->avail + at) << 16); break;
+        default: /* a chain that may be one */
+            for (unsigned i = 0; i < 3; i++) {
+                vb_put(many[n]->base + 16 * i, 8, HEADER + at * 256);
+                vb_put(many[n]->base + 16 * i + 8, 8, at * 32 + 1 + ((uint64_t)(i < 2) << 32) + ((uint64_t)(i + 1) << 48) + ((uint64_t)(i > at % 3) << 33));
+            }
+            vb_put(HEADER + at * 256, 4, at % 16);
+            vb_put(many[n]->base + AT_DRIVER + 2, 2, ++many[n]->avail);
+        }
+        vb_kick(many[n]);
+        loop_iterate(false);
+        if (round % 20 == 19) {
+            pci_config_write(vb.pci, VB_DEVFN, 4, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+            queues_again();
+            check_many(1);
+        }
+    }
+}
+END_TEST
+
 static void mark(void)
 {
     for (unsigned i = 0; i < QUEUES; i++) {
@@ -753,7 +786,8 @@ BENCH_MAIN("virtio-iothread", CASE(split), CASE(packed), CASE(legacy), CASE(mmio
            CASE(rings_that_are_no_memory), CASE(data_that_is_no_memory), CASE(reset_at_any_time),
            CASE(queue_reset_at_any_time), CASE(reset_while_slow), CASE(machine_stands_still), CASE(bus_master_comes_later),
            CASE(unplugged_under_load), CASE(two_threads), CASE(dealt_in_turn), CASE(more_threads_than_queues),
-           CASE(a_vector_for_each_queue), CASE(one_queue_breaks_the_rules), CASE(reset_of_many_at_any_time),
+           CASE(a_vector_for_each_queue), CASE(one_queue_breaks_the_rules), CASE(nonsense_from_all_sides),
+           CASE(reset_of_many_at_any_time),
            CASE(reset_of_one_queue_at_any_time), CASE(people_among_many), CASE(work_taken_while_main_waits),
            CASE(many_stand_still),
            CASE(many_unplugged_under_load), CASE(wrong_mappings),
