@@ -172,6 +172,7 @@ wait
 echo "after $(cat /sys/block/vda/size)"
 i=0
 while [ -b /dev/vda ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
+sleep 3         # the slot is ejected after its disk has gone, by the other CPU
 echo script done
 poweroff -f
 """
