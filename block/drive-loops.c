@@ -49,8 +49,9 @@ void drive_hop(DriveRequest *r)
 
 void drive_hop_back(DriveRequest *r)
 {
-    list_add(r->drive, &r->port->finished_end, r);
-    bell_ring(r->port->bell);
+    DrivePort *p = r->port; /* once it is in the list, its loop may end and free it */
+    list_add(p->drive, &p->finished_end, r);
+    bell_ring(p->bell);
 }
 
 /* What the bells would call.  False: there was nothing. */

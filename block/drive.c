@@ -29,12 +29,15 @@ void drive_request_end(DriveRequest *r)
     DriveDone *done = r->done;
     void *arg = r->arg;
     int result = r->cancelled ? -ECANCELED : r->result;
+    Loop *loop = r->port->loop;
     if (r->iov.v != r->pieces) {
         g_free(r->iov.v);
     }
     g_free(r);
-    if (done) {
+    if (done) { /* who waits for all loops may be the one that gets here */
+        Loop *before = loop_work_for(loop);
         done(arg, result);
+        loop_work_again(before);
     }
 }
 

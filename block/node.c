@@ -122,6 +122,14 @@ int64_t node_length(const BlockNode *n)
 
 /* ---- Requests ---- */
 
+/* Not touched unless it grows: other loops than the graph's read it. */
+static void reached(BlockNode *n, int64_t end)
+{
+    if (end > n->length) {
+        n->length = end;
+    }
+}
+
 static bool in_range(int64_t offset, int64_t bytes)
 {
     return offset >= 0 && bytes >= 0 && offset <= INT64_MAX - bytes - (1 << 20);
@@ -250,7 +258,7 @@ int node_co_pwritev(BlockNode *n, int64_t offset, const IoVec *iov, unsigned fla
                      ? write_bounced(n, &p, offset, iov, pass)
                      : n->driver->co_pwritev(n, offset, iov, pass);
     if (result >= 0) {
-        n->length = MAX(n->length, offset + (int64_t)iov->bytes);
+        reached(n, offset + (int64_t)iov->bytes);
     }
     co_range_unlock(&n->writes, &hold);
     if (result >= 0 && flags & ~pass & BLOCK_FUA) {
@@ -333,7 +341,7 @@ static int zero_aligned(BlockNode *n, int64_t start, int64_t end, unsigned flags
         co_range_lock(&n->writes, &hold, start, end, false);
         result = n->driver->co_pwrite_zeroes(n, start, end - start, flags);
         if (result >= 0) {
-            n->length = MAX(n->length, end);
+            reached(n, end);
         }
         co_range_unlock(&n->writes, &hold);
     }

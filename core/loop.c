@@ -19,7 +19,8 @@ struct Loop {
     int thread_id;
     pthread_mutex_t lock;
     unsigned entered;   /* how often by the thread that holds the lock */
-    Loop *before;       /* what that thread worked for until then */
+    Loop *before;       /* what that thread entered before it */
+    Loop *worked_for;   /* what it worked for until then */
     atomic_uint wanted; /* threads that wait for the lock */
     LoopPolling polling;
     int64_t poll_ns; /* how long it polls now */
@@ -27,7 +28,8 @@ struct Loop {
 
 static Loop *main_loop;
 static GPtrArray *queue_loops; /* main lock */
-static _Thread_local Loop *this_loop;
+static _Thread_local Loop *this_loop; /* entered last; the chain of `before` leads to the others */
+static _Thread_local Loop *works_for;
 static _Thread_local bool queue_thread_here;
 
 /* ---- The main lock ---- */
@@ -69,7 +71,7 @@ Loop *loop_main(void)
         main_loop = g_new0(Loop, 1);
         main_loop->name = g_strdup("main");
         main_loop->context = g_main_context_ref(g_main_context_default());
-        this_loop = main_loop;
+        this_loop = works_for = main_loop;
     }
     return main_loop;
 }
@@ -125,7 +127,7 @@ static gint wait_unlocked(GPollFD *fds, guint n, gint timeout)
 static gpointer queue_thread(gpointer arg)
 {
     Loop *loop = arg;
-    this_loop = loop;
+    this_loop = works_for = loop;
     queue_thread_here = true;
     pthread_mutex_lock(&loop->lock);
     loop->entered = 1;
@@ -223,8 +225,9 @@ void loop_enter(Loop *loop)
     pthread_mutex_lock(&loop->lock);
     atomic_fetch_sub(&loop->wanted, 1);
     loop->before = this_loop;
+    loop->worked_for = works_for;
     loop->entered = 1;
-    this_loop = loop;
+    this_loop = works_for = loop;
 }
 
 void loop_leave(Loop *loop)
@@ -234,8 +237,24 @@ void loop_leave(Loop *loop)
     }
     assert(this_loop == loop);
     this_loop = loop->before;
-    loop->before = NULL;
+    works_for = loop->worked_for;
+    loop->before = loop->worked_for = NULL;
     pthread_mutex_unlock(&loop->lock);
+}
+
+Loop *loop_work_for(Loop *loop)
+{
+    Loop *before = works_for;
+    if (loop->thread) {
+        assert(has_loop(loop));
+        works_for = loop;
+    }
+    return before;
+}
+
+void loop_work_again(Loop *before)
+{
+    works_for = before;
 }
 
 void loop_settle_all(void)
@@ -249,7 +268,7 @@ void loop_settle_all(void)
 
 Loop *loop_current(void)
 {
-    return this_loop;
+    return works_for;
 }
 
 GMainContext *loop_context(Loop *loop)

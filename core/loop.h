@@ -33,10 +33,14 @@ bool loop_locked(void);                 /* by this thread                       
 extern void (*loop_before_unlock)(void);
 
 /* Take over what a queue loop owns: its thread stands still until loop_leave, and the caller may do all that it may do.
- * By holders of the main lock; for the main loop, and for a loop that this thread works for already, nothing happens.
+ * By holders of the main lock; for the main loop, and for a loop that this thread has already, nothing happens.
  * Nests; left in the reverse order. */
 void loop_enter(Loop *loop);
 void loop_leave(Loop *loop);
+/* Of several queue loops that this thread has, the one to work for until loop_work_again, which gets what was returned.  For
+ * the main loop nothing happens. */
+Loop *loop_work_for(Loop *loop);
+void loop_work_again(Loop *before);
 /* Every queue loop has ended what it was doing when this was called.  Main lock held. */
 void loop_settle_all(void);
 

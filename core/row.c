@@ -6,6 +6,8 @@
 #include <strings.h>
 
 #include "core/error.h"
+#include "core/json.h"
+#include "core/schema.h"
 
 uint64_t row_get_raw(const Row *r, const void *base, unsigned i)
 {
@@ -193,6 +195,36 @@ static bool parse_integer(const Row *r, void *field, const char *text, const cha
     return true;
 }
 
+/* Leaves may be texts, as "property.0.member=text" on the command line makes them. */
+static bool parse_schema(const Row *r, void *field, const char *text, const char *object, GError **error)
+{
+    json_object *in;
+    g_autofree void *value = g_malloc0(r->size);
+    if (!json_parse(text, &in, NULL)) {
+        return parse_failed(r, text, object, r->schema->kind == QKIND_LIST ? "a JSON list" : "JSON", error);
+    }
+    bool ok = qtype_from_json(r->schema, in, value, true, error);
+    json_object_put(in);
+    if (!ok) {
+        g_prefix_error(error, "Property '%s.%s': ", object, r->name);
+        return false;
+    }
+    if (r->schema->kind == QKIND_LIST && !*(size_t *)value) { /* its count comes first; without elements it would be as if unset */
+        return parse_failed(r, text, object, "at least one element", error);
+    }
+    qtype_free(r->schema, field);
+    memcpy(field, value, r->size);
+    return true;
+}
+
+static char *format_schema(const Row *r, const void *field)
+{
+    json_object *value = qtype_to_json(r->schema, field);
+    char *text = json_text(value);
+    json_object_put(value);
+    return text;
+}
+
 bool row_parse(const Row *r, void *base, const char *text, const char *object, GError **error)
 {
     void *field = row_field(r, base, 0);
@@ -227,6 +259,7 @@ bool row_parse(const Row *r, void *base, const char *text, const char *object, G
             return parse_failed(r, text, object, "a UUID of 32 hex digits", error);
         }
         return true;
+    case TYPE_SCHEMA: return parse_schema(r, field, text, object, error);
     default: return parse_integer(r, field, text, object, error);
     }
 }
@@ -252,7 +285,17 @@ char *row_format(const Row *r, const void *base)
             f[15]);
     case TYPE_UINT:
     case TYPE_SIZE: return g_strdup_printf("%" PRIu64, row_get_raw(r, base, 0));
+    case TYPE_SCHEMA: return format_schema(r, f);
     default: return NULL;
+    }
+}
+
+void row_release(const Row *r, void *base)
+{
+    if (r->type == TYPE_STR) {
+        g_clear_pointer((char **)row_field(r, base, 0), g_free);
+    } else if (r->type == TYPE_SCHEMA) {
+        qtype_free(r->schema, row_field(r, base, 0));
     }
 }
 
@@ -270,6 +313,10 @@ const char *row_type_name(const Row *r)
     case TYPE_LINK: return r->names ? r->names[0] : "link";
     case TYPE_PCI_ADDR: return "int32";
     case TYPE_OPAQUE: return "opaque";
+    case TYPE_SCHEMA: {
+        g_autofree char *list = r->schema->kind == QKIND_LIST ? g_strconcat(r->schema->element->name, "List", NULL) : NULL;
+        return list ? g_intern_string(list) : r->schema->name;
+    }
     default: return "str";
     }
 }

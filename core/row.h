@@ -46,6 +46,7 @@ typedef enum RowType {
     TYPE_MAC,                           /* uint8_t[6]                                                        */
     TYPE_UUID,                          /* uint8_t[16]                                                       */
     TYPE_LINK,                          /* void *: another object, named by id; .names is its type           */
+    TYPE_SCHEMA,                        /* a value of .schema's C type, owned by the struct; the user writes JSON */
     TYPE_OPAQUE,
 } RowType;
 
@@ -84,6 +85,7 @@ struct Row {
     const char *init;                   /* ROW_PROP: default, in the text a user would write                 */
     const char *bits;                   /* bit names, low bit first; "-" for an unnamed one                  */
     const char *const *names;           /* TYPE_ENUM: values, NULL-terminated; TYPE_LINK: { type, NULL }     */
+    const struct QType *schema;         /* TYPE_SCHEMA: core/schema.h                                        */
     const char *was;                    /* earlier name, still accepted when loading                         */
     Bank bank;                          /* answers only when                                                 */
     Bank lock;                          /* may be written only when (reads are unaffected)                   */
@@ -223,13 +225,14 @@ bool row_accepts(const Row *r, uint64_t value);
 char *row_bits_text(const Row *r, uint64_t value);
 
 /* Properties as text, in the grammar of the command line, for types that need no back end (integers, bool, str, size,
- * enum, PCI address, MAC, UUID).  row_parse reports what is accepted; `object` names the owner in messages. */
+ * enum, PCI address, MAC, UUID, JSON for the schema's types).  row_parse reports what is accepted; `object` names the owner in messages. */
 bool row_parse(const Row *r, void *base, const char *text, const char *object, GError **error);
 /* "64K", "1.5G", "0x1000": bytes, with the suffix to take when there is none ('B', 'M').  False: no such size. */
 bool row_parse_size(const char *text, char default_suffix, uint64_t *bytes);
 /* "on", "off", "yes", "no", "true", "false", "y", "n". */
 bool row_parse_bool(const char *text, bool *value);
 char *row_format(const Row *r, const void *base);       /* caller frees; NULL: unset */
+void row_release(const Row *r, void *base);             /* what the value owns: it is unset then */
 const char *row_type_name(const Row *r);                /* "uint32", "bool", "str", "size" ... as introspection prints it */
 
 #endif

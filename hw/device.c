@@ -318,6 +318,12 @@ char *device_get(const Device *d, const char *property)
     }
 }
 
+bool device_property_is_plain(const Device *d, const char *property)
+{
+    const Cell *c = property_cell(d, property);
+    return c && c->row->type != TYPE_SCHEMA;
+}
+
 static void default_properties(Device *d)
 {
     for (unsigned i = 0; i < d->layout->n; i++) {
@@ -335,8 +341,8 @@ static void free_properties(Device *d)
 {
     for (unsigned i = 0; i < d->layout->n; i++) {
         const Cell *c = &d->layout->cells[i];
-        if (c->row->kind == ROW_PROP && c->row->type == TYPE_STR) {
-            g_clear_pointer((char **)row_field(c->row, cell_base(d, c), 0), g_free);
+        if (c->row->kind == ROW_PROP) {
+            row_release(c->row, cell_base(d, c));
         }
     }
 }

@@ -92,6 +92,7 @@ void *device_new(const DeviceClass *class, const char *id);     /* properties ho
 bool device_set(Device *dev, const char *property, const char *text, GError **error);
 void device_set_pointer(Device *dev, const char *property, void *backend);      /* TYPE_CHAR, TYPE_DRIVE ... by the board */
 char *device_get(const Device *dev, const char *property);      /* text or NULL; caller frees */
+bool device_property_is_plain(const Device *dev, const char *property);         /* it has it, and it is no list or object */
 /* Plug into `bus` (may be NULL) and bring to life.  On failure the device is still the caller's to free. */
 bool device_realize(Device *dev, Bus *bus, GError **error);
 void device_free(Device *dev);          /* unrealizes, unplugs, frees parts, regions and properties */

@@ -9,6 +9,7 @@ typedef struct IoThread {
     UserObject object;
     Loop *loop;
     int64_t poll_max_ns, poll_grow, poll_shrink;        /* LoopPolling */
+    int64_t thread_pool_min, thread_pool_max;           /* worker_limits */
 } IoThread;
 
 extern const ObjectType iothread_type;

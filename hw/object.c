@@ -82,16 +82,14 @@ static void set_default(void *arg, const Row *r)
     }
 }
 
-static void free_text(void *arg, const Row *r)
+static void release(void *arg, const Row *r)
 {
-    if (r->type == TYPE_STR) {
-        g_free(*(char **)row_field(r, arg, 0));
-    }
+    row_release(r, arg);
 }
 
 static void free_object(UserObject *o)
 {
-    object_type_rows(o->type, free_text, o);
+    object_type_rows(o->type, release, o);
     g_free(o->id);
     g_free(o);
 }
@@ -115,22 +113,43 @@ static char *property_text(json_object *value)
     return g_string_free(all, FALSE);
 }
 
+static bool set_property(UserObject *o, const char *key, json_object *value, GError **error)
+{
+    const Row *r = find_row(o->type, key);
+    g_autofree char *text = property_text(value);
+    if (!r) {
+        return error_fail(error, "Property '%s.%s' not found", o->type->name, key);
+    }
+    if (!text) {
+        return error_fail(error, "Invalid parameter type for '%s', expected: a plain value", key);
+    }
+    return row_parse(r, o, text, o->type->name, error);
+}
+
 static bool set_properties(UserObject *o, json_object *props, GError **error)
 {
     json_object_object_foreach(props, key, value)
     {
-        const Row *r = find_row(o->type, key);
-        g_autofree char *text = property_text(value);
-        if (!r) {
-            return error_fail(error, "Property '%s.%s' not found", o->type->name, key);
-        }
-        if (!text) {
-            return error_fail(error, "Invalid parameter type for '%s', expected: a plain value",
-                              key);
-        }
-        if (!row_parse(r, o, text, o->type->name, error)) {
+        if (!set_property(o, key, value, error)) {
             return false;
         }
+    }
+    return true;
+}
+
+bool object_set(UserObject *o, const char *property, json_object *value, GError **error)
+{
+    const Row *r = find_row(o->type, property);
+    if (r && !o->type->changed) {
+        return error_fail(error, "Insufficient permission to perform this operation on property '%s.%s'", o->type->name, property);
+    }
+    g_autofree char *old = r ? row_format(r, o) : NULL;
+    if (!set_property(o, property, value, error)) {
+        return false;
+    }
+    if (!o->type->changed(o, error)) {
+        row_parse(r, o, old, o->type->name, NULL);
+        return false;
     }
     return true;
 }

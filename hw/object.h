@@ -20,6 +20,8 @@ struct ObjectType {
     void (*init)(void *object);         /* defaults that no text in a row can say; of the most derived type  */
     /* The properties are set: check them and bring the object to life; on failure leave nothing behind. */
     bool (*make)(void *object, GError **error);
+    /* A property of a living one was set: check and apply; on failure it gets its old value back.  NULL: none may be set then. */
+    bool (*changed)(void *object, GError **error);
     void (*unmake)(void *object);       /* what make did; nobody uses the object                             */
 };
 extern const ObjectType *const object_types[];          /* NULL-terminated: object-types.c                    */
@@ -39,6 +41,8 @@ typedef struct UserObject {
 /* Members of `props` (may be NULL) are texts or JSON values of the property's type; a list stands for its elements with
  * commas between.  NULL with *error: there is no such object then. */
 UserObject *object_add(const char *type, const char *id, json_object *props, GError **error);
+/* One property, while the object lives. */
+bool object_set(UserObject *o, const char *property, json_object *value, GError **error);
 bool object_del(const char *id, GError **error);
 void *object_find(const char *id);      /* NULL */
 /* One that is of `type` or derives from it; the error names both. */

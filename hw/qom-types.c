@@ -182,8 +182,8 @@ static bool set_properties(Device *d, json_object *props, GError **error)
     if (props) {
         json_object_object_foreach(props, key, value)
         {
-            if (json_object_is_type(value, json_type_object) ||
-                json_object_is_type(value, json_type_array)) {
+            bool structured = json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array);
+            if (structured && device_property_is_plain(d, key)) {
                 return error_fail(error, "Invalid parameter type for '%s', expected: a plain value",
                                   key);
             }

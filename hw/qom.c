@@ -5,6 +5,7 @@
 
 #include "core/keyval.h"
 #include "core/options.h"
+#include "core/schema.h"
 #include "hw/cpu-device.h"
 #include "hw/machine.h"
 #include "hw/virtio/virtio-balloon.h"
@@ -361,6 +362,7 @@ static json_object *row_value(const Row *r, const void *base, const char *text)
     case TYPE_UINT:
     case TYPE_SIZE: return json_object_new_uint64(row_get_raw(r, base, 0));
     case TYPE_INT: return json_object_new_int64((int64_t)row_get_raw(r, base, 0));
+    case TYPE_SCHEMA: return qtype_to_json(r->schema, row_field(r, base, 0));
     default: return json_object_new_string(text ? text : "");
     }
 }
@@ -513,6 +515,9 @@ bool qom_set(const QomNode *node, const char *property, json_object *value, GErr
         }
     }
     qom_properties(node, same_name, &l);
+    if (node->kind == QOM_OBJECT && l.base && strcmp(property, "type")) {
+        return object_set(node->object, property, value, error);
+    }
     return error_fail(error,
                       l.base
                           ? "Insufficient permission to perform this operation on property '%s.%s'"

@@ -166,8 +166,10 @@ HANDLER(opt_device)
         fputs(text, stdout);
         return cmdline_done();
     }
-    g_autoptr(GHashTable) table = keyval_table(kv);
-    return device_add(table, error);
+    json_object *tree = keyval_tree(kv, error);
+    bool ok = tree && device_add(tree, error);
+    json_object_put(tree);
+    return ok;
 }
 
 HANDLER(opt_global)

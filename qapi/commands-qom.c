@@ -134,24 +134,26 @@ bool qmp_device_del(const DeviceDelArgs *args, void *ret, GError **error)
     return qom_device_del(args->id, error);
 }
 
-bool device_add(GHashTable *options, GError **error)
+static const char *text_member(json_object *options, const char *name)
 {
-    GHashTableIter iter;
-    gpointer key, value;
-    const char *driver = g_hash_table_lookup(options, "driver"),
-               *bus = g_hash_table_lookup(options, "bus");
-    const char *id = g_hash_table_lookup(options, "id");
+    json_object *value;
+    return json_object_object_get_ex(options, name, &value) ? json_object_get_string(value) : NULL;
+}
+
+bool device_add(json_object *options, GError **error)
+{
+    const char *driver = text_member(options, "driver");
     if (!driver) {
         return error_fail(error, "Parameter 'driver' is missing");
     }
     json_object *props = json_object_new_object();
-    g_hash_table_iter_init(&iter, options);
-    while (g_hash_table_iter_next(&iter, &key, &value)) {
+    json_object_object_foreach(options, key, value)
+    {
         if (strcmp(key, "driver") && strcmp(key, "bus") && strcmp(key, "id")) {
-            json_object_object_add(props, key, json_object_new_string(value));
+            json_object_object_add(props, key, json_object_get(value));
         }
     }
-    Device *d = qom_device_add(driver, bus, id, props, error);
+    Device *d = qom_device_add(driver, text_member(options, "bus"), text_member(options, "id"), props, error);
     json_object_put(props);
     return d;
 }

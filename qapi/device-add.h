@@ -1,11 +1,12 @@
-/* -device: a device from its option table. */
+/* -device: a device from its options. */
 #ifndef QAPI_DEVICE_ADD_H
 #define QAPI_DEVICE_ADD_H
 
 #include <glib.h>
+#include <json-c/json.h>
 #include <stdbool.h>
 
-/* "driver", "bus", "id" and the device's properties, all as text; the table stays the caller's. */
-bool device_add(GHashTable *options, GError **error);
+/* "driver", "bus", "id" and the device's properties, as keyval_tree makes them; the tree stays the caller's. */
+bool device_add(json_object *options, GError **error);
 
 #endif

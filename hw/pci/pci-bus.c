@@ -102,6 +102,11 @@ void pci_bus_set_router(PciBus *bus, unsigned (*map_irq)(void *opaque, uint8_t d
 
 /* Messages to the interrupt range of the CPUs go to whoever has the local APICs, all others are
  * memory writes. */
+bool pci_message_interrupts(uint64_t address)
+{
+    return (address & ~UINT64_C(0xfffff)) == 0xfee00000;
+}
+
 void pci_bus_message(PciDevice *pd, uint64_t address, uint32_t data)
 {
     if (!pd->bus || !pd->bus_master) {
@@ -110,7 +115,7 @@ void pci_bus_message(PciDevice *pd, uint64_t address, uint32_t data)
     const PciHost *host = &pd->bus->root->host;
     if (host->msi.send) {
         msi_send(&host->msi, address, data);
-    } else if ((address & ~UINT64_C(0xfffff)) == 0xfee00000 && platform.send_msi) {
+    } else if (pci_message_interrupts(address) && platform.send_msi) {
         platform.send_msi(address, data);
     } else if (pd->dev.dma) {
         dma_write(pd->dev.dma, address, &data, sizeof data);

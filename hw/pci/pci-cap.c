@@ -245,10 +245,27 @@ static bool vector_masked(const PciMsixCap *msix, unsigned vector)
     return (msix->control & MSIX_MASK_ALL) || (msix->vector[vector].control & VECTOR_MASKED);
 }
 
+static uint64_t vector_address(const struct PciMsixVector *v)
+{
+    return (v->address & ~UINT32_C(3)) | (uint64_t)v->address_high << 32;
+}
+
 static void msix_send(PciDevice *pd, unsigned vector)
 {
     const struct PciMsixVector *v = &pd->msix->vector[vector];
-    pci_bus_message(pd, (v->address & ~UINT32_C(3)) | (uint64_t)v->address_high << 32, v->data);
+    pci_bus_message(pd, vector_address(v), v->data);
+}
+
+bool pci_msix_message(const PciDevice *pd, unsigned vector, uint64_t *address, uint32_t *data)
+{
+    const PciMsixCap *msix = pd->msix;
+    if (!pci_msix_enabled(pd) || vector >= msix->vectors || vector_masked(msix, vector) || !pd->bus_master ||
+        !pci_message_interrupts(vector_address(&msix->vector[vector]))) {
+        return false;
+    }
+    *address = vector_address(&msix->vector[vector]);
+    *data = msix->vector[vector].data;
+    return true;
 }
 
 void pci_msix_notify(PciDevice *pd, unsigned vector)

@@ -156,6 +156,8 @@ bool pci_msix_enabled(const PciDevice *pd);
 /* Send the message of a vector, or note it as pending while masked.  Without effect when the kind is not enabled. */
 void pci_msi_notify(PciDevice *pd, unsigned vector);
 void pci_msix_notify(PciDevice *pd, unsigned vector);
+/* The message that pci_msix_notify would send now as an interrupt.  False: none, it is masked, or goes elsewhere. */
+bool pci_msix_message(const PciDevice *pd, unsigned vector, uint64_t *address, uint32_t *data);
 
 /* ---- Buses ---- */
 typedef struct PciHost {                /* what a host bridge provides for its root bus */

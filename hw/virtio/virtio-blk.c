@@ -1,10 +1,12 @@
-/* Requests are mapped and handed to the drive, as many at a time as MAX_REQUESTS; they end in any order. */
+/* Requests are mapped and handed to the drive; they end in any order.  Each loop that works on queues keeps its own list of
+ * them, of up to MAX_REQUESTS. */
 #include "hw/virtio/virtio-blk.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "core/loop.h"
+#include "core/schema.h"
 #include "cpu/cpu.h"
 #include "hw/virtio/virtqueue.h"
 
@@ -27,6 +29,12 @@ typedef struct Range { /* of discard and write zeroes */
     uint32_t count, flags;
 } Range;
 
+typedef struct BlkShare { /* of one loop */
+    struct BlkRequest *requests;
+    unsigned in_flight;
+    uint64_t apart[6];                  /* no cache line is two threads' */
+} BlkShare;
+
 typedef struct BlkRequest {
     VirtioBlk *blk;                     /* NULL: the driver gave up on it */
     VirtBuffer *buffer;
@@ -47,12 +55,18 @@ static void answer(VirtBuffer *b, uint8_t status, uint64_t written)
     virtqueue_push(b, written + 1);
 }
 
+static BlkShare *share_of(const VirtioBlk *s, const VirtQueue *q)
+{
+    return &s->share[q->home];
+}
+
 static void unlink_request(BlkRequest *r)
 {
     *r->link = r->next;
     if (r->next) {
         r->next->link = r->link;
     }
+    share_of(r->blk, r->buffer->q)->in_flight--;
 }
 
 static void request_done(void *arg, int result)
@@ -65,13 +79,14 @@ static void request_done(void *arg, int result)
     }
     if (s) {
         VirtQueue *q = r->buffer->q;
-        bool was_full = s->in_flight == MAX_REQUESTS;
+        bool was_full = share_of(s, q)->in_flight == MAX_REQUESTS;
         dma_unmap(s->v.dev.dma, &r->vec, read);
         unlink_request(r);
-        s->in_flight--;
         answer(r->buffer, result ? S_IOERR : S_OK, result ? 0 : read);
         for (unsigned i = 0; was_full && i < s->v.queues; i++) {
-            virtio_kick(&s->v, i);
+            if (s->v.queue[i].home == q->home) {
+                virtio_kick(&s->v, i);
+            }
         }
         virtqueue_settle(q);
     }
@@ -82,10 +97,8 @@ static void request_done(void *arg, int result)
 /* Nobody waits for it any more; afterwards it does not touch guest memory. */
 static void abandon(BlkRequest *r)
 {
-    VirtioBlk *s = r->blk;
     drive_cancel(r->handle);
     unlink_request(r);
-    s->in_flight--;
     r->blk = NULL;
     virtqueue_drop(g_steal_pointer(&r->buffer));
 }
@@ -95,11 +108,9 @@ typedef struct Mapped {
     size_t written;                     /* at most */
 } Mapped;
 
-/* One that runs must end before its memory is the driver's again, or nobody's. */
-static void abandon_all(VirtioBlk *s, const VirtQueue *only)
+static void abandon_share(BlkShare *share, const VirtQueue *only, GArray *maps)
 {
-    g_autoptr(GArray) maps = g_array_new(FALSE, FALSE, sizeof(Mapped));
-    for (BlkRequest *r = s->requests, *next; r; r = next) {
+    for (BlkRequest *r = share->requests, *next; r; r = next) {
         next = r->next;
         if (!only || r->buffer->q == only) {
             Mapped m = {r->vec, r->type == T_IN ? r->vec.bytes : 0};
@@ -107,6 +118,15 @@ static void abandon_all(VirtioBlk *s, const VirtQueue *only)
             g_array_append_val(maps, m);
             abandon(r);
         }
+    }
+}
+
+/* One that runs must end before its memory is the driver's again, or nobody's.  All loops entered. */
+static void abandon_all(VirtioBlk *s, const VirtQueue *only)
+{
+    g_autoptr(GArray) maps = g_array_new(FALSE, FALSE, sizeof(Mapped));
+    for (unsigned i = 0; i < s->shares; i++) {
+        abandon_share(&s->share[i], only, maps);
     }
     if (maps->len) {
         drive_drain(s->drive);
@@ -126,13 +146,14 @@ static BlkRequest *request_new(VirtioBlk *s, VirtBuffer *b, uint32_t type, uint6
     r->buffer = b;
     r->type = type;
     r->len = len;
-    r->next = s->requests;
-    r->link = &s->requests;
+    BlkShare *share = share_of(s, b->q);
+    r->next = share->requests;
+    r->link = &share->requests;
     if (r->next) {
         r->next->link = &r->next;
     }
-    s->requests = r;
-    s->in_flight++;
+    share->requests = r;
+    share->in_flight++;
     return r;
 }
 
@@ -165,7 +186,6 @@ static void read_write(VirtioBlk *s, VirtBuffer *b, const Header *h)
     } else if (len > BOUNCE_MAX || loop_is_queue_thread()) { /* such a thread reaches RAM only */
         guest_error(&s->v.dev, "%u bytes of data that lie outside of RAM", (unsigned)len);
         unlink_request(r);
-        s->in_flight--;
         g_free(r);
         answer(b, S_IOERR, 0);
         return;
@@ -177,7 +197,7 @@ static void read_write(VirtioBlk *s, VirtBuffer *b, const Header *h)
     }
     int64_t at = (int64_t)h->sector * SECTOR;
     r->handle = read ? drive_readv(s->drive, at, iov, n, request_done, r)
-                     : drive_writev(s->drive, at, iov, n, !s->writeback, request_done, r);
+                     : drive_writev(s->drive, at, iov, n, !__atomic_load_n(&s->writeback, __ATOMIC_RELAXED), request_done, r);
 }
 
 /* §5.2.6: one segment, as max_discard_seg and max_write_zeroes_seg say. */
@@ -239,7 +259,8 @@ static void request(VirtioBlk *s, VirtBuffer *b)
 static bool blk_queue(VirtioDevice *v, VirtQueue *q)
 {
     VirtioBlk *s = (VirtioBlk *)v;
-    while (s->in_flight < MAX_REQUESTS) {
+    const BlkShare *share = share_of(s, q);
+    while (share->in_flight < MAX_REQUESTS) {
         VirtBuffer *b = virtqueue_pop(q);
         if (!b) {
             return true;
@@ -290,7 +311,14 @@ static void blk_queue_reset(VirtioDevice *v, VirtQueue *q)
 
 static bool blk_busy(const VirtioDevice *v)
 {
-    return ((const VirtioBlk *)v)->in_flight;
+    const VirtioBlk *s = (const VirtioBlk *)v;
+    bool busy = false;
+    virtio_enter(v);
+    for (unsigned i = 0; i < s->shares; i++) {
+        busy |= s->share[i].in_flight;
+    }
+    virtio_leave(v);
+    return busy;
 }
 
 static uint64_t capacity_get(const void *dev, unsigned arg, unsigned i)
@@ -409,15 +437,18 @@ static bool blk_realize(void *dev, GError **error)
     for (unsigned i = 0; i < s->num_queues; i++) {
         virtio_queue_new(&s->v, s->queue_size);
     }
-    if (s->iothread) {
-        struct Loop *loop = virtio_use_iothread(&s->v, s->iothread, error);
-        if (!loop) {
-            drive_detach(s->drive, s);
-            s->drive = NULL;
-            return false;
-        }
-        drive_set_loops(s->drive, &loop, 1);
+    if (!virtio_use_iothreads(&s->v, s->iothread, &s->vq_mapping, error)) {
+        drive_detach(s->drive, s);
+        s->drive = NULL;
+        return false;
     }
+    s->shares = MAX(s->v.loops, 1);
+    s->share = g_new0(BlkShare, s->shares);
+    g_autofree Loop **loops = g_new(Loop *, s->shares);
+    for (unsigned i = 0; i < s->v.loops; i++) {
+        loops[i] = virtio_loop(&s->v, i);
+    }
+    drive_set_loops(s->drive, loops, s->v.loops);
     return true;
 }
 
@@ -427,9 +458,11 @@ static void blk_unrealize(void *dev)
     if (s->drive) {
         virtio_enter(&s->v);
         abandon_all(s, NULL);
-        virtio_leave_iothread(&s->v);
+        virtio_leave_iothreads(&s->v);
         drive_detach(s->drive, s);
         s->drive = NULL;
+        g_clear_pointer(&s->share, g_free);
+        s->shares = 0;
     }
 }
 
@@ -440,6 +473,9 @@ static const Row rows[] = {
     DRIVE(VirtioBlk, drive, "The disk"),
     PROP(VirtioBlk, serial, NULL, "Serial number, up to 20 bytes"),
     PROP(VirtioBlk, iothread, NULL, "ID of an -object iothread, whose thread works on the queues; default: the main thread"),
+    PROP_AS(VirtioBlk, vq_mapping, "iothread-vq-mapping", NULL,
+            "Several such threads: [{\"iothread\": ID, \"vqs\": [NUMBER, ...]}, ...]; without vqs, queues are dealt out in turn",
+            .type = TYPE_SCHEMA, .schema = &qtype_list_IOThreadVirtQueueMapping),
     PROP(VirtioBlk, bootindex, "-1", "Place in the boot order; -1: none"),
     PROP_AS(VirtioBlk, num_queues, "num-queues", "65535", "Request queues; default: one for each CPU"),
     PROP_AS(VirtioBlk, queue_size, "queue-size", "256", "Descriptors of each queue"),
@@ -478,8 +514,8 @@ static const Row rows[] = {
     CALC(config_max_write_zeroes_sectors, 4, 48, .space = C, .ro = true, FROM(VirtioBlk, max_write_zeroes_sectors)),
     CALC(max_write_zeroes_seg, 4, 52, .space = C, .ro = true, .is = 1),
     CALC(write_zeroes_may_unmap, 1, 56, .space = C, .ro = true, .is = 1),
-    DERIVED(VirtioBlk, requests),
-    DERIVED(VirtioBlk, in_flight),
+    DERIVED(VirtioBlk, share),
+    DERIVED(VirtioBlk, shares),
     END
 };
 // clang-format on

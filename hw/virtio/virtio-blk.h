@@ -18,11 +18,12 @@ typedef struct VirtioBlk {
     bool discard, write_zeroes, config_wce;
     int write_cache;                    /* OnOffAuto */
     char *iothread;
+    QIOThreadVirtQueueMappingList vq_mapping;
     /* state */
     uint8_t writeback;                  /* the cache holds writes back until a flush */
     /* not saved: nothing is in flight then */
-    struct BlkRequest *requests;
-    unsigned in_flight;
+    struct BlkShare *share;             /* by VirtQueue.home: what each loop has in flight */
+    unsigned shares;
 } VirtioBlk;
 
 extern const DeviceClass virtio_blk_class;

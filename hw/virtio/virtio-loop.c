@@ -1,5 +1,9 @@
-/* A thread of its own works on the queues: kicks ring its bell; interrupts and broken rules ring ours. */
+/* Threads of their own work on the queues: kicks ring their bells.  Interrupts go by the kernel or ring ours, as broken
+ * rules do. */
 #include "hw/virtio/virtio-loop.h"
+
+#include <errno.h>
+#include <unistd.h>
 
 #include "core/runstate.h"
 #include "hw/iothread.h"
@@ -33,7 +37,7 @@ void virtloop_again(VirtQueue *q)
     bell_ring(q->loop->kick);
 }
 
-void virtloop_run(VirtLoop *l)
+static void run(VirtLoop *l)
 {
     VirtioDevice *v = l->dev;
     l->kicked |= atomic_exchange(&l->rung, 0);
@@ -49,14 +53,29 @@ void virtloop_run(VirtLoop *l)
     uint64_t signals = 0;
     for (; l->pushed; l->pushed &= l->pushed - 1) {
         unsigned i = (unsigned)__builtin_ctzll(l->pushed);
-        if (virtio_is_ready(v) && virtqueue_wants_signal(&v->queue[i])) {
+        VirtQueue *q = &v->queue[i];
+        if (!virtio_is_ready(v) || !virtqueue_wants_signal(q)) {
+            continue;
+        }
+        if (q->signal_fd < 0) {
             signals |= VIRTIO_BIT(i);
+        } else { /* a count that is full has been signalled anyhow */
+            const uint64_t one = 1;
+            ssize_t n = write(q->signal_fd, &one, sizeof one);
+            g_assert(n == sizeof one || errno == EAGAIN);
         }
     }
     if (signals) {
         atomic_fetch_or(&l->signals, signals);
         bell_ring(l->report);
     }
+}
+
+void virtloop_run(VirtLoop *l)
+{
+    Loop *before = loop_work_for(l->loop);
+    run(l);
+    loop_work_again(before);
 }
 
 static void kicked(void *arg)
@@ -69,25 +88,25 @@ static void kicked(void *arg)
 void virtloop_broke(VirtioDevice *v)
 {
     __atomic_store_n(&v->broken, true, __ATOMIC_RELAXED);
-    bell_ring(v->loop->report);
+    bell_ring(v->loop[0]->report); /* any of them will do */
 }
 
 static void reported(void *arg)
 {
     VirtioDevice *v = ((VirtLoop *)arg)->dev;
-    virtio_enter(v);
-    if (v->broken && !(v->status & VIRTIO_NEEDS_RESET)) {
+    if (__atomic_load_n(&v->broken, __ATOMIC_RELAXED) && !(v->status & VIRTIO_NEEDS_RESET)) {
+        virtio_enter(v); /* only then: for an interrupt nobody needs to stand still */
         v->status |= VIRTIO_NEEDS_RESET;
         v->config_signal |= v->status & VIRTIO_DRIVER_OK;
+        virtio_leave(v);
     }
-    virtio_leave(v);
     device_settle(&v->dev);
 }
 
 void virtloop_collect(VirtioDevice *v)
 {
-    VirtLoop *l = v->loop;
-    if (l) {
+    for (unsigned i = 0; i < v->loops; i++) {
+        VirtLoop *l = v->loop[i];
         v->signals |= atomic_exchange(&l->signals, 0);
         if (virtio_is_ready(v) && atomic_exchange(&l->waits, false)) {
             bell_ring(l->kick);
@@ -99,23 +118,23 @@ void virtloop_collect(VirtioDevice *v)
 
 void virtio_enter(const VirtioDevice *v)
 {
-    if (v->loop) {
-        loop_enter(v->loop->loop);
+    for (unsigned i = 0; i < v->loops; i++) {
+        loop_enter(v->loop[i]->loop);
     }
 }
 
 void virtio_leave(const VirtioDevice *v)
 {
-    if (v->loop) {
-        loop_leave(v->loop->loop);
+    for (unsigned i = v->loops; i-- > 0;) {
+        loop_leave(v->loop[i]->loop);
     }
 }
 
 void virtloop_restart(VirtioDevice *v)
 {
-    VirtLoop *l = v->loop;
     v->broken = false;
-    if (l) {
+    for (unsigned i = 0; i < v->loops; i++) {
+        VirtLoop *l = v->loop[i];
         l->rung = l->signals = l->kicked = l->pushed = 0;
         l->waits = false;
     }
@@ -133,62 +152,136 @@ void virtloop_forget(VirtQueue *q)
     }
 }
 
-Loop *virtio_use_iothread(VirtioDevice *v, const char *id, GError **error)
+/* ---- Whose queues they are ---- */
+
+/* What a mapping says: queues[i] are those of its element i. */
+static bool read_mapping(const VirtioDevice *v, const QIOThreadVirtQueueMappingList *mapping, uint64_t *queues, GError **error)
+{
+    uint64_t given = 0, all_queues = v->queues < 64 ? VIRTIO_BIT(v->queues) - 1 : UINT64_MAX;
+    for (size_t i = 0; i < mapping->n; i++) {
+        const QIOThreadVirtQueueMapping *m = &mapping->at[i];
+        if (m->has_vqs != mapping->at[0].has_vqs) {
+            return error_fail(error, "iothread-vq-mapping: some elements have vqs and others not, expected: all or none");
+        }
+        for (size_t j = 0; j < m->vqs.n; j++) {
+            unsigned vq = m->vqs.at[j];
+            if (vq >= v->queues) {
+                return error_fail(error, "iothread-vq-mapping: queue %u of iothread '%s', expected: 0 to %u", vq, m->iothread,
+                                  v->queues - 1);
+            }
+            if (given & VIRTIO_BIT(vq)) {
+                return error_fail(error, "iothread-vq-mapping: queue %u is given twice", vq);
+            }
+            given |= VIRTIO_BIT(vq);
+            queues[i] |= VIRTIO_BIT(vq);
+        }
+        for (size_t vq = i; !m->has_vqs && vq < v->queues; vq += mapping->n) {
+            given |= VIRTIO_BIT(vq);
+            queues[i] |= VIRTIO_BIT(vq);
+        }
+    }
+    return given == all_queues || error_fail(error, "iothread-vq-mapping: queue %d is given to no iothread, expected: all of 0 to %u",
+                                             __builtin_ctzll(~given), v->queues - 1);
+}
+
+static bool uses_thread(const VirtioDevice *v, const IoThread *thread)
+{
+    for (unsigned i = 0; i < v->loops; i++) {
+        if (v->loop[i]->thread == thread) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool add_loop(VirtioDevice *v, const char *id, uint64_t queues, GError **error)
 {
     IoThread *thread = iothread_claim(id, error);
     if (!thread) {
-        return NULL;
+        return false;
     }
-    if (!all) {
-        all = g_ptr_array_new();
-        runstate_listen(&(RunListener){.changed = machine_changed});
+    if (uses_thread(v, thread)) {
+        iothread_release(thread);
+        return error_fail(error, "iothread-vq-mapping: iothread '%s' is named twice", id);
     }
     VirtLoop *l = g_new0(VirtLoop, 1);
     l->dev = v;
     l->thread = thread;
     l->loop = thread->loop;
+    l->queues = queues;
     l->halted = !runstate_running();
     l->budget = UINT_MAX;
     l->kick = bell_new(l->loop, kicked, l);
     l->report = bell_new(loop_main(), reported, l);
     g_ptr_array_add(all, l);
-    v->loop = l;
-    for (unsigned i = 0; i < v->queues; i++) {
-        v->queue[i].loop = l;
+    for (; queues; queues &= queues - 1) {
+        VirtQueue *q = &v->queue[__builtin_ctzll(queues)];
+        q->loop = l;
+        q->home = v->loops;
     }
-    return l->loop;
+    v->loop = g_renew(VirtLoop *, v->loop, v->loops + 1);
+    v->loop[v->loops++] = l;
+    return true;
 }
 
-void virtio_leave_iothread(VirtioDevice *v)
+bool virtio_use_iothreads(VirtioDevice *v, const char *iothread, const QIOThreadVirtQueueMappingList *mapping, GError **error)
 {
-    VirtLoop *l = v->loop;
-    if (!l) {
-        return;
+    QIOThreadVirtQueueMapping only = {.iothread = (char *)iothread};
+    const QIOThreadVirtQueueMappingList one = {1, &only};
+    if (iothread && mapping && mapping->at) {
+        return error_fail(error, "iothread and iothread-vq-mapping are both given, expected: one of them");
     }
+    mapping = iothread ? &one : mapping;
+    if (!mapping || !mapping->n) {
+        return true;
+    }
+    if (!all) {
+        all = g_ptr_array_new();
+        runstate_listen(&(RunListener){.changed = machine_changed});
+    }
+    g_autofree uint64_t *queues = g_new0(uint64_t, mapping->n);
+    bool ok = read_mapping(v, mapping, queues, error);
+    for (size_t i = 0; ok && i < mapping->n; i++) {
+        ok = add_loop(v, mapping->at[i].iothread, queues[i], error);
+    }
+    if (!ok) {
+        virtio_enter(v);
+        virtio_leave_iothreads(v);
+    }
+    return ok;
+}
+
+void virtio_leave_iothreads(VirtioDevice *v)
+{
     for (unsigned i = 0; i < v->queues; i++) {
         v->queue[i].loop = NULL;
     }
-    v->loop = NULL;
-    bell_free(l->kick);
-    loop_leave(l->loop);
-    bell_free(l->report);
-    g_ptr_array_remove_fast(all, l);
-    iothread_release(l->thread);
-    g_free(l);
+    while (v->loops) {
+        VirtLoop *l = v->loop[--v->loops];
+        bell_free(l->kick);
+        loop_leave(l->loop);
+        bell_free(l->report);
+        g_ptr_array_remove_fast(all, l);
+        iothread_release(l->thread);
+        g_free(l);
+    }
+    g_clear_pointer(&v->loop, g_free);
+}
+
+Loop *virtio_loop(const VirtioDevice *v, unsigned home)
+{
+    return v->loop[home]->loop;
 }
 
 /* ---- Doorbells in the kernel ---- */
 
-Loop *virtio_doorbell_loop(const VirtioDevice *v)
+void virtio_doorbell(VirtioDevice *v, unsigned home)
 {
-    return v->loop ? v->loop->loop : loop_main();
-}
-
-void virtio_doorbell(VirtioDevice *v)
-{
-    if (loop_is_queue_thread() && !v->loop) {
-        return; /* the device is on its way out */
+    if (home < v->loops) {
+        v->loop[home]->kicked |= v->loop[home]->queues;
+        virtloop_run(v->loop[home]);
+    } else if (!loop_is_queue_thread()) { /* else the device is on its way out */
+        virtio_kick_all(v);
+        device_settle(&v->dev);
     }
-    virtio_kick_all(v);
-    virtqueue_settle(&v->queue[0]);
 }

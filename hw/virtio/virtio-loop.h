@@ -1,4 +1,4 @@
-/* Virtqueues that belong to a queue loop.  For virtio.c and virtio-regs.c. */
+/* Those virtqueues of a device that belong to one queue loop.  For virtio.c and virtio-regs.c. */
 #ifndef HW_VIRTIO_VIRTIO_LOOP_H
 #define HW_VIRTIO_VIRTIO_LOOP_H
 
@@ -11,6 +11,7 @@ struct VirtLoop {
     VirtioDevice *dev;
     Loop *loop;
     struct IoThread *thread;
+    uint64_t queues;                    /* that are its                                                      */
     Bell *kick, *report;                /* for the loop: queues were kicked; for main: signals, a broken rule */
     _Atomic uint64_t rung;              /* queues that were kicked, and the loop has not seen it             */
     _Atomic uint64_t signals;           /* queues whose interrupt is due, and main has not seen it           */

@@ -1,19 +1,12 @@
 #include "hw/virtio/virtio-pci.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include "core/loop.h"
-#include "hw/platform.h"
-
 enum { ID_VENDOR = 0x09 };
 enum { HERE = 1 }; /* PciCap.present */
 /* §4.1.4: types of structures, and where ours lie in BAR 4. */
 enum { CFG_COMMON = 1, CFG_NOTIFY, CFG_ISR, CFG_DEVICE, CFG_PCI };
 enum { MODERN_BAR = 4, MSIX_BAR = 1, LEGACY_BAR = 0, PART_SIZE = 0x1000, MODERN_SIZE = 4 * PART_SIZE };
-enum { AT_COMMON = 0, AT_ISR = 1, AT_DEVICE = 2, AT_NOTIFY = 3, NOTIFY_MULTIPLIER = 4 };
-enum { LEGACY_HEADER = 0x14, LEGACY_HEADER_MSIX = 0x18, LEGACY_NOTIFY = 0x10 };
+enum { AT_COMMON = 0, AT_ISR = 1, AT_DEVICE = 2, AT_NOTIFY = VIRTIO_PCI_NOTIFY / PART_SIZE };
+enum { LEGACY_HEADER = 0x14, LEGACY_HEADER_MSIX = 0x18 };
 enum { CAP_COMMON = 0x40, CAP_ISR = 0x50, CAP_DEVICE = 0x60, CAP_NOTIFY = 0x70, CAP_ACCESS = 0x84, CAP_MSIX = 0x98 };
 enum { AUTO, ON, OFF };
 
@@ -37,7 +30,7 @@ static void modern_write(void *opaque, uint64_t at, unsigned size, uint64_t valu
     switch (at / PART_SIZE) {
     case AT_COMMON: device_write_raw(whole, SPACE_VIRTIO_COMMON, in, size, value); break;
     case AT_DEVICE: device_write_raw(whole, SPACE_VIRTIO_CONFIG, in, size, value); break;
-    case AT_NOTIFY: virtio_kick(v, in / NOTIFY_MULTIPLIER); break;
+    case AT_NOTIFY: virtio_kick(v, in / VIRTIO_PCI_NOTIFY_STEP); break;
     default: break;
     }
 }
@@ -163,7 +156,7 @@ static void add_cap(VirtioPci *s, VirtioPciCap *c, unsigned at, uint8_t type, un
     c->bar = MODERN_BAR;
     c->offset = part * PART_SIZE;
     c->length = PART_SIZE;
-    c->multiplier = type == CFG_NOTIFY ? NOTIFY_MULTIPLIER : 0;
+    c->multiplier = type == CFG_NOTIFY ? VIRTIO_PCI_NOTIFY_STEP : 0;
     pci_cap_add(&s->pci, &c->cap, at, ID_VENDOR);
 }
 
@@ -189,53 +182,9 @@ static void add_legacy(VirtioPci *s)
     pci_bar(&s->pci, LEGACY_BAR, PCI_BAR_IO, s->legacy_bar);
 }
 
-/* ---- Doorbells in the kernel ----
- * A write to one signals a descriptor, and the CPU goes on.  All of a device share one: looking at a queue that nobody kicked
- * is cheap. */
-
-static void each_doorbell(VirtioPci *s, void (*fn)(Region *r, uint64_t at, unsigned size, bool match, uint64_t data, int fd))
-{
-    for (unsigned q = 0; s->modern_bar && q < s->vdev->queues; q++) {
-        fn(s->modern_bar, AT_NOTIFY * PART_SIZE + q * NOTIFY_MULTIPLIER, 2, false, 0, s->doorbell);
-    }
-    if (s->legacy_bar) {
-        fn(s->legacy_bar, LEGACY_NOTIFY, 2, false, 0, s->doorbell);
-    }
-}
-
-static void doorbell_rang(void *arg, short revents)
-{
-    VirtioPci *s = arg;
-    uint64_t count;
-    if (read(s->doorbell, &count, sizeof count) == sizeof count) {
-        virtio_doorbell(s->vdev);
-    }
-}
-
-static void add_doorbells(VirtioPci *s)
-{
-    int fd = platform.kernel_accel && s->ioeventfd ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
-    if (fd >= 0) { /* else every write reaches the region */
-        s->doorbell = fd;
-        s->loop = virtio_doorbell_loop(s->vdev);
-        loop_enter(s->loop);
-        s->watch = loop_watch(s->loop, fd, POLLIN, doorbell_rang, s);
-        loop_leave(s->loop);
-        each_doorbell(s, region_add_eventfd);
-    }
-}
-
 static void virtio_pci_unrealize(void *dev)
 {
-    VirtioPci *s = dev;
-    if (s->watch) {
-        each_doorbell(s, region_del_eventfd);
-        mem_commit(); /* the kernel lets go of the descriptor before it closes */
-        loop_enter(s->loop);
-        loop_unwatch(g_steal_pointer(&s->watch));
-        loop_leave(s->loop);
-        close(s->doorbell);
-    }
+    virtio_pci_fds_remove(dev);
 }
 
 /* ---- Identity (§4.1.2) ---- */
@@ -309,7 +258,7 @@ bool virtio_pci_realize(void *dev, GError **error)
     if (vectors) {
         pci_msix_init_bar(&s->pci, &s->msix, CAP_MSIX, vectors, MSIX_BAR);
     }
-    add_doorbells(s);
+    virtio_pci_fds_add(s);
     return true;
 }
 
@@ -342,6 +291,7 @@ void virtio_pci_update(void *dev)
             notify_vector(s, v->config_vector);
         }
     }
+    virtio_pci_fds_update(s);
     pci_irq(&s->pci, v->isr && !msix);
 }
 

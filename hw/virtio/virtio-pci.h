@@ -44,9 +44,9 @@ typedef struct VirtioPci {
     PciMsixCap msix;
     VirtioDevice *vdev;
     bool ioeventfd;                     /* property: doorbells ring in the kernel where it can                */
-    int doorbell;                       /* that eventfd, while watch is there                                */
-    struct Watch *watch;
-    struct Loop *loop;                  /* whose it is                                                       */
+    struct VirtioDoorbell *doorbell;    /* one for each of the device's loops, or one for the main loop      */
+    unsigned doorbells;                 /* 0: every kick reaches the region                                  */
+    struct VirtioIrqfd *irqfd;          /* by queue; NULL: interrupts go by the main loop                    */
     Region *modern_bar, *legacy_bar;
 } VirtioPci;
 
@@ -54,6 +54,13 @@ extern const DeviceClass virtio_pci_class;      /* "virtio-pci" */
 bool virtio_pci_realize(void *dev, GError **error);     /* the leaf class's */
 void virtio_pci_update(void *dev);
 bool virtio_pci_busy(const void *dev);
+
+/* ---- virtio-pci-fds.c's: what the kernel does for kicks and interrupts ---- */
+/* Doorbells: of the queues in the modern BAR, and of the legacy header. */
+enum { VIRTIO_PCI_NOTIFY = 0x3000, VIRTIO_PCI_NOTIFY_STEP = 4, VIRTIO_PCI_LEGACY_NOTIFY = 0x10 };
+void virtio_pci_fds_add(VirtioPci *s);  /* the device is set up                                              */
+void virtio_pci_fds_update(VirtioPci *s);       /* vectors may have changed                                  */
+void virtio_pci_fds_remove(VirtioPci *s);
 
 /* What all leaf classes say alike, between the braces. */
 #define VIRTIO_PCI_LEAF(T, part, class_code_, kind_, vectors_)                                                         \

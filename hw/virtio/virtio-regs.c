@@ -248,6 +248,7 @@ const Row virtio_rows[] = {
     TIMER(VirtioDevice, more, virtio_more, .doc = "The next run of queues that never end"),
     DERIVED(VirtioDevice, budget),
     DERIVED(VirtioDevice, loop),
+    DERIVED(VirtioDevice, loops),
     DERIVED(VirtioDevice, broken),
     QUEUE_STATE(size, .max = VIRTQUEUE_MAX),
     QUEUE_STATE(vector, .reset = VIRTIO_NO_VECTOR),
@@ -262,6 +263,7 @@ const Row virtio_rows[] = {
     QUEUE_STATE(quiet),
     QUEUE_STATE(since),
     {.kind = ROW_DERIVED, ROW_EACH(VirtioDevice, queue, inuse)},
+    {.kind = ROW_DERIVED, ROW_EACH(VirtioDevice, queue, signal_fd)},
 
 #define S SPACE_VIRTIO_COMMON
     RW(common_device_feature_select, 4, 0x00, DEVICE_SELECT),

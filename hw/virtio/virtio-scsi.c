@@ -487,12 +487,11 @@ static bool scsi_realize(void *dev, GError **error)
     for (unsigned i = 0; i < FIRST_REQUEST + s->num_queues; i++) {
         virtio_queue_new(&s->v, i < FIRST_REQUEST ? CONTROL_SIZE : s->queue_size);
     }
-    Loop *loop = s->iothread ? virtio_use_iothread(&s->v, s->iothread, error) : NULL;
-    if (s->iothread && !loop) {
+    if (!virtio_use_iothreads(&s->v, s->iothread, NULL, error)) {
         return false;
     }
     s->bus = scsi_bus_new(device_whole(&s->v.dev), &host, s);
-    s->bus->loop = loop;
+    s->bus->loop = s->v.loops ? virtio_loop(&s->v, 0) : NULL;
     return true;
 }
 
@@ -502,7 +501,7 @@ static void scsi_unrealize(void *dev)
     VirtioScsi *s = dev;
     virtio_enter(&s->v);
     give_up(s, NULL);
-    virtio_leave_iothread(&s->v);
+    virtio_leave_iothreads(&s->v);
     scsi_bus_free(g_steal_pointer(&s->bus));
 }
 

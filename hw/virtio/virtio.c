@@ -140,6 +140,7 @@ VirtQueue *virtio_queue_new(VirtioDevice *v, unsigned size)
     q->dev = v;
     q->index = v->queues++;
     q->max = (uint16_t)size;
+    q->signal_fd = -1;
     return q;
 }
 
@@ -178,6 +179,7 @@ uint64_t *virtqueue_pushed(VirtQueue *q)
 void virtqueue_settle(VirtQueue *q)
 {
     if (q->loop) {
+        g_assert(loop_current() == q->loop->loop); /* else the request went to another one's thread */
         virtloop_run(q->loop);
     } else {
         device_settle(&q->dev->dev);

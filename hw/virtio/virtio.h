@@ -8,13 +8,15 @@
  * All work on queues happens in VirtioInfo.queue, called from update() for each queue that was kicked.  A driver that breaks
  * the rules of rings gets DEVICE_NEEDS_RESET; from then on the queues stand still until it resets.  Main lock held.
  *
- * A device may give its queues to a queue loop (virtio_use_iothread).  That owns their positions and what the device has in
- * flight; the driver's set-up of queues (enabled, size, addresses) and the status change only with the loop entered, so its
- * thread reads them.  VirtioInfo.queue then runs there; .reset, .ready and .queue_reset run with the loop entered. */
+ * A device may give its queues to queue loops (virtio_use_iothreads), each queue to one.  That owns the queue's position and
+ * what the device has in flight for it; the driver's set-up of queues (enabled, size, addresses) and the status change only with
+ * all the device's loops entered, so their threads read them.  VirtioInfo.queue then runs there; .reset, .ready and .queue_reset
+ * run with all loops entered. */
 #ifndef HW_VIRTIO_VIRTIO_H
 #define HW_VIRTIO_VIRTIO_H
 
 #include "hw/device.h"
+#include "qapi/schema/qapi-types.h"
 
 enum { SPACE_VIRTIO_COMMON = 1, SPACE_VIRTIO_ISR, SPACE_VIRTIO_CONFIG, SPACE_VIRTIO_LEGACY, SPACE_VIRTIO_MMIO };
 enum { VIRTIO_QUEUES = 64, VIRTQUEUE_MAX = 1024, VIRTIO_NO_VECTOR = 0xffff };
@@ -35,7 +37,8 @@ typedef struct VirtLoop VirtLoop;       /* virtio-loop.c */
 
 typedef struct VirtQueue {
     VirtioDevice *dev;                  /* these are fixed from realize on                                   */
-    VirtLoop *loop;                     /* the device's                                                      */
+    VirtLoop *loop;                     /* that it belongs to; NULL: the main loop                           */
+    unsigned home;                      /* that one's number among the device's loops; 0: the main loop      */
     uint16_t index, max;
     uint16_t size, vector;
     bool enabled;
@@ -45,6 +48,7 @@ typedef struct VirtQueue {
     bool quiet;                         /* the driver was asked not to kick                                  */
     uint16_t since;                     /* returned since the driver's wish for interrupts was looked at     */
     uint16_t inuse;                     /* slots of buffers that the device holds                            */
+    int signal_fd;                      /* a loop's: its interrupt, where the kernel sends it; -1: main does; the loop's own */
 } VirtQueue;
 
 /* The constants of a class. */
@@ -87,7 +91,8 @@ struct VirtioDevice {
     bool config_signal;                 /* so is that of the configuration                                   */
     unsigned budget;                    /* what may still be taken in this run                               */
     Timer more;                         /* a run ended early: another one then                               */
-    VirtLoop *loop;                     /* that the queues belong to; NULL: the main loop                    */
+    VirtLoop **loop;                    /* that the queues belong to                                         */
+    unsigned loops;                     /* 0: all to the main loop                                           */
     bool broken;                        /* atomic: a loop saw a rule broken, and the status does not say so yet */
     VirtQueue queue[VIRTIO_QUEUES];
 };
@@ -108,19 +113,20 @@ void virtio_break(VirtioDevice *v, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* What `q` got back may interrupt now, and queues that were kicked are looked at.  For the ends of requests. */
 void virtqueue_settle(VirtQueue *q);
-/* All queues belong to that loop from now on; `id` names an -object iothread.  In realize, after the queues were made.  The
- * loop comes back for the back end, NULL: an error. */
-struct Loop *virtio_use_iothread(VirtioDevice *v, const char *id, GError **error);
+/* From now on the queues belong to the loops of -object iothread: all to that of the id `iothread` (may be NULL), or each as
+ * `mapping` (may be NULL or empty) says, whose numbers begin with the device's first queue.  In realize, after the queues were
+ * made.  Both given, or what a mapping must not say: false. */
+bool virtio_use_iothreads(VirtioDevice *v, const char *iothread, const QIOThreadVirtQueueMappingList *mapping, GError **error);
+struct Loop *virtio_loop(const VirtioDevice *v, unsigned home); /* by VirtQueue.home, below v->loops */
 /* For good, in unrealize: in the place of virtio_leave, when nothing is in flight.  What the driver kicked last is not looked at. */
-void virtio_leave_iothread(VirtioDevice *v);
-/* Enter and leave that loop, if there is one.  Main lock held. */
+void virtio_leave_iothreads(VirtioDevice *v);
+/* Enter and leave those loops, if there are any.  Main lock held. */
 void virtio_enter(const VirtioDevice *v);
 void virtio_leave(const VirtioDevice *v);
 
 /* ---- For transports ---- */
-/* A descriptor of the kernel's that doorbells signal: whose loop should watch it, and what to do then on that loop. */
-struct Loop *virtio_doorbell_loop(const VirtioDevice *v);
-void virtio_doorbell(VirtioDevice *v);
+/* Doorbells of queues with that home rang: what to do on their loop. */
+void virtio_doorbell(VirtioDevice *v, unsigned home);
 uint64_t virtio_features(const VirtioDevice *v);        /* offered */
 bool virtio_busy(const VirtioDevice *v);
 /* Bytes of a register space that a legacy or MMIO window shows behind the header; settles nothing. */

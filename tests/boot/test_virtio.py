@@ -79,7 +79,7 @@ poweroff -f
         with open(path, "wb") as f:
             f.write(data)
         m = self.boot(copied(self.DISK, "vda"), ["virtio_blk"],
-                      *(["-object", "iothread,id=t"] if "iothread=t" in device else []),
+                      *(word for t in sorted(set(re.findall(r"iothread=(\w+)", device))) for word in ("-object", f"iothread,id={t}")),
                       "-drive", f"if=none,id=d,format=raw,discard=unmap,file={path}", "-device",
                       f"{device},drive=d,serial=a-serial-number", cpus=cpus, accel=accel)
         self.check_end(m)
@@ -132,34 +132,72 @@ poweroff -f
         harness.need_kvm()
         self.disk("virtio-blk-pci,iothread=t", cpus=2, queues=2, accel="kvm")
 
+    MAPPING = ("iothread-vq-mapping.0.iothread=t,iothread-vq-mapping.0.vqs.0=0,iothread-vq-mapping.0.vqs.1=2,"
+               "iothread-vq-mapping.1.iothread=u,iothread-vq-mapping.1.vqs.0=1,iothread-vq-mapping.1.vqs.1=3")
+
+    def test_disk_two_iothreads(self):
+        said = self.disk(f"virtio-blk-pci,num-queues=4,{self.MAPPING}", cpus=4, queues=4)
+        self.assertRegex(said, r"virtio0-req.3")
+
+    def test_disk_two_iothreads_legacy(self):
+        self.disk(f"virtio-blk-pci,disable-modern=on,num-queues=4,{self.MAPPING}", cpus=2, queues=2, modern=False)
+
+    def test_disk_two_iothreads_packed(self):
+        self.disk(f"virtio-blk-pci,num-queues=4,packed=on,{self.MAPPING}", cpus=2, queues=2, packed=True)
+
+    def test_disk_two_iothreads_kvm(self):
+        harness.need_kvm()
+        self.disk(f"virtio-blk-pci,num-queues=4,{self.MAPPING}", cpus=2, queues=2, accel="kvm")
+
+    def test_disk_two_iothreads_irqfd(self):
+        """The kernel's interrupt chips take the queues' messages from the threads."""
+        harness.need_kvm()
+        if harness.kvm_emulates():
+            self.skipTest("with its own interrupt chips such a KVM is too slow for Linux; test_irqfd has a small guest")
+        said = self.disk(f"virtio-blk-pci,num-queues=4,{self.MAPPING}", cpus=2, queues=2, accel="kvm,kernel-irqchip=on")
+        self.assertRegex(said, r"virtio0-req.1")
+
     BUSY = r"""
+other() {       # the other CPU's queue, as far as the scheduler likes
+    while ! [ -f /tmp/end ]; do dd if=/dev/vda of=/dev/null bs=16k count=64 skip=256 iflag=direct 2>/dev/null; done
+}
+other &
 while ! [ -f /tmp/end ]; do
     [ "$(dd if=/dev/vda bs=64k count=64 iflag=direct 2>/dev/null | md5sum | cut -c1-32)" = SUM ] || echo "wrong data"
     dd if=/dev/vda of=/dev/vda bs=64k count=16 skip=128 seek=192 oflag=direct conv=notrunc 2>/dev/null
     echo round
     [ "$(cat /sys/block/vda/size)" = 32768 ] || touch /tmp/end
 done
+wait
 echo "after $(cat /sys/block/vda/size)"
 i=0
 while [ -b /dev/vda ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
+sleep 3         # the slot is ejected after its disk has gone, by the other CPU
 echo script done
 poweroff -f
 """
 
     def test_iothread_and_people(self):
-        """A disk with a thread of its own under load, while the machine stops and goes on, the disk grows and leaves."""
+        self.people("iothread=t", ["t"])
+
+    def test_two_iothreads_and_people(self):
+        self.people(f"num-queues=4,{self.MAPPING}", ["t", "u"])
+
+    def people(self, properties, threads):
+        """A disk with threads of its own under load, while the machine stops and goes on, the disk grows and leaves."""
         data = random.Random(1).randbytes(SIZE)
         path = os.path.join(self.folder(), "disk.raw")
         with open(path, "wb") as f:
             f.write(data)
-        m = self.boot(self.BUSY.replace("SUM", hashlib.md5(data[:4 << 20]).hexdigest()), ["virtio_blk"], "-object",
-                      "iothread,id=t", "-drive", f"if=none,id=d,format=raw,file={path}", "-device",
-                      "virtio-blk-pci,id=disk,drive=d,iothread=t", cpus=2)
+        m = self.boot(self.BUSY.replace("SUM", hashlib.md5(data[:4 << 20]).hexdigest()), ["virtio_blk"],
+                      *(word for t in threads for word in ("-object", f"iothread,id={t}")), "-drive",
+                      f"if=none,id=d,format=raw,file={path}", "-device", f"virtio-blk-pci,id=disk,drive=d,{properties}", cpus=2)
         m.wait_for("round", 400, m.serial)
-        thread = m.qmp.command("query-iothreads")[0]
-        self.assertEqual((thread["id"], thread["poll-max-ns"]), ("t", 32768))
-        with self.assertRaisesRegex(harness.QmpError, "in use"):
-            m.qmp.command("object-del", id="t")
+        ids = {t["id"]: t["thread-id"] for t in m.qmp.command("query-iothreads")}
+        self.assertEqual(list(ids), threads)
+        for name in threads:
+            with self.assertRaisesRegex(harness.QmpError, "in use"):
+                m.qmp.command("object-del", id=name)
 
         def bytes_read():
             with open(f"/proc/{m.process.pid}/io") as f:
@@ -172,15 +210,17 @@ poweroff -f
             self.assertLess(bytes_read() - before, 4096)        # bells, and no disk
             m.qmp.command("cont")
             time.sleep(0.02)
-        with open(f"/proc/{m.process.pid}/task/{thread['thread-id']}/stat") as f:
-            name, rest = f.read().rsplit(")", 1)
-        self.assertTrue(name.endswith("(IO t"), name)
-        self.assertGreater(sum(map(int, rest.split()[11:13])), 0)      # ticks: it did the work
+        for name, tid in ids.items():
+            with open(f"/proc/{m.process.pid}/task/{tid}/stat") as f:
+                comm, rest = f.read().rsplit(")", 1)
+            self.assertTrue(comm.endswith(f"(IO {name}"), comm)
+            self.assertGreater(sum(map(int, rest.split()[11:13])), 0)      # ticks: it did the work
         m.qmp.command("block_resize", device="d", size=2 * SIZE)
         m.wait_for("after 65536", 100, m.serial)
         m.qmp.command("device_del", id="disk")
         m.qmp.wait_event("DEVICE_DELETED", 60)
-        m.qmp.command("object-del", id="t")
+        for name in threads:
+            m.qmp.command("object-del", id=name)
         self.assertEqual(m.qmp.command("query-iothreads"), [])
         self.assertNotIn("wrong data", m.serial())
         self.check_end(m)

@@ -276,7 +276,7 @@ uint8_t vb_isr(void)
 
 void vb_msix(bool on)
 {
-    for (unsigned v = 0; v < 4; v++) {
+    for (unsigned v = 0; v < G_N_ELEMENTS(vb.messages); v++) {
         space_store(space_memory(), VB_MSIX + 16 * v, 4, 0xfee00000);
         space_store(space_memory(), VB_MSIX + 16 * v + 4, 4, 0);
         space_store(space_memory(), VB_MSIX + 16 * v + 8, 4, v);

@@ -64,7 +64,22 @@ WRONG = r"""
 -drive file=disk,format=raw,index=9 | no place for if=ide,bus=4,unit=1
 -drive file=disk,format=raw,if=scsi | use if=none,id=ID with -device virtio-scsi-pci
 -object iothread,id=t,poll-max-ns=-1 | are at least 0
+-object iothread,id=t,thread-pool-max=0 | thread-pool-max is 0, expected: 1 to 1024
+-object iothread,id=t,thread-pool-min=65 | expected: 0 to thread-pool-max, 64
 -drive file=disk,format=raw,if=none,id=d -device virtio-blk-pci,drive=d,iothread=nope | of type iothread
+-drive file=disk,format=raw,if=none,id=d -object iothread,id=a -object iothread,id=b -device '{"driver":"virtio-blk-pci","drive":"d","num-queues":2,"iothread-vq-mapping":[]}' | at least one element
+-drive file=disk,format=raw,if=none,id=d -object iothread,id=a -object iothread,id=b -device '{"driver":"virtio-blk-pci","drive":"d","num-queues":2,"iothread-vq-mapping":"a"}' | a JSON list
+-drive file=disk,format=raw,if=none,id=d -object iothread,id=a -object iothread,id=b -device '{"driver":"virtio-blk-pci","drive":"d","num-queues":2,"iothread-vq-mapping":[{"iothread":"a"},{"iothread":"c"}]}' | there is no object 'c'
+-drive file=disk,format=raw,if=none,id=d -object iothread,id=a -object iothread,id=b -device '{"driver":"virtio-blk-pci","drive":"d","num-queues":2,"iothread-vq-mapping":[{"iothread":"a"},{"iothread":"a"}]}' | 'a' is named twice
+-drive file=disk,format=raw,if=none,id=d -object iothread,id=a -object iothread,id=b -device '{"driver":"virtio-blk-pci","drive":"d","num-queues":2,"iothread-vq-mapping":[{"iothread":"a","vqs":[0]},{"iothread":"b"}]}' | all or none
+-drive file=disk,format=raw,if=none,id=d -object iothread,id=a -object iothread,id=b -device '{"driver":"virtio-blk-pci","drive":"d","num-queues":2,"iothread-vq-mapping":[{"iothread":"a","vqs":[0,1]},{"iothread":"b","vqs":[1]}]}' | queue 1 is given twice
+-drive file=disk,format=raw,if=none,id=d -object iothread,id=a -object iothread,id=b -device '{"driver":"virtio-blk-pci","drive":"d","num-queues":2,"iothread-vq-mapping":[{"iothread":"a","vqs":[0]}]}' | queue 1 is given to no iothread
+-drive file=disk,format=raw,if=none,id=d -object iothread,id=a -object iothread,id=b -device '{"driver":"virtio-blk-pci","drive":"d","num-queues":2,"iothread-vq-mapping":[{"iothread":"a","vqs":[0,1,2]}]}' | queue 2 of iothread 'a', expected: 0 to 1
+-drive file=disk,format=raw,if=none,id=d -object iothread,id=a -object iothread,id=b -device '{"driver":"virtio-blk-pci","drive":"d","num-queues":2,"iothread-vq-mapping":[{"iothread":"a","vqs":[0,1],"cpu":1}]}' | '[0].cpu' is unexpected
+-drive file=disk,format=raw,if=none,id=d -object iothread,id=a -object iothread,id=b -device '{"driver":"virtio-blk-pci","drive":"d","num-queues":2,"iothread-vq-mapping":[{"vqs":[0,1]}]}' | '[0].iothread' is missing
+-drive file=disk,format=raw,if=none,id=d -object iothread,id=a -object iothread,id=b -device '{"driver":"virtio-blk-pci","drive":"d","num-queues":2,"iothread":"a","iothread-vq-mapping":[{"iothread":"b"}]}' | expected: one of them
+-drive file=disk,format=raw,if=none,id=d -object iothread,id=a -object iothread,id=b -device '{"driver":"virtio-blk-pci","drive":"d","num-queues":2,"serial":["x"]}' | 'serial', expected: a plain value
+-drive file=disk,format=raw,if=none,id=d -device virtio-blk-pci,drive=d,iothread-vq-mapping.1.iothread=a | Parameter 'iothread-vq-mapping.0' missing
 -object iothread,id=t -object iothread,id=t | Duplicate object ID 't'
 -device virtio-scsi-pci -device scsi-hd | property drive is missing
 -device virtio-scsi-pci -device scsi-cd,scsi-id=256 | expected: 0 to 255

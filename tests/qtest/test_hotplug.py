@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """device_add and device_del of PCI devices as a management program sees them; the guest's part is played over the wire."""
+import json
+import os
 import subprocess
 import unittest
 
@@ -61,6 +63,54 @@ class Hotplug(unittest.TestCase):
         self.refused(q, "already in the process of unplug: its slot holds f1", "device_del", id="f0")
         q.outl(EJECT, q.inl(DOWN))
         self.gone(q, "f0", "f1")
+
+    def test_thread_changes(self):
+        q = self.machine("-M", "pc", "-object", "iothread,id=t,thread-pool-max=4", "-object", "memory-backend-ram,id=m,size=1M")
+        tasks = lambda: len(os.listdir(f"/proc/{q.process.pid}/task"))
+        get = lambda name: q.qmp.command("qom-get", path="/objects/t", property=name)
+        put = lambda name, value: q.qmp.command("qom-set", path="/objects/t", property=name, value=value)
+        before = tasks()
+        put("thread-pool-min", 3)
+        self.assertEqual(tasks(), before + 3)
+        for name, value in (("poll-max-ns", 5000), ("poll-grow", 3), ("poll-shrink", 2)):
+            put(name, value)
+            self.assertEqual(get(name), value)
+        told = q.qmp.command("query-iothreads")[0]
+        self.assertEqual([told[n] for n in ("id", "poll-max-ns", "poll-grow", "poll-shrink", "aio-max-batch")], ["t", 5000, 3, 2, 0])
+        for name, value, says in (("thread-pool-max", 2, "expected: 0 to thread-pool-max"), ("thread-pool-max", 0, "1 to 1024"),
+                                  ("poll-grow", -1, "at least 0"), ("poll-grow", "x", "whole number"), ("nope", 1, "not found"),
+                                  ("poll-grow", {"a": 1}, "a plain value"), ("type", "x", "Insufficient permission")):
+            with self.assertRaisesRegex(QmpError, says):
+                put(name, value)
+        self.assertEqual((get("thread-pool-min"), get("thread-pool-max"), get("poll-grow")), (3, 4, 3))
+        with self.assertRaisesRegex(QmpError, "Insufficient permission"):
+            q.qmp.command("qom-set", path="/objects/m", property="size", value=1)
+        q.qmp.command("object-del", id="t")
+        self.assertEqual(tasks(), before - 1)
+
+    def test_queues_of_several_threads(self):
+        """A property that is a list: on the command line in JSON and with dots, by device_add; and as it is told again."""
+        mapping = [{"iothread": "t0", "vqs": [0, 2]}, {"iothread": "t1", "vqs": [1, 3]}]
+        disk = {"driver": "virtio-blk-pci", "num-queues": 4, "iothread-vq-mapping": mapping}
+        q = self.machine("-M", "pc", "-object", "iothread,id=t0", "-object", "iothread,id=t1",
+                         *(word for n in range(4) for word in ("-drive", f"if=none,id=d{n},driver=null-co,read-zeroes=on")),
+                         "-device", json.dumps({"id": "a", "drive": "d0", **disk}), "-device",
+                         "virtio-blk-pci,id=b,drive=d1,num-queues=4,iothread-vq-mapping.0.iothread=t1,iothread-vq-mapping.1.iothread=t0")
+        q.qmp.command("device_add", id="c", drive="d2", **disk)
+        self.refused(q, "queue 3 is given to no iothread", "device_add", drive="d3",
+                     **{**disk, "iothread-vq-mapping": [{"iothread": "t0", "vqs": [0, 1, 2]}]})
+        told = {n: q.qmp.command("qom-get", path=f"/machine/peripheral/{n}", property="iothread-vq-mapping") for n in "abc"}
+        self.assertEqual(told, {"a": mapping, "b": [{"iothread": "t1"}, {"iothread": "t0"}], "c": mapping})
+        self.assertIn('iothread-vq-mapping = [{"iothread": "t0", "vqs": [0, 2]}, ',
+                      q.qmp.command("human-monitor-command", **{"command-line": "info qtree"}))
+        types = {p["name"]: p["type"] for p in q.qmp.command("device-list-properties", typename="virtio-blk-pci")}
+        self.assertEqual(types["iothread-vq-mapping"], "IOThreadVirtQueueMappingList")
+        self.refused(q, "object 't1' is in use", "object-del", id="t1")
+        for device in "abc":
+            q.qmp.command("device_del", id=device)
+        q.qmp.command("system_reset")
+        self.gone(q, "a", "b", "c")
+        q.qmp.command("object-del", id="t1")
 
     def test_bridge_with_what_is_behind(self):
         """Nobody in the guest can be told of the inside of a bridge that came late; it goes as a whole."""

@@ -254,8 +254,79 @@ START_TEST(slow_disk)
 }
 END_TEST
 
+/* ---- The workers of a loop ---- */
+
+static atomic_uint at_work, most_at_work, worked;
+
+static int nap(void *arg)
+{
+    unsigned n = atomic_fetch_add(&at_work, 1) + 1, most = atomic_load(&most_at_work);
+    while (n > most && !atomic_compare_exchange_weak(&most_at_work, &most, n)) {
+    }
+    g_usleep(2000);
+    atomic_fetch_sub(&at_work, 1);
+    atomic_fetch_add(&worked, 1);
+    return 0;
+}
+
+static void take_nap(void *arg)
+{
+    ck_assert_int_eq(co_worker_run(nap, NULL), 0);
+}
+
+static unsigned naps_at_a_time(Loop *loop, unsigned n)
+{
+    most_at_work = worked = 0;
+    loop_enter(loop);
+    for (unsigned i = 0; i < n; i++) {
+        co_start(take_nap, NULL);
+    }
+    while (worker_reap(loop, true)) {
+    }
+    loop_leave(loop);
+    ck_assert_uint_eq(worked, n);
+    return most_at_work;
+}
+
+static unsigned threads_here(void)
+{
+    unsigned n = 0;
+    GDir *dir = g_dir_open("/proc/self/task", 0, NULL);
+    while (g_dir_read_name(dir)) {
+        n++;
+    }
+    g_dir_close(dir);
+    return n;
+}
+
+START_TEST(workers_of_a_loop)
+{
+    loops_start();
+    unsigned first = threads_here() - LOOPS;
+    worker_limits(loops[0], 0, 1);
+    worker_limits(loops[1], 0, 3);
+    ck_assert_uint_eq(naps_at_a_time(loops[0], 10), 1);
+    ck_assert_uint_eq(naps_at_a_time(loops[1], 30), 3);
+    ck_assert_uint_gt(naps_at_a_time(loops[2], 60), 3);
+    worker_limits(loops[1], 0, 1); /* the others go */
+    ck_assert_uint_eq(naps_at_a_time(loops[1], 10), 1);
+    unsigned before = threads_here();
+    worker_limits(loops[0], 5, 8);
+    for (unsigned i = 0; i < 5000 && threads_here() != before + 4; i++) { /* one was there */
+        g_usleep(1000);
+    }
+    ck_assert_uint_eq(threads_here(), before + 4);
+    ck_assert_uint_ge(naps_at_a_time(loops[0], 40), 5);
+    loops_end();
+    for (unsigned i = 0; i < 5000 && threads_here() > first; i++) {
+        g_usleep(1000);
+    }
+    ck_assert_uint_eq(threads_here(), first);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *tests[] = {each_loop_sees_its_own_writes, held_requests_go_on, slow_disk};
+    const TTest *tests[] = {each_loop_sees_its_own_writes, held_requests_go_on, slow_disk, workers_of_a_loop};
     return drive_bench_main("drive-loops", tests, G_N_ELEMENTS(tests));
 }

@@ -82,6 +82,18 @@ START_TEST(entering_nests)
     loop_enter(other);
     loop_enter(loop);
     ck_assert(loop_current() == other && !loop_is_queue_thread());
+    Loop *before = loop_work_for(loop);
+    ck_assert(loop_current() == loop);
+    Loop *third = loop_new("third");
+    loop_enter(third);
+    ck_assert(loop_current() == third);
+    loop_leave(third);
+    loop_free(third);
+    ck_assert(loop_current() == loop);
+    loop_work_again(before);
+    ck_assert(loop_current() == other);
+    loop_work_for(loop_main());
+    ck_assert(loop_current() == other);
     loop_leave(loop);
     loop_leave(other);
     ck_assert(loop_current() == loop);
