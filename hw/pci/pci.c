@@ -161,9 +161,6 @@ static bool rom_load(PciDevice *pd, GError **error)
     if (!name || !*name) {
         return true;
     }
-    if (pd->is_bridge && pd->rombar) {
-        return error_fail(error, "a bridge with an expansion ROM is not built, expected: rombar=0");
-    }
     g_autofree char *path = fw_find_file(name);
     if (!path) {
         return error_fail(error, "failed to find romfile \"%s\"", name);
@@ -260,6 +257,8 @@ static const Row pci_device_rows[] = {
          .doc = "Subsystem vendor ID"),
     CALC(subsystem, 2, 0x2e, CFG, TYPE0, .ro = true, FROM(PciDevice, subsystem_id), .doc = "Subsystem ID"),
     REG(PciDevice, rom_bar, 0x30, CFG, TYPE0, MASK(PciDevice, rom_mask), .doc = "Expansion ROM base address"),
+    {.kind = ROW_REG, .stored = true, .field = offsetof(PciDevice, rom_bar), .size = 4, .count = 1, .name = "bridge_rom_bar",
+     .at = 0x38, CFG, TYPE1, MASK(PciDevice, rom_mask), .doc = "Expansion ROM base address, of a bridge"},
     CALC(capabilities, 1, 0x34, CFG, .ro = true, FROM(PciDevice, cap_pointer), .doc = "First capability"),
     REG(PciDevice, interrupt_line, 0x3c, CFG, .rw = 0xff, .doc = "Interrupt line, for the driver"),
     CALC(pin, 1, 0x3d, CFG, .ro = true, FROM(PciDevice, interrupt_pin), .doc = "Interrupt pin"),

@@ -113,6 +113,15 @@ sleep 1000
     def test_bochs(self):
         self.draws("bochs-display", "bochs", "bochs")
 
+    def test_behind_bridges(self):
+        """SeaBIOS enables VGA on the path to the card; its text mode needs the ports and the memory there."""
+        for name, args in (("bridge", ("-device", "pci-bridge,id=b,chassis_nr=1", "-device", "VGA,bus=b,addr=1")),
+                           ("ports", ("-M", "q35", "-device", "pcie-root-port,id=p,chassis=1", "-device",
+                                      "pcie-pci-bridge,id=b,bus=p", "-device", "cirrus-vga,bus=b,addr=2"))):
+            with self.subTest(name):
+                m = self.start("-m", 32, "-vga", "none", *args)
+                m.wait_for("No bootable device", 100)
+
     def test_vga_bios_without_rom_bar(self):
         """SeaBIOS finds it among the files of fw_cfg, and prints by it."""
         m = self.start("-vga", "none", "-device", "VGA,rombar=0", "-m", 32)

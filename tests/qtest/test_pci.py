@@ -89,7 +89,18 @@ class Functions(unittest.TestCase):
             self.refused("directory", f"edu,romfile={self.folder},rombar={rombar}")
         self.refused("another ROM as \"genroms/my.rom\"", f"edu,rombar=0,romfile={first}",
                      f"edu,rombar=0,romfile={second}")
-        self.refused("a bridge with an expansion ROM is not built, expected: rombar=0", f"pci-bridge,romfile={first}")
+
+    def test_rom_of_a_bridge(self):
+        """Its base address is at 38h (PCI-to-PCI Bridge 1.2, 3.2.5.17); 30h is the upper half of the I/O window's."""
+        q = self.machine(f"pci-bridge,addr=5,romfile={self.file('my.rom', b'mine')}", "pci-bridge,addr=6")
+        pci, other = Pci(q, 5), Pci(q, 6)
+        pci.writel(0x38, 0xfffffffe)
+        self.assertEqual((pci.readl(0x38), pci.readl(0x30)), (0xfffff800, 0))
+        pci.writel(0x38, ROM_AT | 1)
+        pci.writew(COMMAND, 2)
+        self.assertEqual(q.read(ROM_AT, 5), b"mine\0")
+        other.writel(0x38, 0xffffffff)
+        self.assertEqual(other.readl(0x38), 0, "none")
 
     def test_addr(self):
         """SLOT or SLOT.FUNCTION, in hex with or without leading zeroes."""
