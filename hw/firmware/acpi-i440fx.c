@@ -53,6 +53,8 @@ static void slots(Aml *a)
     bool behind = has(pm, "acpi-pci-hotplug-with-bridge-support");
     if (pci_root() && (on_root || behind)) {
         acpi_pci_slots(a, pci_root(), PIIX4_PCIHP_BASE, on_root, behind);
+    } else if (pci_root()) {
+        acpi_pci_indices(a, pci_root());
     }
 }
 

@@ -94,6 +94,9 @@ static void routing(Aml *a)
     aml_end(a);
     aml_op(a, AML_RETURN), aml_path(a, "PRTP");
     aml_end(a);
+    if (pci_root()) {
+        acpi_pci_indices(a, pci_root());
+    }
     aml_end(a);
 }
 

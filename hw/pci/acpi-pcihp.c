@@ -133,6 +133,16 @@ static void eject_write(void *part, unsigned arg, unsigned i, uint64_t old, uint
     }
 }
 
+/* Function 0, which is what the tables describe a slot by. */
+static uint64_t index_get(const void *part, unsigned arg, unsigned i)
+{
+    const AcpiPcihp *s = part;
+    const PciBus *bus = selected(s);
+    const PciDevice *pd =
+        bus && s->index_slot ? pci_find(bus, PCI_DEVFN((unsigned)__builtin_ctz(s->index_slot), 0)) : NULL;
+    return pd && !pd->dev.going ? pd->acpi_index : 0;
+}
+
 // clang-format off
 static const Row rows[] = {
     CALC(up, 4, PCIHP_UP, .ro = true, .get = inserted_get, .on_read = inserted_read, .doc = "Slots with something new; reading clears"),
@@ -140,6 +150,8 @@ static const Row rows[] = {
     CALC(eject, 4, PCIHP_EJECT, .on_write = eject_write, .doc = "Written: slots to empty; read: features, none"),
     CALC(removable, 4, PCIHP_REMOVABLE, .ro = true, .get = removable_get, .doc = "Slots that can be emptied"),
     REG(AcpiPcihp, select, PCIHP_SELECT, .rw = UINT32_MAX, .doc = "Bus that the others are about"),
+    REG(AcpiPcihp, index_slot, PCIHP_INDEX, .rw = UINT32_MAX, .get = index_get,
+        .doc = "Written: a slot; read: the acpi-index of what is there"),
     STATES(AcpiPcihp, inserted),
     END
 };

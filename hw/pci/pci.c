@@ -238,6 +238,7 @@ static const Row pci_device_rows[] = {
     PROP_AS(PciDevice, devfn, "addr", "-1", "Slot and optional function number, as in 06.0 or 06", .type = TYPE_PCI_ADDR),
     PROP(PciDevice, romfile, NULL, "File of the expansion ROM; empty: none"),
     PROP(PciDevice, rombar, "1", "0: no base address for the ROM; firmware gets it through fw_cfg"),
+    PROP_AS(PciDevice, acpi_index, "acpi-index", "0", "Number by which the guest names the function (eno1 ...); 0: none"),
     PROP(PciDevice, multifunction, "off", "Function 0 says that the slot has more functions"),
     CALC(vendor, 2, 0x00, CFG, .ro = true, FROM(PciDevice, vendor_id), .doc = "Vendor ID"),
     CALC(device, 2, 0x02, CFG, .ro = true, FROM(PciDevice, device_id), .doc = "Device ID"),
@@ -271,10 +272,35 @@ static const Row pci_device_rows[] = {
 };
 // clang-format on
 
+static void same_index(void *arg, PciDevice *pd)
+{
+    PciDevice **search = arg;
+    if (*search && pd != *search && pd->acpi_index == (*search)->acpi_index && !pd->dev.going) {
+        *search = NULL;
+    }
+}
+
+/* Systems take no larger ones as numbers of what is on the board. */
+static bool check_index(PciDevice *pd, GError **error)
+{
+    enum { INDEX_MAX = 16 * 1024 - 1 };
+    PciDevice *search = pd;
+    if (pd->acpi_index > INDEX_MAX) {
+        return error_fail(error, "acpi-index should be less or equal to %u", INDEX_MAX);
+    }
+    if (pd->acpi_index && pci_root()) {
+        pci_foreach(pci_root(), same_index, &search);
+    }
+    return search || error_fail(error, "a PCI device with acpi-index = %u already exist", pd->acpi_index);
+}
+
 static bool pci_device_realize(void *dev, GError **error)
 {
     PciDevice *pd = dev;
     const PciInfo *info = PCI_INFO(pd->dev.class);
+    if (!check_index(pd, error)) {
+        return false;
+    }
     g_assert(info != NULL);
     pd->vendor_id = info->vendor;
     pd->device_id = info->device;

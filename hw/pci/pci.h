@@ -97,6 +97,7 @@ struct PciDevice {
     int32_t devfn;                      /* "addr"; fixed from plug on                                        */
     bool multifunction;
     char *romfile;
+    uint32_t acpi_index;                /* by which a system names it; 0: none                               */
     uint32_t rombar;                    /* 0: no BAR for the ROM; firmware gets it through fw_cfg            */
     /* identity: from PciInfo; a class's realize may change it */
     uint16_t vendor_id, device_id, subsystem_vendor_id, subsystem_id;

@@ -134,6 +134,50 @@ class Hotplug(SoftTest):
         said = self.rounds(m, 10, [{"bus": f"rp{n}"} for n in range(10)], {"bus": "rp10"})
         self.assertEqual(said.count("came"), 100)
 
+    NUMBERS = r"""
+show() { for f in /sys/bus/pci/devices/*/acpi_index; do echo "$1 ${f:21:12} $(cat $f)"; done; echo "$1 done"; }
+show first
+read line </dev/ttyS1
+show second
+sleep 1000
+"""
+
+    def numbers(self, board, *args, come=()):
+        folder = self.folder()
+        end = os.path.join(folder, "end")
+        os.mkfifo(end + ".in")
+        os.mkfifo(end + ".out")
+        m = self.start("-M", board, "-m", 256, "-kernel", kernel(), "-initrd", self.initramfs(self.NUMBERS), "-append",
+                       "console=ttyS0 quiet", "-chardev", f"pipe,id=end,path={end}", "-serial", "chardev:end", *args)
+        m.wait_for("^first done", 200, m.serial)
+        for driver in come:
+            m.qmp.command("device_add", **driver)
+        if come:
+            time.sleep(2)
+        with open(end + ".in", "wb") as f:
+            f.write(b"go\n")
+        m.wait_for("^second done", 100, m.serial)
+        self.assertNotRegex(m.serial(), COMPLAINTS)
+        return {(when, at): int(n) for when, at, n in re.findall(r"(\w+) 0000:([0-9a-f:.]+) (\d+)", m.serial())}
+
+    def test_numbers_pc(self):
+        """acpi-index=, by which udev names a network card eno<N>; of what comes later as well."""
+        seen = self.numbers("pc", "-device", "pci-bridge,id=br,addr=7", "-device", "edu,bus=br,addr=3,acpi-index=33",
+                            "-device", "edu,addr=9.0,multifunction=on,acpi-index=9", "-device", "edu,addr=9.2,acpi-index=92",
+                            come=[{"driver": "virtio-rng-pci", "id": "n", "addr": "b", "acpi-index": 5},
+                                  {"driver": "edu", "bus": "br", "addr": "1f", "acpi-index": 6}, {"driver": "edu"}])
+        first = {"00:09.0": 9, "00:09.2": 92, "01:03.0": 33}
+        self.assertEqual({at: n for (when, at), n in seen.items() if when == "first"}, first)
+        self.assertEqual({at: n for (when, at), n in seen.items() if when == "second"},
+                         first | {"00:0b.0": 5, "01:1f.0": 6})
+
+    def test_numbers_q35(self):
+        seen = self.numbers("q35", "-device", "pcie-root-port,id=p,chassis=1,addr=4.0,multifunction=on", "-device",
+                            "pcie-root-port,id=q,chassis=2,addr=4.1,acpi-index=41", "-device", "edu,bus=q,acpi-index=7",
+                            "-device", "edu,addr=9,acpi-index=9")
+        self.assertEqual({at: n for (when, at), n in seen.items() if when == "second"},
+                         {"00:04.1": 41, "02:00.0": 7, "00:09.0": 9})
+
 
 if __name__ == "__main__":
     harness.main()

@@ -115,6 +115,29 @@ class Tables(unittest.TestCase):
         with self.assertRaisesRegex(QmpError, "Bus 'late' does not support hotplugging"):
             q.qmp.command("device_add", driver="edu", bus="late")
 
+    INDICES = ["-device", "pci-bridge,id=a,addr=5,acpi-index=11", "-device", "edu,bus=a,addr=9,acpi-index=12",
+               "-device", "edu,addr=6.0,multifunction=on,acpi-index=13", "-device", "edu,addr=6.3,acpi-index=16383"]
+
+    def test_indices(self):
+        """_DSM, function 7 (PCI Firmware 3.3, 4.6.7), where a function has a number, and in each slot that can be filled."""
+        off = "-global", "PIIX4_PM.acpi-root-pci-hotplug=off"
+        alone = *off, "-global", "PIIX4_PM.acpi-pci-hotplug-with-bridge-support=off"
+        for board, options, methods in (("pc", (), 28 + 32 + 2), ("pc", off, 32 + 3), ("pc", alone, 4), ("q35", (), 4)):
+            with self.subTest(board, options=options):
+                found = self.tables(self.machine("-M", board, *self.INDICES, *options))
+                self.assertEqual(found["DSDT"].count(b"_DSM"), methods)
+                self.assertEqual(found["DSDT"].count(b"\x0b\xff\x3f"), 1, "16383, in the table")
+                self.round_trip(found)
+        self.assertNotIn(b"DSM", self.tables(self.machine("-M", "q35", "-device", "edu"))["DSDT"])
+
+    def test_indices_clash(self):
+        q = self.machine("-M", "pc", *self.INDICES)
+        with self.assertRaisesRegex(QmpError, "^a PCI device with acpi-index = 12 already exist$"):
+            q.qmp.command("device_add", driver="edu", acpi_index=12)
+        with self.assertRaisesRegex(QmpError, "^acpi-index should be less or equal to 16383$"):
+            q.qmp.command("device_add", driver="edu", acpi_index=16384)
+        q.qmp.command("device_add", driver="edu", acpi_index=14)
+
     def test_q35(self):
         found = self.tables(self.machine("-M", "q35", "-smp", 3))
         self.assertEqual(len(found["MCFG"]), 44, "no window before the firmware opens it")
