@@ -121,6 +121,8 @@ struct PciDevice {
     RamBlock *rom;
     PciMsiCap *msi;                     /* the class's parts, once added                                     */
     PciMsixCap *msix;
+    struct PcieCap *express;
+    struct PcieAer *aer;
 };
 #define PCI_UNMAPPED UINT64_MAX
 

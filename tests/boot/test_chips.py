@@ -158,6 +158,25 @@ poweroff -f
         self.assertEqual(m.process.wait(60), 0)
 
 
+class Errors(ChipsTest):
+    PORTS = ["-device", "pcie-root-port,id=root,chassis=1,slot=1,addr=4", "-device", "x3130-upstream,id=up,bus=root",
+             "-device", "xio3130-downstream,id=down,bus=up,chassis=1,slot=2,addr=1"]
+
+    def test_linux_reports(self):
+        """Its driver for Advanced Error Reporting, behind a switch; the header is that of a packet."""
+        m = self.linux("echo 8 >/proc/sys/kernel/printk; echo up\nsleep 1000\n", [], "-M", "q35", *self.PORTS)
+        m.wait_for("^up", 200, m.serial)
+        self.assertIn("OK id: down", m.hmp("pcie_aer_inject_error down BAD_TLP"))
+        m.wait_for(r"pcieport 0000:00:04.0: AER: Corrected error(?: message)? received(?: from|:) 0000:02:01.0", 60, m.serial)
+        m.wait_for(r"pcieport 0000:02:01.0:.*type=Data Link Layer(?s:.*)\[ 6\] BadTLP", 60, m.serial)
+        m.hmp("pcie_aer_inject_error down POISON_TLP 0x11111111 0x22222222 0x33333333 0x44444444")
+        m.wait_for(r"pcieport 0000:00:04.0: AER: Uncorrected \(Non-Fatal\) error(?: message)? received(?: from|:) 0000:02:01.0", 60, m.serial)
+        m.wait_for(r"pcieport 0000:02:01.0:.*severity=Uncorrected \(Non-Fatal\)(?s:.*)\[12\] TLP"
+                   r"(?s:.*)TLP Header: 11111111 22222222 33333333 44444444", 60, m.serial)
+        m.hmp("pcie_aer_inject_error root MALF_TLP")
+        m.wait_for(r"Uncorrected \(Fatal\) error(?: message)? received(?: from|:) 0000:00:04.0", 60, m.serial)
+
+
 class Generation(ChipsTest):
     def test_linux_finds_it(self):
         guid = "324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87"
