@@ -6,6 +6,7 @@
 #include "hw/pci/pci-bridge.h"
 
 #include "hw/pci/internal.h"
+#include "hw/pci/shpc.h"
 
 enum { WINDOW_IO, WINDOW_MEM, WINDOW_PREFETCH, WINDOW_VGA };
 enum { /* bridge control (§3.2.5.18) */
@@ -214,8 +215,9 @@ const DeviceClass bridge_base_class = {
 typedef struct StandardBridge {
     PciBridge bridge;
     PciCap slots;
+    Shpc hotplug;
     uint8_t chassis_nr; /* as the user said; 0: the chassis is not numbered */
-    bool shpc;
+    bool shpc; /* a property */
     uint8_t chassis; /* as the guest has it */
 } StandardBridge;
 
@@ -224,11 +226,12 @@ enum { SLOTS_AT = 0x48, CAP_ID_SLOTS = 4, HERE = 1 };
 #define SLOTS CFG, WHEN(StandardBridge, slots.present, HERE, HERE)
 static const Row standard_rows[] = {
     PROP(StandardBridge, chassis_nr, "0", "Number of the chassis that the bridge's slots are in; 0: none"),
-    PROP(StandardBridge, shpc, "off", "Standard hot-plug controller: only off"),
+    PROP(StandardBridge, shpc, "off", "Standard hot-plug controller, for slots 1 to 31"),
     CALC(slots_id, 1, SLOTS_AT, SLOTS, .ro = true, FROM(StandardBridge, slots.id)),
     CALC(slots_next, 1, SLOTS_AT + 1, SLOTS, .ro = true, FROM(StandardBridge, slots.next)),
     CALC(expansion_slots, 1, SLOTS_AT + 2, SLOTS, .ro = true, .is = 1 << 5, .doc = "Slots: the first bridge of the chassis"),
     REG(StandardBridge, chassis, SLOTS_AT + 3, SLOTS, .rw = 0xff, .keep = true, .doc = "Chassis number"),
+    SHPC(StandardBridge, hotplug),
     END,
 };
 
@@ -236,8 +239,8 @@ static bool standard_realize(void *dev, GError **error)
 {
     StandardBridge *s = dev;
     if (s->shpc) {
-        return error_fail(error, "Property 'pci-bridge.shpc' expects 'off': there is no SHPC; hot-plug behind a "
-                                 "bridge is ACPI's");
+        s->bridge.pci.interrupt_pin = 1;
+        shpc_init(&s->bridge.pci, &s->hotplug, s->bridge.bus);
     }
     if (s->chassis_nr) {
         pci_cap_add(&s->bridge.pci, &s->slots, SLOTS_AT, CAP_ID_SLOTS);
@@ -252,6 +255,14 @@ static void standard_reset(void *dev, bool power_on)
     if (power_on) {
         s->chassis = s->chassis_nr;
     }
+    shpc_reset(&s->hotplug);
+}
+
+static void standard_update(void *dev)
+{
+    StandardBridge *s = dev;
+    shpc_update(&s->hotplug);
+    pci_irq(&s->bridge.pci, shpc_asks(&s->hotplug));
 }
 
 const DeviceClass pci_bridge_class = {
@@ -273,6 +284,7 @@ const DeviceClass pci_bridge_class = {
         },
     .realize = standard_realize,
     .reset = standard_reset,
+    .update = standard_update,
 };
 
 /* ---- Intel ICH9, function 30.0: from the root bus of q35 to conventional PCI (ICH9 data sheet §11).  It decodes its

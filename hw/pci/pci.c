@@ -254,6 +254,8 @@ static const Row pci_device_rows[] = {
     REG(PciDevice, latency_timer, 0x0d, CFG, MASK(PciDevice, latency_mask), .doc = "Latency timer"),
     CALC(header, 1, 0x0e, CFG, .ro = true, .get = header_get, .doc = "Header type"),
     REGS(PciDevice, bar, 0x10, CFG, TYPE0, .mask = {offsetof(PciDevice, bar_mask), 4}, .doc = "Base addresses"),
+    {.kind = ROW_REG, .stored = true, .field = offsetof(PciDevice, bar), .size = 4, .count = 2, .name = "bridge_bar", .at = 0x10,
+     CFG, TYPE1, .mask = {offsetof(PciDevice, bar_mask), 4}, .doc = "Base addresses, of a bridge"},
     CALC(subsystem_vendor, 2, 0x2c, CFG, TYPE0, .ro = true, FROM(PciDevice, subsystem_vendor_id),
          .doc = "Subsystem vendor ID"),
     CALC(subsystem, 2, 0x2e, CFG, TYPE0, .ro = true, FROM(PciDevice, subsystem_id), .doc = "Subsystem ID"),

@@ -9,6 +9,7 @@
 #include "hw/pci/pci-bridge.h"
 #include "hw/pci/pcie-aer.h"
 #include "hw/pci/pcie-cap.h"
+#include "hw/pci/shpc.h"
 
 typedef struct PciePort {
     PciBridge bridge;
@@ -16,6 +17,7 @@ typedef struct PciePort {
     PcieAer aer;
     PciMsiCap msi;
     PciPmCap pm;
+    Shpc shpc; /* of the bridge to conventional PCI */
     /* properties */
     uint8_t port, chassis;
     uint16_t slot;
@@ -137,6 +139,9 @@ static bool port_realize(void *dev, GError **error)
     if (info->kind != PCIE_TO_PCI) {
         s->bridge.secondary_latency_mask = 0; /* §7.5.3.2 */
     }
+    if (info->kind == PCIE_TO_PCI) {
+        shpc_init(&s->bridge.pci, &s->shpc, s->bridge.bus);
+    }
     if (has_slot(s)) {
         pci_bus_set_single(s->bridge.bus);
         pci_bus_set_slots(s->bridge.bus, &slots, s);
@@ -148,15 +153,16 @@ static void port_reset(void *dev, bool power_on)
 {
     PciePort *s = dev;
     pcie_slot_reset(&s->express, is_filled(s));
+    shpc_reset(&s->shpc);
 }
 
-/* Hot-plug has vector 0, errors the one after it where the guest granted two (§6.2.4.1.2, §6.7.3.4). */
+/* Hot-plug, of whichever kind, has vector 0, errors the one after it where the guest granted two (§6.2.4.1.2, §6.7.3.4). */
 static void update_interrupts(PciePort *s)
 {
     PciDevice *pd = &s->bridge.pci;
     bool errors = pcie_aer_asks(&s->aer), messages = pci_msi_enabled(pd);
     s->aer.vector = messages && s->msi.log2_vectors && (s->msi.control >> 4 & 7);
-    pci_irq(pd, pcie_slot_asks(&s->express) || (errors && !messages));
+    pci_irq(pd, pcie_slot_asks(&s->express) || shpc_asks(&s->shpc) || (errors && !messages));
     if (errors && !s->aer.asked) {
         pci_msi_notify(pd, s->aer.vector);
     }
@@ -167,7 +173,9 @@ static void port_update(void *dev)
 {
     PciePort *s = dev;
     PciBus *behind = s->bridge.bus;
+    shpc_update(&s->shpc);
     if (!has_slot(s) || !behind) {
+        update_interrupts(s);
         return;
     }
     bool left = s->express.left, kept = s->express.kept;
@@ -204,7 +212,8 @@ static const Row downstream_rows[] = {
     PORT_PROP, SLOT_PROPS, PCI_MSI_CAP(PciePort, msi, 0x70), PCIE_CAP(PciePort, express, 0x90), PCIE_AER(PciePort, aer), END,
 };
 static const Row to_pci_rows[] = {
-    PCI_MSI_CAP(PciePort, msi, 0x40), PCIE_CAP(PciePort, express, 0x54), PCIE_AER(PciePort, aer), PCI_PM_CAP(PciePort, pm, 0x90), END,
+    PCI_MSI_CAP(PciePort, msi, 0x40), PCIE_CAP(PciePort, express, 0x54), PCIE_AER(PciePort, aer), PCI_PM_CAP(PciePort, pm, 0x90),
+    SHPC(PciePort, shpc), END,
 };
 // clang-format on
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""PCI devices that come and go, a hundred times, while Linux works on them: by ACPI on pc, by PCI Express slots on q35."""
+"""PCI devices that come and go, a hundred times, while Linux works on them: by ACPI on pc, by PCI Express slots on
+q35, by bridges' standard controllers."""
 import hashlib
 import os
 import random
@@ -133,6 +134,20 @@ class Hotplug(SoftTest):
         m = self.boot(10, "-M", "q35", *ports)
         said = self.rounds(m, 10, [{"bus": f"rp{n}"} for n in range(10)], {"bus": "rp10"})
         self.assertEqual(said.count("came"), 100)
+
+    def test_standard(self):
+        """Linux's shpchp, behind a bridge of PCI Express and one of conventional PCI; as slow as the other."""
+        m = self.boot(4, "-M", "q35", "-device", "pcie-root-port,id=rp,chassis=1,slot=40,addr=3", "-device",
+                      "pcie-pci-bridge,id=br,bus=rp", "-device", "pci-bridge,id=conv,shpc=on,chassis_nr=2,addr=4")
+        slots = [{"bus": "br"}, {"bus": "br", "addr": "1f"}, {"bus": "conv", "addr": "1"}, {"bus": "conv"}]
+        said = self.rounds(m, 20, slots, {"bus": "conv", "addr": "9"})
+        self.assertEqual(said.count("came"), 80)
+
+    def test_standard_pc(self):
+        """Where ACPI leaves the bridges alone, its OSHP method hands them to the system."""
+        m = self.boot(1, "-device", "pci-bridge,id=br,shpc=on,chassis_nr=2", "-global",
+                      "PIIX4_PM.acpi-pci-hotplug-with-bridge-support=off")
+        self.assertEqual(self.rounds(m, 3, [{"bus": "br"}], {"bus": "br", "addr": "9"}).count("came"), 3)
 
     NUMBERS = r"""
 show() { for f in /sys/bus/pci/devices/*/acpi_index; do echo "$1 ${f:21:12} $(cat $f)"; done; echo "$1 done"; }

@@ -109,10 +109,6 @@ START_TEST(chassis)
     ck_assert(device_set(&d->dev, "chassis_nr", "9", NULL) && device_realize(&d->dev, pci_bus_as_bus(bus), NULL));
     ck_assert_uint_eq(pci_config_read(bus, PCI_DEVFN(8, 0), 0x34, 1), 0x48);
     ck_assert_uint_eq(pci_config_read(bus, PCI_DEVFN(8, 0), 0x48, 4), 0x09200004);
-    d = pci_new(device_class_find("pci-bridge"), "b3", PCI_DEVFN(9, 0), false);
-    GError *error = NULL;
-    ck_assert(device_set(&d->dev, "shpc", "on", NULL) && !device_realize(&d->dev, pci_bus_as_bus(bus), &error));
-    ck_assert(strstr(error->message, "shpc"));
 }
 END_TEST
 
