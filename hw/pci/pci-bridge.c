@@ -1,4 +1,4 @@
-/* PCI-PCI bridges: the common part, "pci-bridge" and "i82801b11-bridge" (PCI-to-PCI Bridge 1.2 §3).
+/* PCI-PCI bridges: the common part, and "pci-bridge" (PCI-to-PCI Bridge 1.2 §3).
  *
  * What lies behind appears in front through three windows, and where VGA is enabled at its addresses.  Bus masters behind are not held back
  * while the bridge's own master bit is clear: SeaBIOS sets that of a disk adapter alone, and waits
@@ -285,24 +285,4 @@ const DeviceClass pci_bridge_class = {
     .realize = standard_realize,
     .reset = standard_reset,
     .update = standard_update,
-};
-
-/* ---- Intel ICH9, function 30.0: from the root bus of q35 to conventional PCI (ICH9 data sheet §11).  It decodes its
- * windows alone: nothing of what others leave over. ---- */
-
-const DeviceClass i82801b11_bridge_class = {
-    .name = "i82801b11-bridge",
-    .doc = "Intel 82801 DMI-to-PCI bridge",
-    .base = &bridge_base_class,
-    .bus = "PCI",
-    .category = "bridge",
-    .size = sizeof(PciBridge),
-    .info =
-        &(const PciInfo){
-            .vendor = 0x8086,
-            .device = 0x244e,
-            .revision = 0x92,
-            .class_code = 0x060400,
-            .is_bridge = true,
-        },
 };

@@ -200,6 +200,42 @@ START_TEST(isa)
 }
 END_TEST
 
+/* ICH9 data sheet §5.1.3, §11.1.24: what nobody claims goes behind; policy bit 7 makes the enable bits count for that. */
+START_TEST(subtractive)
+{
+    setup("i82801b11-bridge", CARD);
+    static const IoOps ops = {where, NULL, 1, 1};
+    PciBus *behind = pci_bus_of(bus_find("br"));
+    region_map(pci_bus_io(behind), region_io("ports", 0x10000, &ops, NULL), 0, -5);
+    region_map(pci_bus_mem(behind), region_io("memory", 1 << 20, &ops, NULL), 0xd0000000, 0);
+    mem_commit();
+    ck_assert_uint_eq(pci_config_read(bus, BRIDGE, 8, 4), 0x06040192);
+    ck_assert_uint_eq(pci_config_read(bus, BRIDGE, 0x4c, 4), 0x00001200);
+    ck_assert_uint_eq(pci_config_read(bus, BRIDGE, 0x34, 1), 0x50);
+    ck_assert_uint_eq(pci_config_read(bus, BRIDGE, 0x50, 2), 0x000d);
+    ck_assert(port(0x3c5) == (3 ^ 0xc5) && peek(0xd0000100) == 0x02030001);
+    cfg(0x4c, 4, 0x80);
+    ck_assert(port(0x3c5) == 0xff && peek(0xd0000100) == UINT32_MAX);
+    cfg(4, 2, PCI_COMMAND_IO);
+    ck_assert(port(0x3c5) == (3 ^ 0xc5) && peek(0xd0000100) == UINT32_MAX);
+    cfg(4, 2, PCI_COMMAND_MEMORY);
+    ck_assert(port(0x3c5) == 0xff && peek(0xd0000100) == 0x02030001);
+    cfg(4, 2, 7);
+    cfg(0x4c, 4, 0);
+    /* What is claimed on the root bus stays there. */
+    PciDevice *other = add("edu", NULL, PCI_DEVFN(9, 0), pci_bus_as_bus(bus));
+    pci_config_write(bus, PCI_DEVFN(9, 0), 0x10, 4, 0xd0000000);
+    pci_config_write(bus, PCI_DEVFN(9, 0), 4, 2, 2);
+    ck_assert_uint_eq(peek(0xd0000000), 0x010000ed);
+    device_free(&other->dev);
+    mem_commit();
+    ck_assert_uint_eq(peek(0xd0000000), 0x03020100);
+    device_free(&bridge->dev);
+    mem_commit();
+    ck_assert_uint_eq(peek(0xd0000000), UINT32_MAX);
+}
+END_TEST
+
 START_TEST(root_port)
 {
     GError *error = NULL;
@@ -221,5 +257,5 @@ START_TEST(root_port)
 }
 END_TEST
 
-BENCH_MAIN("pci-bridge", CASE(numbers_and_windows), CASE(secondary_reset), CASE(chassis), CASE(interrupt), CASE(vga), CASE(isa),
+BENCH_MAIN("pci-bridge", CASE(numbers_and_windows), CASE(secondary_reset), CASE(chassis), CASE(interrupt), CASE(vga), CASE(isa), CASE(subtractive),
            CASE(root_port))
