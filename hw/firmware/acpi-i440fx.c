@@ -58,7 +58,7 @@ static void slots(Aml *a)
     if (pci_root() && (on_root || behind)) {
         acpi_pci_slots(a, pci_root(), PIIX4_PCIHP_BASE, on_root, behind);
     } else if (pci_root()) {
-        acpi_pci_indices(a, pci_root());
+        acpi_pci_indices(a, pci_root(), 0);
     }
 }
 

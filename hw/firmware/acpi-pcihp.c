@@ -5,12 +5,13 @@
  * made anew at each reset, and must not have become larger then.  So the number of what is in a slot is read from a
  * register, and that of other functions stands in the table. */
 #include "hw/firmware/acpi-board.h"
+#include "hw/pci/acpi-pci-index.h"
 #include "hw/pci/acpi-pcihp.h"
 
 enum { SLOTS = 32, FUNCTIONS = 256, DEVICE_CHECK = 1, EJECT_REQUEST = 3, NAME_SIZE = 5 };
 
-typedef struct Offer {
-    bool on_root, behind_bridges;
+typedef struct Offer { /* where slots are ACPI's; and whether it is asked for numbers in those that are not */
+    bool on_root, behind_bridges, asked;
 } Offer;
 
 static void function_name(char name[NAME_SIZE], unsigned devfn)
@@ -33,16 +34,36 @@ static uint32_t index_of(const PciBus *bus, unsigned devfn)
     return pd && !pd->dev.hotplugged ? pd->acpi_index : 0;
 }
 
-static void look_for_index(void *arg, PciDevice *pd)
+/* Slots that bridges which were there then have come and go by themselves. */
+static bool native(const PciBus *bus, const Offer *offer)
 {
-    *(bool *)arg |= !pd->dev.hotplugged && pd->acpi_index;
+    const PciDevice *bridge = pci_bus_bridge(bus);
+    return offer->asked && pci_bus_selector(bus) >= 0 && bridge && !bridge->dev.hotplugged && pci_bus_has_own_slots(bus);
 }
 
-static bool has_indices(PciBus *root)
+typedef struct Look {
+    const Offer *offer;
+    bool found;
+} Look;
+
+static void look_at_function(void *arg, PciDevice *pd)
 {
-    bool any = false;
-    pci_foreach(root, look_for_index, &any);
-    return any;
+    ((Look *)arg)->found |= !pd->dev.hotplugged && pd->acpi_index;
+}
+
+static void look_at_bus(void *arg, PciBus *bus)
+{
+    Look *look = arg;
+    look->found |= native(bus, look->offer);
+}
+
+/* Whether there is anything to tell of a bus and those behind it. */
+static bool worth_telling(PciBus *bus, const Offer *offer)
+{
+    Look look = {offer, offer->on_root || offer->behind_bridges};
+    pci_foreach(bus, look_at_function, &look);
+    pci_bus_foreach(bus, look_at_bus, &look);
+    return look.found;
 }
 
 static bool offered(const PciBus *bus, const Offer *offer)
@@ -154,15 +175,18 @@ static void fixed_index(Aml *a, uint32_t index)
     }
 }
 
-static void one_slot(Aml *a, const char *name, unsigned slot)
+/* Which is removable by ACPI only if it has _EJ0. */
+static void one_slot(Aml *a, const char *name, unsigned slot, bool ejects)
 {
     aml_device(a, name);
     address(a, PCI_DEVFN(slot, 0));
-    aml_name_int(a, "_SUN", slot);
-    aml_method(a, "_EJ0", 1, AML_NOT_SERIALIZED);
-    aml_path(a, "PCEJ"), aml_path(a, "BSEL"), aml_path(a, "_SUN");
-    aml_end(a);
-    dsm(a), aml_path(a, "AIDX"), aml_path(a, "BSEL"), aml_path(a, "_SUN");
+    if (ejects) {
+        aml_name_int(a, "_SUN", slot);
+        aml_method(a, "_EJ0", 1, AML_NOT_SERIALIZED);
+        aml_path(a, "PCEJ"), aml_path(a, "BSEL"), aml_path(a, "_SUN");
+        aml_end(a);
+    }
+    dsm(a), aml_path(a, "AIDX"), aml_path(a, "BSEL"), aml_int(a, slot);
     aml_end(a);
     aml_end(a);
 }
@@ -198,11 +222,15 @@ static void notifications(Aml *a, const PciBus *bus, const Offer *offer, uint32_
     aml_end(a);
 }
 
-/* offer NULL: nothing comes or goes, there are numbers alone. */
+static bool has_slot(const PciBus *bus, unsigned slot)
+{
+    return slot >= pci_bus_first(bus) && (!slot || !pci_bus_is_single(bus));
+}
+
 static void describe_bus(Aml *a, const PciBus *bus, const Offer *offer)
 {
     uint32_t slots = 0;
-    bool here = offer && offered(bus, offer);
+    bool ejects = offered(bus, offer), here = ejects || native(bus, offer);
     if (here) {
         aml_name_int(a, "BSEL", (unsigned)pci_bus_selector(bus));
     }
@@ -210,11 +238,12 @@ static void describe_bus(Aml *a, const PciBus *bus, const Offer *offer)
         char name[NAME_SIZE];
         PciBus *inner = behind(bus, devfn);
         uint32_t index = index_of(bus, devfn);
+        unsigned slot = PCI_SLOT(devfn);
         function_name(name, devfn);
-        if (here && !inner && !PCI_FUNC(devfn) && acpi_pcihp_slot(bus, PCI_SLOT(devfn))) {
-            slots |= UINT32_C(1) << PCI_SLOT(devfn);
-            one_slot(a, name, PCI_SLOT(devfn));
-        } else if (index || (inner && (offer || has_indices(inner)))) {
+        if (here && !inner && !PCI_FUNC(devfn) && has_slot(bus, slot) && acpi_pcihp_slot(bus, slot)) {
+            slots |= UINT32_C(1) << slot;
+            one_slot(a, name, slot, ejects);
+        } else if (index || (inner && worth_telling(inner, offer))) {
             aml_device(a, name);
             address(a, devfn);
             fixed_index(a, index);
@@ -224,22 +253,31 @@ static void describe_bus(Aml *a, const PciBus *bus, const Offer *offer)
             aml_end(a);
         }
     }
-    if (offer) {
+    if (offer->on_root || offer->behind_bridges) {
         notifications(a, bus, offer, slots);
     }
 }
 
-void acpi_pci_indices(Aml *a, PciBus *root)
+void acpi_pci_indices(Aml *a, PciBus *root, uint16_t port)
 {
-    if (has_indices(root)) {
-        name_method(a);
-        describe_bus(a, root, NULL);
+    const Offer offer = {.asked = port};
+    acpi_pcihp_number(root);
+    if (!worth_telling(root, &offer)) {
+        return;
     }
+    if (port) {
+        register_at(a, "PCRS", port + ACPI_INDEX_SELECT, "BNUM");
+        register_at(a, "PCRI", port + ACPI_INDEX_SLOT, "PIDX");
+        aml_mutex(a, "BLCK");
+        index_method(a);
+    }
+    name_method(a);
+    describe_bus(a, root, &offer);
 }
 
 void acpi_pci_slots(Aml *a, PciBus *root, uint16_t port, bool on_root, bool behind_bridges)
 {
-    const Offer offer = {on_root, behind_bridges};
+    const Offer offer = {on_root, behind_bridges, true};
     acpi_pcihp_number(root);
     registers(a, port);
     eject_method(a);

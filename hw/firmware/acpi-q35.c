@@ -2,6 +2,7 @@
 #include "hw/firmware/acpi-board.h"
 #include "hw/isa/ich9-lpc.h"
 #include "hw/pci/acpi-cpuhp.h"
+#include "hw/pci/acpi-pci-index.h"
 #include "hw/pci/q35.h"
 
 enum { LINKS = ICH9_PIRQS };
@@ -95,7 +96,7 @@ static void routing(Aml *a)
     aml_op(a, AML_RETURN), aml_path(a, "PRTP");
     aml_end(a);
     if (pci_root()) {
-        acpi_pci_indices(a, pci_root());
+        acpi_pci_indices(a, pci_root(), ACPI_INDEX_ICH9);
     }
     aml_end(a);
 }

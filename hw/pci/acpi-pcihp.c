@@ -4,30 +4,14 @@
  * the guest ejects the slot or the machine is reset. */
 #include "hw/pci/acpi-pcihp.h"
 
+#include "hw/pci/acpi-pci-index.h"
 #include "hw/pci/acpi-pm.h"
 
 enum { SLOTS = 32 };
 
-typedef struct Search {
-    uint32_t selector;
-    PciBus *found;
-} Search;
-
-static void match(void *arg, PciBus *bus)
-{
-    Search *s = arg;
-    if (pci_bus_selector(bus) >= 0 && (uint32_t)pci_bus_selector(bus) == s->selector) {
-        s->found = bus;
-    }
-}
-
 static PciBus *selected(const AcpiPcihp *s)
 {
-    Search search = {s->select, NULL};
-    if (s->root) {
-        pci_bus_foreach(s->root, match, &search);
-    }
-    return search.found;
+    return acpi_bus_selected(s->root, s->select);
 }
 
 /* ---- Which slots ---- */
@@ -133,14 +117,10 @@ static void eject_write(void *part, unsigned arg, unsigned i, uint64_t old, uint
     }
 }
 
-/* Function 0, which is what the tables describe a slot by. */
 static uint64_t index_get(const void *part, unsigned arg, unsigned i)
 {
     const AcpiPcihp *s = part;
-    const PciBus *bus = selected(s);
-    const PciDevice *pd =
-        bus && s->index_slot ? pci_find(bus, PCI_DEVFN((unsigned)__builtin_ctz(s->index_slot), 0)) : NULL;
-    return pd && !pd->dev.going ? pd->acpi_index : 0;
+    return acpi_index_at(s->root, s->select, s->index_slot);
 }
 
 // clang-format off

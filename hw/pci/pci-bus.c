@@ -302,6 +302,16 @@ void pci_bus_set_first(PciBus *bus, unsigned slot)
     bus->first = (uint8_t)slot;
 }
 
+bool pci_bus_has_own_slots(const PciBus *bus)
+{
+    return bus->root != bus && bus->slots && !pci_bus_has_acpi_slots(bus) && bus->slots->accepts(bus->slots_of, bus);
+}
+
+unsigned pci_bus_first(const PciBus *bus)
+{
+    return bus->first;
+}
+
 bool pci_bus_has_acpi_slots(const PciBus *bus)
 {
     const PciBus *root = bus->root;

@@ -207,7 +207,9 @@ typedef struct PciSlots {
 } PciSlots;
 void pci_bus_set_slots(PciBus *bus, const PciSlots *slots, void *opaque);
 bool pci_bus_has_acpi_slots(const PciBus *bus); /* behind a bridge: the root bus's controller speaks for it */
+bool pci_bus_has_own_slots(const PciBus *bus);  /* behind a bridge: that one's controller has them come and go */
 void pci_bus_set_first(PciBus *bus, unsigned slot);     /* slots before it cannot be used */
+unsigned pci_bus_first(const PciBus *bus);
 void pci_bus_set_single(PciBus *bus);   /* one slot alone: behind a port of PCI Express */
 bool pci_bus_is_single(const PciBus *bus);
 /* The guest lets go of, or keeps, what is in the slot: all its functions. */

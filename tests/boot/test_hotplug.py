@@ -157,7 +157,7 @@ show second
 sleep 1000
 """
 
-    def numbers(self, board, *args, come=()):
+    def numbers(self, board, *args, come=(), pause=2):
         folder = self.folder()
         end = os.path.join(folder, "end")
         os.mkfifo(end + ".in")
@@ -167,8 +167,7 @@ sleep 1000
         m.wait_for("^first done", 200, m.serial)
         for driver in come:
             m.qmp.command("device_add", **driver)
-        if come:
-            time.sleep(2)
+        time.sleep(pause)
         with open(end + ".in", "wb") as f:
             f.write(b"go\n")
         m.wait_for("^second done", 100, m.serial)
@@ -189,9 +188,14 @@ sleep 1000
     def test_numbers_q35(self):
         seen = self.numbers("q35", "-device", "pcie-root-port,id=p,chassis=1,addr=4.0,multifunction=on", "-device",
                             "pcie-root-port,id=q,chassis=2,addr=4.1,acpi-index=41", "-device", "edu,bus=q,acpi-index=7",
-                            "-device", "edu,addr=9,acpi-index=9")
+                            "-device", "edu,addr=9,acpi-index=9", "-device", "pci-bridge,id=b,shpc=on,addr=a",
+                            come=[{"driver": "virtio-rng-pci", "bus": "p", "acpi-index": 5},
+                                  {"driver": "virtio-rng-pci", "bus": "b", "addr": "7", "acpi-index": 77}], pause=10)
+        first = {"00:04.1": 41, "02:00.0": 7, "00:09.0": 9}
+        self.assertEqual({at: n for (when, at), n in seen.items() if when == "first"}, first)
         self.assertEqual({at: n for (when, at), n in seen.items() if when == "second"},
-                         {"00:04.1": 41, "02:00.0": 7, "00:09.0": 9})
+                         first | {"01:00.0": 5, "03:07.0": 77})
+
 
 
 if __name__ == "__main__":

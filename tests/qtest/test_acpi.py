@@ -130,6 +130,26 @@ class Tables(unittest.TestCase):
                 self.round_trip(found)
         self.assertNotIn(b"DSM", self.tables(self.machine("-M", "q35", "-device", "edu"))["DSDT"])
 
+    def test_indices_of_native_slots(self):
+        """On q35 the tables ask for the number of what is in a slot that ACPI does not empty; registers at CD0h."""
+        q = self.machine("-M", "q35", "-device", "pcie-root-port,id=p,chassis=1,addr=4.0,multifunction=on", "-device",
+                         "pcie-root-port,chassis=2,addr=4.1,hotplug=off", "-device", "pci-bridge,id=b,shpc=on,addr=5")
+        before = self.tables(q)
+        self.assertEqual((before["DSDT"].count(b"_DSM"), before["DSDT"].count(b"_EJ0")), (1 + 31, 0))
+        self.round_trip(before)
+        q.qmp.command("device_add", driver="edu", bus="b", addr="7", acpi_index=77)
+        q.qmp.command("device_add", driver="edu", bus="p", acpi_index=5)
+        found = {}
+        for bus in range(4):
+            q.outl(0xcd0, bus)
+            for slot in range(32):
+                q.outl(0xcd4, 1 << slot)
+                if q.inl(0xcd4):
+                    found[q.inl(0xcd4)] = slot
+        self.assertEqual(found, {77: 7, 5: 0})
+        q.qmp.command("system_reset")
+        self.assertEqual(self.tables(q)["DSDT"], before["DSDT"])
+
     def test_indices_clash(self):
         q = self.machine("-M", "pc", *self.INDICES)
         with self.assertRaisesRegex(QmpError, "^a PCI device with acpi-index = 12 already exist$"):
