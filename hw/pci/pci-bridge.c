@@ -1,8 +1,8 @@
 /* PCI-PCI bridges: the common part, and "pci-bridge" (PCI-to-PCI Bridge 1.2 §3).
  *
- * What lies behind appears in front through three windows, and where VGA is enabled at its addresses.  Bus masters behind are not held back
- * while the bridge's own master bit is clear: SeaBIOS sets that of a disk adapter alone, and waits
- * for the disk. */
+ * What lies behind appears in front through three windows, and where VGA is enabled at its
+ * addresses.  Bus masters behind are not held back while the bridge's own master bit is clear:
+ * SeaBIOS sets that of a disk adapter alone, and waits for the disk. */
 #include "hw/pci/pci-bridge.h"
 
 #include "hw/pci/internal.h"

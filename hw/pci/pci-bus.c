@@ -525,7 +525,8 @@ void pci_foreach(PciBus *root, void (*fn)(void *arg, PciDevice *pd), void *arg)
 
 static bool reachable(const PciDevice *pd, unsigned at)
 {
-    return pd && !(pd->bus->off >> PCI_SLOT(pd->devfn) & 1) && pd->dev.realized && !pd->dev.going && !pd->dev.accessing && /* its own DMA does not come back in */
+    return pd && !(pd->bus->off >> PCI_SLOT(pd->devfn) & 1) && pd->dev.realized && !pd->dev.going &&
+           !pd->dev.accessing && /* its own DMA does not come back in */
            at < (PCI_INFO(pd->dev.class)->express ? PCIE_CONFIG_SIZE : PCI_CONFIG_SIZE);
 }
 

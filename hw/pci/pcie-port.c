@@ -206,7 +206,8 @@ static const Row ioh_rows[] = {
     PORT_PROP, SLOT_PROPS, PCI_MSI_CAP(PciePort, msi, 0x60), PCIE_CAP(PciePort, express, 0x90), PCIE_AER(PciePort, aer), END,
 };
 static const Row upstream_rows[] = {
-    PORT_PROP, PCI_PM_CAP(PciePort, pm, 0x50), PCI_MSI_CAP(PciePort, msi, 0x70), PCIE_CAP(PciePort, express, 0x90), PCIE_AER(PciePort, aer), END,
+    PORT_PROP, PCI_PM_CAP(PciePort, pm, 0x50), PCI_MSI_CAP(PciePort, msi, 0x70), PCIE_CAP(PciePort, express, 0x90),
+    PCIE_AER(PciePort, aer), END,
 };
 static const Row downstream_rows[] = {
     PORT_PROP, SLOT_PROPS, PCI_MSI_CAP(PciePort, msi, 0x70), PCIE_CAP(PciePort, express, 0x90), PCIE_AER(PciePort, aer), END,

@@ -170,7 +170,8 @@ class Errors(ChipsTest):
         m.wait_for(r"pcieport 0000:00:04.0: AER: Corrected error(?: message)? received(?: from|:) 0000:02:01.0", 60, m.serial)
         m.wait_for(r"pcieport 0000:02:01.0:.*type=Data Link Layer(?s:.*)\[ 6\] BadTLP", 60, m.serial)
         m.hmp("pcie_aer_inject_error down POISON_TLP 0x11111111 0x22222222 0x33333333 0x44444444")
-        m.wait_for(r"pcieport 0000:00:04.0: AER: Uncorrected \(Non-Fatal\) error(?: message)? received(?: from|:) 0000:02:01.0", 60, m.serial)
+        m.wait_for(r"pcieport 0000:00:04.0: AER: Uncorrected \(Non-Fatal\) error(?: message)? received(?: from|:) 0000:02:01.0",
+                   60, m.serial)
         m.wait_for(r"pcieport 0000:02:01.0:.*severity=Uncorrected \(Non-Fatal\)(?s:.*)\[12\] TLP"
                    r"(?s:.*)TLP Header: 11111111 22222222 33333333 44444444", 60, m.serial)
         m.hmp("pcie_aer_inject_error root MALF_TLP")

@@ -257,5 +257,5 @@ START_TEST(root_port)
 }
 END_TEST
 
-BENCH_MAIN("pci-bridge", CASE(numbers_and_windows), CASE(secondary_reset), CASE(chassis), CASE(interrupt), CASE(vga), CASE(isa), CASE(subtractive),
-           CASE(root_port))
+BENCH_MAIN("pci-bridge", CASE(numbers_and_windows), CASE(secondary_reset), CASE(chassis), CASE(interrupt), CASE(vga), CASE(isa),
+           CASE(subtractive), CASE(root_port))

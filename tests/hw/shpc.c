@@ -292,5 +292,5 @@ START_TEST(at_once)
 }
 END_TEST
 
-BENCH_MAIN("shpc", CASE(registers), CASE(registers_express), CASE(commands), CASE(interrupts), CASE(comes_and_goes), CASE(from_the_start),
-           CASE(at_once))
+BENCH_MAIN("shpc", CASE(registers), CASE(registers_express), CASE(commands), CASE(interrupts), CASE(comes_and_goes),
+           CASE(from_the_start), CASE(at_once))
