@@ -128,13 +128,23 @@ static uint64_t where(void *opaque, uint64_t at, unsigned size)
     return (at >> 8 ^ at) & 0xff;
 }
 
-/* Something behind that answers at every port, and in the memory of VGA. */
-static void everywhere(void)
+static Region *ports_behind, *memory_behind; /* of the test, not of a device: not to be lost sight of */
+
+/* Something behind that answers at every port, and in some memory. */
+static void answer(uint64_t memory)
 {
     static const IoOps ops = {where, NULL, 1, 1};
     PciBus *behind = pci_bus_of(bus_find("br"));
-    region_map(pci_bus_io(behind), region_io("ports", 0x10000, &ops, NULL), 0, -5);
-    region_map(pci_bus_mem(behind), region_io("memory", 1 << 20, &ops, NULL), 0, -5);
+    ports_behind = region_io("ports", 0x10000, &ops, NULL);
+    memory_behind = region_io("memory", 1 << 20, &ops, NULL);
+    region_map(pci_bus_io(behind), ports_behind, 0, -5);
+    region_map(pci_bus_mem(behind), memory_behind, memory, -5);
+}
+
+/* That of VGA. */
+static void everywhere(void)
+{
+    answer(0);
     Region *hole = region_alias("hole", pci_bus_mem(bus), 0x90000, 0x40000); /* in the bench's RAM, which reads as 0 */
     region_map(space_root(space_memory()), hole, 0x90000, 1);
     mem_commit();
@@ -204,10 +214,7 @@ END_TEST
 START_TEST(subtractive)
 {
     setup("i82801b11-bridge", CARD);
-    static const IoOps ops = {where, NULL, 1, 1};
-    PciBus *behind = pci_bus_of(bus_find("br"));
-    region_map(pci_bus_io(behind), region_io("ports", 0x10000, &ops, NULL), 0, -5);
-    region_map(pci_bus_mem(behind), region_io("memory", 1 << 20, &ops, NULL), 0xd0000000, 0);
+    answer(0xd0000000);
     mem_commit();
     ck_assert_uint_eq(pci_config_read(bus, BRIDGE, 8, 4), 0x06040192);
     ck_assert_uint_eq(pci_config_read(bus, BRIDGE, 0x4c, 4), 0x00001200);
