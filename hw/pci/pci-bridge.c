@@ -261,7 +261,7 @@ static void standard_reset(void *dev, bool power_on)
 static void standard_update(void *dev)
 {
     StandardBridge *s = dev;
-    shpc_update(&s->hotplug);
+    shpc_update(&s->hotplug, s->bridge.bus);
     pci_irq(&s->bridge.pci, shpc_asks(&s->hotplug));
 }
 

@@ -173,7 +173,7 @@ static void port_update(void *dev)
 {
     PciePort *s = dev;
     PciBus *behind = s->bridge.bus;
-    shpc_update(&s->shpc);
+    shpc_update(&s->shpc, behind);
     if (!has_slot(s) || !behind) {
         update_interrupts(s);
         return;

@@ -206,8 +206,9 @@ void shpc_reset(Shpc *s)
     }
 }
 
-void shpc_update(Shpc *s)
+void shpc_update(Shpc *s, PciBus *behind)
 {
+    s->bus = s->bus ? behind : NULL;
     if (!s->bus) {
         return;
     }

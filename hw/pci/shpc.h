@@ -24,9 +24,9 @@ extern const DeviceClass shpc_class;
 
 /* From realize: capability, BAR 0, and the slots of `behind`. */
 void shpc_init(PciDevice *pd, Shpc *s, PciBus *behind);
-/* From the whole's reset and update; both do nothing where shpc_init was not called. */
+/* From the whole's reset and update, with the bus as long as there is one; both do nothing where shpc_init was not called. */
 void shpc_reset(Shpc *s);
-void shpc_update(Shpc *s);
+void shpc_update(Shpc *s, PciBus *behind);
 bool shpc_asks(const Shpc *s);          /* its interrupt condition */
 
 #endif
