@@ -82,7 +82,8 @@ static void register_at(Aml *a, const char *region, unsigned at, const char *nam
     aml_end(a);
 }
 
-static void registers(Aml *a, uint16_t port)
+/* Ports that no register of a PCI function tells of. */
+static void reserve(Aml *a, uint16_t port, uint8_t size)
 {
     aml_device(a, "PHPR");
     aml_name_eisa_id(a, "_HID", "PNP0A06");
@@ -90,9 +91,14 @@ static void registers(Aml *a, uint16_t port)
     acpi_method_returning(a, "_STA", ACPI_PRESENT);
     aml_name(a, "_CRS");
     aml_resources(a);
-    aml_io(a, port, port, 1, PCIHP_SIZE);
+    aml_io(a, port, port, 1, size);
     aml_resources_end(a);
     aml_end(a);
+}
+
+static void registers(Aml *a, uint16_t port)
+{
+    reserve(a, port, PCIHP_SIZE);
     register_at(a, "PCRU", port + PCIHP_UP, "PCIU");
     register_at(a, "PCRD", port + PCIHP_DOWN, "PCID");
     register_at(a, "PCRE", port + PCIHP_EJECT, "B0EJ");
@@ -266,6 +272,7 @@ void acpi_pci_indices(Aml *a, PciBus *root, uint16_t port)
         return;
     }
     if (port) {
+        reserve(a, port, ACPI_INDEX_PORTS);
         register_at(a, "PCRS", port + ACPI_INDEX_SELECT, "BNUM");
         register_at(a, "PCRI", port + ACPI_INDEX_SLOT, "PIDX");
         aml_mutex(a, "BLCK");
