@@ -497,6 +497,12 @@ const HmpCommand hmp_commands[] = {
     {"o", "/fmt:/ addr:i val:i", "/fmt addr value", "write a port", hmp_out},
     {"object_add", "object:S", "type,id=id[,prop=value][,...]", "make an object, written as behind -object", cmd_object_add},
     {"object_del", "id:s", "id", "remove an object that nobody uses", cmd_object_del},
+    {"pcie_aer_inject_error",
+     "-a -c id:s error_status:s header0:i? header1:i? header2:i? header3:i? prefix0:i? prefix1:i? prefix2:i? prefix3:i?",
+     "[-a] [-c] id <error_status> [<tlp header> [<tlp header prefix>]]",
+     "let a PCI Express function meet an error (error_status: a name such as BAD_TLP or POISON_TLP, or a bit of 32; -c: of the "
+     "correctable ones; -a: advisory, where it is not fatal; tlp header, tlp header prefix: 4 numbers each)",
+     hmp_pcie_aer_inject_error},
     {"pmemsave", "val:i size:i filename:s", "addr size file",
      "write what is at a physical address into a file", cmd_pmemsave},
     {"print|p", "/fmt:/ val:i", "/fmt expr", "calculate; $rax and other names stand for registers",

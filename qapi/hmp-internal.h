@@ -17,7 +17,7 @@ typedef struct Hmp {                    /* a command being executed */
  *   /   /Nfs format                 -x  flag
  *   -x=name   flag that takes a word
  * '?' behind the type: may be absent. */
-enum { HMP_ARGS_MAX = 10 };
+enum { HMP_ARGS_MAX = 12 };
 typedef struct HmpArg {
     char name[20];
     char type, letter;
@@ -82,6 +82,8 @@ void hmp_info_iothreads(Hmp *h, const HmpArgs *a);
 void hmp_info_memdev(Hmp *h, const HmpArgs *a);
 void hmp_info_memory_devices(Hmp *h, const HmpArgs *a);
 void hmp_info_numa(Hmp *h, const HmpArgs *a);
+
+void hmp_pcie_aer_inject_error(Hmp *h, const HmpArgs *a);               /* hmp-pci.c */
 
 /* commands-dump.c, commands-trace.c, hmp-trace-at.c */
 void hmp_dump(Hmp *h, const HmpArgs *a);

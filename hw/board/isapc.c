@@ -14,11 +14,9 @@ static bool make_ide(GError **error)
 
 static bool make_display(GError **error)
 {
-    const char *vga = machine.vga ? machine.vga : machine.no_defaults ? "none" : "std";
-    if (!strcmp(vga, "cirrus")) {
-        return error_fail(error, "-vga cirrus: this machine has no PCI bus, expected: std, none");
-    }
-    return !strcmp(vga, "none") || board_device("isa-vga", NULL, pc.isa->bus, NULL, error);
+    const char *vga = machine.vga ? machine.vga : machine.no_defaults ? "none" : machine.class->default_display;
+    const char *type = !strcmp(vga, "cirrus") ? "isa-cirrus-vga" : "isa-vga";
+    return !strcmp(vga, "none") || board_device(type, NULL, pc.isa->bus, NULL, error);
 }
 
 static bool build(GError **error)
@@ -35,7 +33,7 @@ const MachineClass isapc_class = {
     .name = "isapc",
     .doc = "ISA-only PC",
     .default_cpu = "486",
-    .default_display = "std",
+    .default_display = "cirrus",
     .default_ram = UINT64_C(128) << 20,
     .max_cpus = 1,
     .family = BOARD_ISAPC,

@@ -3,6 +3,7 @@
 #include "hw/board/pc.h"
 #include "hw/isa/ich9-lpc.h"
 #include "hw/pci/acpi-cpuhp.h"
+#include "hw/pci/acpi-pci-index.h"
 #include "hw/pci/q35.h"
 #include "hw/platform.h"
 
@@ -49,6 +50,19 @@ static bool make_sata(GError **error)
                              pc_make_ide_drives(error));
 }
 
+static bool make_index(GError **error)
+{
+    if (machine.acpi == OFA_OFF) {
+        return true;
+    }
+    Device *d = board_device("acpi-pci-index", NULL, NULL, NULL, error);
+    if (d) {
+        Region *r = device_region(d, SPACE_MAIN, "acpi-pci-index", ACPI_INDEX_PORTS);
+        region_map(space_root(space_io()), r, ACPI_INDEX_ICH9, 0);
+    }
+    return d;
+}
+
 static bool build(GError **error)
 {
     if (!machine_make_model(error) || !machine_make_cpus(error) || !pc_make_ram(&pc_split_q35, error) ||
@@ -61,7 +75,7 @@ static bool build(GError **error)
         return false;
     }
     wire_lpc();
-    return pc_make_cpu_hotplug(ACPI_CPUHP_ICH9, error) && pc_make_fw_cfg(error) && pc_make_hpet(error) &&
+    return pc_make_cpu_hotplug(ACPI_CPUHP_ICH9, error) && make_index(error) && pc_make_fw_cfg(error) && pc_make_hpet(error) &&
            pc_make_display(VGA_SLOT, error) && make_sata(error) && pc_make_memory_slots(error) &&
            (!machine.smbus || pc_function("ICH9-SMB", ICH_SLOT, SMBUS, true, NULL, NULL, error)) &&
            pc_make_virtio_drives(error);

@@ -1,11 +1,12 @@
 #include "hw/display/cirrus.h"
+#include "hw/isa/isa.h"
 
 enum { BAR0_SIZE = 32 << 20, BAR1_SIZE = 4096, MMIO_BLT = 0x100, MMIO_BYTES = 0x100, MMIO_PORTS = 0x20 };
 enum { UNLOCK = 0x12, UNLOCK_BITS = 0x17, LOCKED_READS = 0x0f };
 enum { SR17_MMIO = 0x04, SR17_MMIO_LINEAR = 0x40 };
 enum { CURSOR_ON = 0x01, CURSOR_COLORS = 0x02, CURSOR_64 = 0x04 };
 enum { SR_DRAM = 0x0f, SR_CONFIG = 0x17 };
-enum { CHIP_ID = 0xb8 };                /* CR27: a CL-GD5446 */
+enum { GD5430 = 0xa0, GD5446 = 0xb8, SR17_ISA = 0x38 };         /* CR27; the bus that the chip is strapped for */
 
 /* ---- Sequencer ---- */
 
@@ -251,13 +252,13 @@ static void cirrus_update(void *dev)
 
 /* ---- Life ---- */
 
-static bool cirrus_realize(void *dev, GError **error)
+static bool make_chip(Cirrus *s, uint8_t id, GError **error)
 {
-    Cirrus *s = dev;
     Vga *v = &s->vga;
     if (v->vgamem_mb > 16) {
-        return error_fail(error, "Property 'cirrus-vga.vgamem_mb' takes 1, 2, 4, 8 or 16, not %u", v->vgamem_mb);
+        return error_fail(error, "Property '%s.vgamem_mb' takes 1, 2, 4, 8 or 16, not %u", s->pci.dev.class->name, v->vgamem_mb);
     }
+    s->id = id;
     v->seq_index_mask = 0xff;
     v->gc_index_mask = 0x3f;
     s->frame = region_container("cirrus.bar0", BAR0_SIZE);
@@ -268,21 +269,35 @@ static bool cirrus_realize(void *dev, GError **error)
     region_map(s->frame, s->linear, 0, 1);
     region_map(s->frame, s->linear_mmio, v->vram_size - MMIO_BYTES, 2);
     s->mmio_bar = device_region_io(&s->pci.dev, "cirrus.mmio", BAR1_SIZE, &bar1_ops);
-    pci_bar(&s->pci, 0, PCI_BAR_MEM | PCI_BAR_PREFETCH, s->frame);
-    pci_bar(&s->pci, 1, PCI_BAR_MEM, s->mmio_bar);
     s->window = device_region_io(&s->pci.dev, "cirrus.window", 0x20000, &cirrus_window_ops);
     s->window_mmio = device_region_io(&s->pci.dev, "cirrus.window-mmio", MMIO_BYTES, &mmio_ops);
     for (unsigned i = 0; i < 2; i++) {
         s->half[i] = region_alias("cirrus.half", v->vram_region, 0, 0x8000);
         region_set_enabled(s->half[i], false);
     }
+    return true;
+}
+
+/* What a VGA has at fixed addresses. */
+static void map_chip(Cirrus *s, Region *memory, Region *io)
+{
+    region_map(memory, s->window, 0xa0000, 1);
+    region_map(memory, s->window_mmio, 0xb8000, 3);
+    region_map(memory, s->half[0], 0xa0000, 2);
+    region_map(memory, s->half[1], 0xa8000, 2);
+    vga_map_ports(&s->vga, io);
+}
+
+static bool cirrus_realize(void *dev, GError **error)
+{
+    Cirrus *s = dev;
+    if (!make_chip(s, GD5446, error)) {
+        return false;
+    }
+    pci_bar(&s->pci, 0, PCI_BAR_MEM | PCI_BAR_PREFETCH, s->frame);
+    pci_bar(&s->pci, 1, PCI_BAR_MEM, s->mmio_bar);
     if (s->pci.bus) {
-        Region *memory = pci_bus_mem(s->pci.bus);
-        region_map(memory, s->window, 0xa0000, 1);
-        region_map(memory, s->window_mmio, 0xb8000, 3);
-        region_map(memory, s->half[0], 0xa0000, 2);
-        region_map(memory, s->half[1], 0xa8000, 2);
-        vga_map_ports(v, pci_bus_io(s->pci.bus));
+        map_chip(s, pci_bus_mem(s->pci.bus), pci_bus_io(s->pci.bus));
     }
     return true;
 }
@@ -385,7 +400,7 @@ static const Row rows[] = {
     CR(cr1d, 0x1d, 0xff, .doc = "Overlay extended control"),
     CALC(cr24, 1, 0x24, .space = VGA_CRTC, .ro = true, FROM(Cirrus, vga.atc_data_next), .doc = "Attribute controller toggle"),
     CALC(cr26, 1, 0x26, .space = VGA_CRTC, .ro = true, FROM(Cirrus, vga.atc_index), .doc = "Attribute controller index"),
-    CALC(cr27, 1, 0x27, .space = VGA_CRTC, .ro = true, .is = CHIP_ID, .doc = "Identification"),
+    CALC(cr27, 1, 0x27, .space = VGA_CRTC, .ro = true, FROM(Cirrus, id), .doc = "Identification"),
     END,
 };
 // clang-format on
@@ -406,5 +421,45 @@ const DeviceClass cirrus_vga_class = {
     .realize = cirrus_realize,
     .unrealize = cirrus_unrealize,
     .reset = cirrus_reset,
+    .update = cirrus_update,
+};
+
+/* ---- On the ISA bus: the chip before it, a CL-GD5430 by its number, without the linear framebuffer.  Of a PciDevice only the
+ * Device is used. ---- */
+
+static bool isa_cirrus_realize(void *dev, GError **error)
+{
+    Cirrus *s = dev;
+    IsaBus *isa = isa_bus(&s->pci.dev);
+    if (!make_chip(s, GD5430, error)) {
+        return false;
+    }
+    if (isa) {
+        if (!vga_bios_offer("isa-cirrus-vga", "vgabios-cirrus.bin", error)) {
+            return false;
+        }
+        map_chip(s, isa->memory, isa->io);
+    }
+    return true;
+}
+
+static void isa_cirrus_reset(void *dev, bool power_on)
+{
+    Cirrus *s = dev;
+    cirrus_reset(dev, power_on);
+    s->sr_misc[SR_CONFIG] = SR17_ISA;
+}
+
+const DeviceClass isa_cirrus_vga_class = {
+    .name = "isa-cirrus-vga",
+    .doc = "Cirrus CLGD 54xx VGA on the ISA bus",
+    .bus = "ISA",
+    .category = "display",
+    .open = 1 << VGA_PORTS,
+    .size = sizeof(Cirrus),
+    .rows = rows,
+    .realize = isa_cirrus_realize,
+    .unrealize = cirrus_unrealize,
+    .reset = isa_cirrus_reset,
     .update = cirrus_update,
 };

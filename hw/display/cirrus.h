@@ -27,6 +27,7 @@ typedef struct Cirrus {
     PciDevice pci;
     Vga vga;
     bool blitter, global_vmstate;       /* properties */
+    uint8_t id;                         /* CR27, by realize                                                  */
     /* sequencer */
     uint8_t sr6, sr7, sr_misc[0x20], cursor_attr, cursor_pattern;
     uint16_t cursor_x, cursor_y;

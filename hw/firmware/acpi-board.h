@@ -60,6 +60,10 @@ enum { ACPI_LINE_SCI = 0xff };          /* AcpiLine: that link                  
  * bridges; and \\_GPE._E01 (acpi-pcihp.c). */
 void acpi_pci_slots(Aml *a, PciBus *root, uint16_t port, bool on_root, bool behind_bridges);
 
+/* In \\_SB.PCI0, where there are no such slots: functions that have an acpi-index, on all buses; and of what comes and goes
+ * without ACPI, when there is an "acpi-pci-index" at `port` (0: none). */
+void acpi_pci_indices(Aml *a, PciBus *root, uint16_t port);
+
 /* Memory devices for the machine's slots, if it has any, and \\_GPE._E03 (acpi-memory.c). */
 void acpi_memory_slots(Aml *a);
 

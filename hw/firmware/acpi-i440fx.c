@@ -51,8 +51,14 @@ static void slots(Aml *a)
     const Device *pm = acpi_pm_device(&acpi_i440fx);
     bool on_root = has(pm, "acpi-root-pci-hotplug");
     bool behind = has(pm, "acpi-pci-hotplug-with-bridge-support");
+    if (!behind) { /* PCI Firmware 3.3 §4.8: called, it leaves the bridges' controllers to the system */
+        aml_method(a, "OSHP", 0, AML_NOT_SERIALIZED);
+        aml_end(a);
+    }
     if (pci_root() && (on_root || behind)) {
         acpi_pci_slots(a, pci_root(), PIIX4_PCIHP_BASE, on_root, behind);
+    } else if (pci_root()) {
+        acpi_pci_indices(a, pci_root(), 0);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "hw/firmware/acpi-board.h"
 #include "hw/isa/ich9-lpc.h"
 #include "hw/pci/acpi-cpuhp.h"
+#include "hw/pci/acpi-pci-index.h"
 #include "hw/pci/q35.h"
 
 enum { LINKS = ICH9_PIRQS };
@@ -36,13 +37,13 @@ static void osc(Aml *a)
 {
     static const uint8_t host_bridge[] = {0x5b, 0x4d, 0xdb, 0x33, 0xf7, 0x1f, 0x1c, 0x40,
                                           0x96, 0x57, 0x74, 0x41, 0xc0, 0x3d, 0xd7, 0x66};
-    enum { HOTPLUG = 1, PME = 4, ERRORS = 8, CAPABILITIES = 16 }; /* slots are the ports' own */
+    enum { HOTPLUG = 1, SHPC = 2, PME = 4, ERRORS = 8, CAPABILITIES = 16 }; /* slots are the bridges' own */
     enum { UNKNOWN_UUID = 4, UNKNOWN_REVISION = 8, MASKED = 16 };
     aml_method(a, "_OSC", 4, AML_NOT_SERIALIZED);
     field_of(a, 0, "CDW1");
     aml_if(a), aml_op(a, AML_LEQUAL), aml_arg(a, 0), aml_buffer(a, host_bridge, sizeof host_bridge);
     field_of(a, 8, "CDW3");
-    aml_op(a, AML_AND), aml_path(a, "CDW3"), aml_int(a, HOTPLUG | PME | ERRORS | CAPABILITIES),
+    aml_op(a, AML_AND), aml_path(a, "CDW3"), aml_int(a, HOTPLUG | SHPC | PME | ERRORS | CAPABILITIES),
         aml_local(a, 0);
     aml_if(a), aml_op(a, AML_LNOT), aml_op(a, AML_LEQUAL), aml_arg(a, 1), aml_int(a, 1);
     or_into(a, "CDW1", UNKNOWN_REVISION);
@@ -94,6 +95,9 @@ static void routing(Aml *a)
     aml_end(a);
     aml_op(a, AML_RETURN), aml_path(a, "PRTP");
     aml_end(a);
+    if (pci_root()) {
+        acpi_pci_indices(a, pci_root(), ACPI_INDEX_ICH9);
+    }
     aml_end(a);
 }
 

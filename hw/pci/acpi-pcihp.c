@@ -4,30 +4,14 @@
  * the guest ejects the slot or the machine is reset. */
 #include "hw/pci/acpi-pcihp.h"
 
+#include "hw/pci/acpi-pci-index.h"
 #include "hw/pci/acpi-pm.h"
 
 enum { SLOTS = 32 };
 
-typedef struct Search {
-    uint32_t selector;
-    PciBus *found;
-} Search;
-
-static void match(void *arg, PciBus *bus)
-{
-    Search *s = arg;
-    if (pci_bus_selector(bus) >= 0 && (uint32_t)pci_bus_selector(bus) == s->selector) {
-        s->found = bus;
-    }
-}
-
 static PciBus *selected(const AcpiPcihp *s)
 {
-    Search search = {s->select, NULL};
-    if (s->root) {
-        pci_bus_foreach(s->root, match, &search);
-    }
-    return search.found;
+    return acpi_bus_selected(s->root, s->select);
 }
 
 /* ---- Which slots ---- */
@@ -133,6 +117,12 @@ static void eject_write(void *part, unsigned arg, unsigned i, uint64_t old, uint
     }
 }
 
+static uint64_t index_get(const void *part, unsigned arg, unsigned i)
+{
+    const AcpiPcihp *s = part;
+    return acpi_index_at(s->root, s->select, s->index_slot);
+}
+
 // clang-format off
 static const Row rows[] = {
     CALC(up, 4, PCIHP_UP, .ro = true, .get = inserted_get, .on_read = inserted_read, .doc = "Slots with something new; reading clears"),
@@ -140,6 +130,8 @@ static const Row rows[] = {
     CALC(eject, 4, PCIHP_EJECT, .on_write = eject_write, .doc = "Written: slots to empty; read: features, none"),
     CALC(removable, 4, PCIHP_REMOVABLE, .ro = true, .get = removable_get, .doc = "Slots that can be emptied"),
     REG(AcpiPcihp, select, PCIHP_SELECT, .rw = UINT32_MAX, .doc = "Bus that the others are about"),
+    REG(AcpiPcihp, index_slot, PCIHP_INDEX, .rw = UINT32_MAX, .get = index_get,
+        .doc = "Written: a slot; read: the acpi-index of what is there"),
     STATES(AcpiPcihp, inserted),
     END
 };

@@ -7,11 +7,13 @@
 
 enum {                                  /* registers, of 4 bytes; a bit for each slot of the selected bus    */
     PCIHP_UP = 0x00, PCIHP_DOWN = 0x04, PCIHP_EJECT = 0x08, PCIHP_REMOVABLE = 0x0c, PCIHP_SELECT = 0x10,
+    PCIHP_INDEX = 0x14,                 /* not in that document: a slot's bit written, read the acpi-index there */
     PCIHP_SIZE = 0x18, PCIHP_BUSES = 256
 };
 
 typedef struct AcpiPcihp {
     uint32_t select;                    /* the bus that the other registers are about                        */
+    uint32_t index_slot;                /* the slot that PCIHP_INDEX is about, as a bit                      */
     uint32_t inserted[PCIHP_BUSES];     /* by selector: slots that the guest has not been told of            */
     PciBus *root;
     bool on_root, behind_bridges;       /* where it is offered                                               */

@@ -4,7 +4,7 @@
 
 #include "hw/pci/pci.h"
 
-enum { BRIDGE_WINDOWS = 3 };            /* I/O, memory, prefetchable memory */
+enum { BRIDGE_WINDOWS = 4 };            /* I/O, memory, prefetchable memory, VGA's memory */
 
 typedef struct PciBridge {
     PciDevice pci;
@@ -15,7 +15,8 @@ typedef struct PciBridge {
     uint32_t prefetch_base_high, prefetch_limit_high;
     PciBus *bus;                        /* behind it */
     Region *mem, *io;                   /* what the devices behind are mapped into */
-    Region *window[BRIDGE_WINDOWS];
+    Region *window[BRIDGE_WINDOWS];     /* the one of I/O holds `io_part`s, as the guest wants it decoded            */
+    GSList *io_part;
     uint64_t window_at[BRIDGE_WINDOWS], window_size[BRIDGE_WINDOWS];
 } PciBridge;
 extern const DeviceClass bridge_base_class;

@@ -19,7 +19,8 @@ struct PciBus {
     const PciSlots *slots;    /* who has functions come and go while the machine runs; NULL: nobody */
     void *slots_of;
     bool single;  /* behind a PCI Express port: one slot */
-    bool off;     /* its slots have no power: nobody answers */
+    uint32_t off; /* slots without power: nobody there answers */
+    uint8_t first; /* slot that can be used */
     int selector; /* by which ACPI hot-plug selects it; -1: never */
     unsigned high[PCI_LINES]; /* root: pins that hold the line */
     struct {
@@ -126,7 +127,7 @@ void pci_bus_message(PciDevice *pd, uint64_t address, uint32_t data)
 
 static int free_slot(const PciBus *bus)
 {
-    for (unsigned devfn = 0; devfn < (bus->single ? 8 : FUNCTIONS); devfn += 8) {
+    for (unsigned devfn = PCI_DEVFN(bus->first, 0); devfn < (bus->single ? 8 : FUNCTIONS); devfn += 8) {
         bool used = false;
         for (unsigned fn = 0; fn < 8; fn++) {
             used |= bus->function[devfn + fn] != NULL;
@@ -169,10 +170,10 @@ static bool check_slot(const PciBus *bus, const PciDevice *pd, GError **error)
     return true;
 }
 
-/* The controller that all of a root bus share, or that of the one port. */
+/* The controller that all of a root bus share, for buses that it serves, or the bridge's own. */
 static const PciBus *controlled_bus(const PciBus *bus)
 {
-    return bus->root->slots ? bus->root : bus->slots ? bus : NULL;
+    return pci_bus_has_acpi_slots(bus) || !bus->slots ? bus->root : bus;
 }
 
 /* device_add: whether there is somebody to tell the guest, and it can find the function. */
@@ -180,7 +181,7 @@ static bool may_come(const PciBus *bus, const PciDevice *pd, GError **error)
 {
     const PciBus *by = controlled_bus(bus);
     const PciDevice *first = bus->function[(unsigned)pd->devfn & ~7u];
-    if (!by || !by->slots->accepts(by->slots_of, bus)) {
+    if (!by->slots || !by->slots->accepts(by->slots_of, bus)) {
         return error_fail(error, "Bus '%s' does not support hotplugging", bus->bus->name);
     }
     if (PCI_FUNC(pd->devfn) && first) {
@@ -211,6 +212,11 @@ static bool pci_plug(Bus *parent, Device *dev, GError **error)
             error,
             "PCI: slot %u is not valid for %s, behind a PCI Express port there is slot 0 alone",
             PCI_SLOT(pd->devfn), dev->class->name);
+    }
+    if (PCI_SLOT(pd->devfn) < bus->first) {
+        return error_fail(error,
+                          "Unsupported PCI slot %u for standard hotplug controller. Valid slots are between %u and %u.",
+                          PCI_SLOT(pd->devfn), bus->first, SLOTS - 1);
     }
     if (!check_slot(bus, pd, error)) {
         return false;
@@ -248,7 +254,10 @@ static void pci_plugged(Bus *parent, Device *dev)
     PciBus *bus = parent->impl;
     const PciDevice *pd = (const PciDevice *)dev;
     const PciBus *by = controlled_bus(bus);
-    if (by && !PCI_FUNC(pd->devfn)) { /* nobody sees the others without function 0 */
+    if (bus->bridge) {
+        device_settle(&bus->bridge->dev); /* it sees what is in its slots */
+    }
+    if (by->slots && !PCI_FUNC(pd->devfn)) { /* nobody sees the others without function 0 */
         by->slots->plugged(by->slots_of, bus, PCI_SLOT(pd->devfn));
     }
 }
@@ -259,7 +268,7 @@ static UnplugAnswer pci_unplug_request(Bus *parent, Device *dev, GError **error)
     PciDevice *pd = (PciDevice *)dev;
     const PciBus *by = controlled_bus(bus);
     unsigned first = (unsigned)pd->devfn & ~7u;
-    if (!by || !by->slots->accepts(by->slots_of, bus)) {
+    if (!by->slots || !by->slots->accepts(by->slots_of, bus)) {
         error_fail(error, "Bus '%s' does not support hotplugging", parent->name);
         return UNPLUG_ERROR;
     }
@@ -293,9 +302,25 @@ bool pci_bus_is_single(const PciBus *bus)
     return bus->single;
 }
 
+void pci_bus_set_first(PciBus *bus, unsigned slot)
+{
+    bus->first = (uint8_t)slot;
+}
+
+bool pci_bus_has_own_slots(const PciBus *bus)
+{
+    return bus->root != bus && bus->slots && !pci_bus_has_acpi_slots(bus) && bus->slots->accepts(bus->slots_of, bus);
+}
+
+unsigned pci_bus_first(const PciBus *bus)
+{
+    return bus->first;
+}
+
 bool pci_bus_has_acpi_slots(const PciBus *bus)
 {
-    return bus->root->slots != NULL;
+    const PciBus *root = bus->root;
+    return root != bus && root->slots && root->slots->accepts(root->slots_of, bus);
 }
 
 void pci_slot_gone(PciBus *bus, unsigned slot)
@@ -332,11 +357,37 @@ void pci_bus_reset(PciBus *bus)
 
 void pci_bus_power(PciBus *bus, bool on)
 {
-    if (bus->off == !on) {
+    if (!bus->off == on) {
         return;
     }
-    bus->off = !on;
+    bus->off = on ? 0 : UINT32_MAX;
     pci_bus_reset(bus);
+}
+
+static void reset_behind(PciDevice *bridge, PciBus *bus)
+{
+    for (GSList *l = bus->children; l; l = l->next) {
+        PciBus *child = l->data;
+        if (child->bridge == bridge) {
+            pci_bus_reset(child);
+        }
+    }
+}
+
+void pci_slot_power(PciBus *bus, unsigned slot, bool on)
+{
+    uint32_t bit = UINT32_C(1) << slot;
+    if (!(bus->off & bit) == on) {
+        return;
+    }
+    bus->off ^= bit;
+    for (unsigned fn = 0; fn < 8; fn++) {
+        PciDevice *pd = bus->function[PCI_DEVFN(slot, fn)];
+        if (pd) {
+            reset_function(NULL, pd);
+            reset_behind(pd, bus);
+        }
+    }
 }
 
 int pci_bus_selector(const PciBus *bus)
@@ -479,7 +530,8 @@ void pci_foreach(PciBus *root, void (*fn)(void *arg, PciDevice *pd), void *arg)
 
 static bool reachable(const PciDevice *pd, unsigned at)
 {
-    return pd && !pd->bus->off && pd->dev.realized && !pd->dev.going && !pd->dev.accessing && /* its own DMA does not come back in */
+    return pd && !(pd->bus->off >> PCI_SLOT(pd->devfn) & 1) && pd->dev.realized && !pd->dev.going &&
+           !pd->dev.accessing && /* its own DMA does not come back in */
            at < (PCI_INFO(pd->dev.class)->express ? PCIE_CONFIG_SIZE : PCI_CONFIG_SIZE);
 }
 

@@ -161,9 +161,6 @@ static bool rom_load(PciDevice *pd, GError **error)
     if (!name || !*name) {
         return true;
     }
-    if (pd->is_bridge && pd->rombar) {
-        return error_fail(error, "a bridge with an expansion ROM is not built, expected: rombar=0");
-    }
     g_autofree char *path = fw_find_file(name);
     if (!path) {
         return error_fail(error, "failed to find romfile \"%s\"", name);
@@ -241,6 +238,7 @@ static const Row pci_device_rows[] = {
     PROP_AS(PciDevice, devfn, "addr", "-1", "Slot and optional function number, as in 06.0 or 06", .type = TYPE_PCI_ADDR),
     PROP(PciDevice, romfile, NULL, "File of the expansion ROM; empty: none"),
     PROP(PciDevice, rombar, "1", "0: no base address for the ROM; firmware gets it through fw_cfg"),
+    PROP_AS(PciDevice, acpi_index, "acpi-index", "0", "Number by which the guest names the function (eno1 ...); 0: none"),
     PROP(PciDevice, multifunction, "off", "Function 0 says that the slot has more functions"),
     CALC(vendor, 2, 0x00, CFG, .ro = true, FROM(PciDevice, vendor_id), .doc = "Vendor ID"),
     CALC(device, 2, 0x02, CFG, .ro = true, FROM(PciDevice, device_id), .doc = "Device ID"),
@@ -256,10 +254,14 @@ static const Row pci_device_rows[] = {
     REG(PciDevice, latency_timer, 0x0d, CFG, MASK(PciDevice, latency_mask), .doc = "Latency timer"),
     CALC(header, 1, 0x0e, CFG, .ro = true, .get = header_get, .doc = "Header type"),
     REGS(PciDevice, bar, 0x10, CFG, TYPE0, .mask = {offsetof(PciDevice, bar_mask), 4}, .doc = "Base addresses"),
+    {.kind = ROW_REG, .stored = true, .field = offsetof(PciDevice, bar), .size = 4, .count = 2, .name = "bridge_bar", .at = 0x10,
+     CFG, TYPE1, .mask = {offsetof(PciDevice, bar_mask), 4}, .doc = "Base addresses, of a bridge"},
     CALC(subsystem_vendor, 2, 0x2c, CFG, TYPE0, .ro = true, FROM(PciDevice, subsystem_vendor_id),
          .doc = "Subsystem vendor ID"),
     CALC(subsystem, 2, 0x2e, CFG, TYPE0, .ro = true, FROM(PciDevice, subsystem_id), .doc = "Subsystem ID"),
     REG(PciDevice, rom_bar, 0x30, CFG, TYPE0, MASK(PciDevice, rom_mask), .doc = "Expansion ROM base address"),
+    {.kind = ROW_REG, .stored = true, .field = offsetof(PciDevice, rom_bar), .size = 4, .count = 1, .name = "bridge_rom_bar",
+     .at = 0x38, CFG, TYPE1, MASK(PciDevice, rom_mask), .doc = "Expansion ROM base address, of a bridge"},
     CALC(capabilities, 1, 0x34, CFG, .ro = true, FROM(PciDevice, cap_pointer), .doc = "First capability"),
     REG(PciDevice, interrupt_line, 0x3c, CFG, .rw = 0xff, .doc = "Interrupt line, for the driver"),
     CALC(pin, 1, 0x3d, CFG, .ro = true, FROM(PciDevice, interrupt_pin), .doc = "Interrupt pin"),
@@ -272,10 +274,35 @@ static const Row pci_device_rows[] = {
 };
 // clang-format on
 
+static void same_index(void *arg, PciDevice *pd)
+{
+    PciDevice **search = arg;
+    if (*search && pd != *search && pd->acpi_index == (*search)->acpi_index && !pd->dev.going) {
+        *search = NULL;
+    }
+}
+
+/* Systems take no larger ones as numbers of what is on the board. */
+static bool check_index(PciDevice *pd, GError **error)
+{
+    enum { INDEX_MAX = 16 * 1024 - 1 };
+    PciDevice *search = pd;
+    if (pd->acpi_index > INDEX_MAX) {
+        return error_fail(error, "acpi-index should be less or equal to %u", INDEX_MAX);
+    }
+    if (pd->acpi_index && pci_root()) {
+        pci_foreach(pci_root(), same_index, &search);
+    }
+    return search || error_fail(error, "a PCI device with acpi-index = %u already exist", pd->acpi_index);
+}
+
 static bool pci_device_realize(void *dev, GError **error)
 {
     PciDevice *pd = dev;
     const PciInfo *info = PCI_INFO(pd->dev.class);
+    if (!check_index(pd, error)) {
+        return false;
+    }
     g_assert(info != NULL);
     pd->vendor_id = info->vendor;
     pd->device_id = info->device;

@@ -97,6 +97,7 @@ struct PciDevice {
     int32_t devfn;                      /* "addr"; fixed from plug on                                        */
     bool multifunction;
     char *romfile;
+    uint32_t acpi_index;                /* by which a system names it; 0: none                               */
     uint32_t rombar;                    /* 0: no BAR for the ROM; firmware gets it through fw_cfg            */
     /* identity: from PciInfo; a class's realize may change it */
     uint16_t vendor_id, device_id, subsystem_vendor_id, subsystem_id;
@@ -120,6 +121,8 @@ struct PciDevice {
     RamBlock *rom;
     PciMsiCap *msi;                     /* the class's parts, once added                                     */
     PciMsixCap *msix;
+    struct PcieCap *express;
+    struct PcieAer *aer;
 };
 #define PCI_UNMAPPED UINT64_MAX
 
@@ -196,16 +199,19 @@ PciDevice *pci_new(const DeviceClass *class, const char *id, int devfn, bool mul
 
 typedef enum PciSlotChange { SLOT_FILLED, SLOT_EMPTIED } PciSlotChange;
 
-/* A hot-plug controller.  That of a root bus serves all buses behind it as well, else each port has its own. */
+/* A hot-plug controller.  That of a root bus serves what it accepts of the buses behind it, else each bridge has its own. */
 typedef struct PciSlots {
     bool (*accepts)(void *opaque, const PciBus *bus);
     void (*plugged)(void *opaque, PciBus *bus, unsigned slot);      /* function 0 has come: tell the guest */
     UnplugAnswer (*unplug_request)(void *opaque, PciBus *bus, PciDevice *pd, GError **error);
-    /* Of a port's own: a function was there from the start, or function 0 is there no more.  May be NULL. */
+    /* Of a bridge's own: a function was there from the start, or function 0 is there no more.  May be NULL. */
     void (*changed)(void *opaque, PciSlotChange what);
 } PciSlots;
 void pci_bus_set_slots(PciBus *bus, const PciSlots *slots, void *opaque);
-bool pci_bus_has_acpi_slots(const PciBus *bus); /* the root bus's controller speaks for the ports, too */
+bool pci_bus_has_acpi_slots(const PciBus *bus); /* behind a bridge: the root bus's controller speaks for it */
+bool pci_bus_has_own_slots(const PciBus *bus);  /* behind a bridge: that one's controller has them come and go */
+void pci_bus_set_first(PciBus *bus, unsigned slot);     /* slots before it cannot be used */
+unsigned pci_bus_first(const PciBus *bus);
 void pci_bus_set_single(PciBus *bus);   /* one slot alone: behind a port of PCI Express */
 bool pci_bus_is_single(const PciBus *bus);
 /* The guest lets go of, or keeps, what is in the slot: all its functions. */
@@ -213,6 +219,7 @@ void pci_slot_gone(PciBus *bus, unsigned slot);
 void pci_slot_kept(PciBus *bus, unsigned slot);
 void pci_bus_reset(PciBus *bus);        /* RST#: all functions, and those behind their bridges */
 void pci_bus_power(PciBus *bus, bool on);       /* without power nobody answers; on either way all are reset */
+void pci_slot_power(PciBus *bus, unsigned slot, bool on);
 /* The number by which ACPI hot-plug knows a bus; -1: it does not. */
 int pci_bus_selector(const PciBus *bus);
 void pci_bus_set_selector(PciBus *bus, int selector);

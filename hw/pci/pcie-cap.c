@@ -150,7 +150,7 @@ static const Row rows[] = {
     CALC(id, 1, 0, ANY, .ro = true, FROM(PcieCap, cap.id)),
     CALC(next, 1, 1, ANY, .ro = true, FROM(PcieCap, cap.next)),
     CALC(kind_of, 2, 2, ANY, .ro = true, .get = kind_get, .doc = "PCI Express capabilities: version 2, type of port"),
-    CALC(device_cap, 4, 4, ANY, .ro = true, .is = 0x00008000, .doc = "Payloads of 128 bytes"),
+    CALC(device_cap, 4, 4, ANY, .ro = true, .is = 0x00008000, .doc = "Payloads of 128 bytes; errors told by their role"),
     REG(PcieCap, device_control, 8, ANY, .rw = 0x000f, .doc = "Device control: which errors are reported"),
     REG(PcieCap, device_status, 10, ANY, .w1c = 0x000f, .doc = "Device status"),
     CALC(link_cap, 4, 12, ANY, .ro = true, .get = link_cap_get, .doc = "Link capabilities: one lane, 2.5 GT/s"),
@@ -164,6 +164,7 @@ static const Row rows[] = {
         .doc = "Slot status", .bits = "ABP PFD MRLSC PDC CC MRLSS PDS EIS DLLSC"),
     REG(PcieCap, root_control, 28, IF_ROOT, .rw = 0x000f, .doc = "Root control"),
     REG(PcieCap, root_status, 32, IF_ROOT, .w1c = 1 << 16, .doc = "Root status"),
+    CALC(device_cap2, 4, 36, ANY, .ro = true, .is = 0x00300000, .doc = "Device capabilities 2: packets may have prefixes"),
     STATE(PcieCap, present),
     STATE(PcieCap, link),
     DERIVED(PcieCap, left),
@@ -184,6 +185,7 @@ void pcie_cap_init(PciDevice *pd, PcieCap *s, unsigned at, PcieKind kind)
 {
     bool has_slot = kind == PCIE_ROOT_PORT || kind == PCIE_DOWNSTREAM;
     s->kind = kind;
+    pd->express = s;
     s->cap.present = (uint8_t)((has_slot ? SLOT : 0) | (kind == PCIE_ROOT_PORT ? ROOT : 0));
     s->link_mask = has_slot ? LINK_DOWNSTREAM : LINK_UPSTREAM;
     s->slot_mask = s->hotplug ? SLOT_CONTROL & ~(s->power_controller ? 0 : POWER_OFF) : 0;

@@ -7,13 +7,17 @@
 #include "hw/hotplug.h"
 #include "hw/pci/internal.h"
 #include "hw/pci/pci-bridge.h"
+#include "hw/pci/pcie-aer.h"
 #include "hw/pci/pcie-cap.h"
+#include "hw/pci/shpc.h"
 
 typedef struct PciePort {
     PciBridge bridge;
     PcieCap express;
+    PcieAer aer;
     PciMsiCap msi;
     PciPmCap pm;
+    Shpc shpc; /* of the bridge to conventional PCI */
     /* properties */
     uint8_t port, chassis;
     uint16_t slot;
@@ -131,8 +135,12 @@ static bool port_realize(void *dev, GError **error)
     s->express.hotplug = s->hotplug && has_slot(s);
     s->express.power_controller = s->power_controller;
     pcie_cap_init(&s->bridge.pci, &s->express, info->express_at, info->kind);
+    pcie_aer_init(&s->bridge.pci, &s->aer, info->kind == PCIE_ROOT_PORT);
     if (info->kind != PCIE_TO_PCI) {
         s->bridge.secondary_latency_mask = 0; /* §7.5.3.2 */
+    }
+    if (info->kind == PCIE_TO_PCI) {
+        shpc_init(&s->bridge.pci, &s->shpc, s->bridge.bus);
     }
     if (has_slot(s)) {
         pci_bus_set_single(s->bridge.bus);
@@ -145,13 +153,29 @@ static void port_reset(void *dev, bool power_on)
 {
     PciePort *s = dev;
     pcie_slot_reset(&s->express, is_filled(s));
+    shpc_reset(&s->shpc);
+}
+
+/* Hot-plug, of whichever kind, has vector 0, errors the one after it where the guest granted two (§6.2.4.1.2, §6.7.3.4). */
+static void update_interrupts(PciePort *s)
+{
+    PciDevice *pd = &s->bridge.pci;
+    bool errors = pcie_aer_asks(&s->aer), messages = pci_msi_enabled(pd);
+    s->aer.vector = messages && s->msi.log2_vectors && (s->msi.control >> 4 & 7);
+    pci_irq(pd, pcie_slot_asks(&s->express) || shpc_asks(&s->shpc) || (errors && !messages));
+    if (errors && !s->aer.asked) {
+        pci_msi_notify(pd, s->aer.vector);
+    }
+    s->aer.asked = errors;
 }
 
 static void port_update(void *dev)
 {
     PciePort *s = dev;
     PciBus *behind = s->bridge.bus;
+    shpc_update(&s->shpc, behind);
     if (!has_slot(s) || !behind) {
+        update_interrupts(s);
         return;
     }
     bool left = s->express.left, kept = s->express.kept;
@@ -164,7 +188,7 @@ static void port_update(void *dev)
     }
     pcie_slot_see(&s->express, is_filled(s));
     pci_bus_power(behind, acpi || pcie_slot_powered(&s->express));
-    pci_irq(&s->bridge.pci, pcie_slot_asks(&s->express));
+    update_interrupts(s);
 }
 
 // clang-format off
@@ -176,19 +200,21 @@ static void port_update(void *dev)
 #define PORT_PROP PROP(PciePort, port, "0", "Number of the port")
 
 static const Row root_rows[] = {
-    PORT_PROP, SLOT_PROPS, PCI_MSI_CAP(PciePort, msi, 0x40), PCIE_CAP(PciePort, express, 0x54), END,
+    PORT_PROP, SLOT_PROPS, PCI_MSI_CAP(PciePort, msi, 0x40), PCIE_CAP(PciePort, express, 0x54), PCIE_AER(PciePort, aer), END,
 };
 static const Row ioh_rows[] = {
-    PORT_PROP, SLOT_PROPS, PCI_MSI_CAP(PciePort, msi, 0x60), PCIE_CAP(PciePort, express, 0x90), END,
+    PORT_PROP, SLOT_PROPS, PCI_MSI_CAP(PciePort, msi, 0x60), PCIE_CAP(PciePort, express, 0x90), PCIE_AER(PciePort, aer), END,
 };
 static const Row upstream_rows[] = {
-    PORT_PROP, PCI_PM_CAP(PciePort, pm, 0x50), PCI_MSI_CAP(PciePort, msi, 0x70), PCIE_CAP(PciePort, express, 0x90), END,
+    PORT_PROP, PCI_PM_CAP(PciePort, pm, 0x50), PCI_MSI_CAP(PciePort, msi, 0x70), PCIE_CAP(PciePort, express, 0x90),
+    PCIE_AER(PciePort, aer), END,
 };
 static const Row downstream_rows[] = {
-    PORT_PROP, SLOT_PROPS, PCI_MSI_CAP(PciePort, msi, 0x70), PCIE_CAP(PciePort, express, 0x90), END,
+    PORT_PROP, SLOT_PROPS, PCI_MSI_CAP(PciePort, msi, 0x70), PCIE_CAP(PciePort, express, 0x90), PCIE_AER(PciePort, aer), END,
 };
 static const Row to_pci_rows[] = {
-    PCI_MSI_CAP(PciePort, msi, 0x40), PCIE_CAP(PciePort, express, 0x54), PCI_PM_CAP(PciePort, pm, 0x90), END,
+    PCI_MSI_CAP(PciePort, msi, 0x40), PCIE_CAP(PciePort, express, 0x54), PCIE_AER(PciePort, aer), PCI_PM_CAP(PciePort, pm, 0x90),
+    SHPC(PciePort, shpc), END,
 };
 // clang-format on
 

@@ -113,6 +113,15 @@ sleep 1000
     def test_bochs(self):
         self.draws("bochs-display", "bochs", "bochs")
 
+    def test_behind_bridges(self):
+        """SeaBIOS enables VGA on the path to the card; its text mode needs the ports and the memory there."""
+        for name, args in (("bridge", ("-device", "pci-bridge,id=b,chassis_nr=1", "-device", "VGA,bus=b,addr=1")),
+                           ("ports", ("-M", "q35", "-device", "pcie-root-port,id=p,chassis=1", "-device",
+                                      "pcie-pci-bridge,id=b,bus=p", "-device", "cirrus-vga,bus=b,addr=2"))):
+            with self.subTest(name):
+                m = self.start("-m", 32, "-vga", "none", *args)
+                m.wait_for("No bootable device", 100)
+
     def test_vga_bios_without_rom_bar(self):
         """SeaBIOS finds it among the files of fw_cfg, and prints by it."""
         m = self.start("-vga", "none", "-device", "VGA,rombar=0", "-m", 32)
@@ -147,6 +156,26 @@ poweroff -f
         for expected in ((absolute, 0, 200), (absolute, 1, 40000), (key, left, 1), (key, left, 0)):
             self.assertIn(expected, events)
         self.assertEqual(m.process.wait(60), 0)
+
+
+class Errors(ChipsTest):
+    PORTS = ["-device", "pcie-root-port,id=root,chassis=1,slot=1,addr=4", "-device", "x3130-upstream,id=up,bus=root",
+             "-device", "xio3130-downstream,id=down,bus=up,chassis=1,slot=2,addr=1"]
+
+    def test_linux_reports(self):
+        """Its driver for Advanced Error Reporting, behind a switch; the header is that of a packet."""
+        m = self.linux("echo 8 >/proc/sys/kernel/printk; echo up\nsleep 1000\n", [], "-M", "q35", *self.PORTS)
+        m.wait_for("^up", 200, m.serial)
+        self.assertIn("OK id: down", m.hmp("pcie_aer_inject_error down BAD_TLP"))
+        m.wait_for(r"pcieport 0000:00:04.0: AER: Corrected error(?: message)? received(?: from|:) 0000:02:01.0", 60, m.serial)
+        m.wait_for(r"pcieport 0000:02:01.0:.*type=Data Link Layer(?s:.*)\[ 6\] BadTLP", 60, m.serial)
+        m.hmp("pcie_aer_inject_error down POISON_TLP 0x11111111 0x22222222 0x33333333 0x44444444")
+        m.wait_for(r"pcieport 0000:00:04.0: AER: Uncorrected \(Non-Fatal\) error(?: message)? received(?: from|:) 0000:02:01.0",
+                   60, m.serial)
+        m.wait_for(r"pcieport 0000:02:01.0:.*severity=Uncorrected \(Non-Fatal\)(?s:.*)\[12\] TLP"
+                   r"(?s:.*)TLP Header: 11111111 22222222 33333333 44444444", 60, m.serial)
+        m.hmp("pcie_aer_inject_error root MALF_TLP")
+        m.wait_for(r"Uncorrected \(Fatal\) error(?: message)? received(?: from|:) 0000:00:04.0", 60, m.serial)
 
 
 class Generation(ChipsTest):

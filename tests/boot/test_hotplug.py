@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""PCI devices that come and go, a hundred times, while Linux works on them: by ACPI on pc, by PCI Express slots on q35."""
+"""PCI devices that come and go, a hundred times, while Linux works on them: by ACPI on pc, by PCI Express slots on
+q35, by bridges' standard controllers."""
 import hashlib
 import os
 import random
@@ -133,6 +134,68 @@ class Hotplug(SoftTest):
         m = self.boot(10, "-M", "q35", *ports)
         said = self.rounds(m, 10, [{"bus": f"rp{n}"} for n in range(10)], {"bus": "rp10"})
         self.assertEqual(said.count("came"), 100)
+
+    def test_standard(self):
+        """Linux's shpchp, behind a bridge of PCI Express and one of conventional PCI; as slow as the other."""
+        m = self.boot(4, "-M", "q35", "-device", "pcie-root-port,id=rp,chassis=1,slot=40,addr=3", "-device",
+                      "pcie-pci-bridge,id=br,bus=rp", "-device", "pci-bridge,id=conv,shpc=on,chassis_nr=2,addr=4")
+        slots = [{"bus": "br"}, {"bus": "br", "addr": "1f"}, {"bus": "conv", "addr": "1"}, {"bus": "conv"}]
+        said = self.rounds(m, 20, slots, {"bus": "conv", "addr": "9"})
+        self.assertEqual(said.count("came"), 80)
+
+    def test_standard_pc(self):
+        """Where ACPI leaves the bridges alone, its OSHP method hands them to the system."""
+        m = self.boot(1, "-device", "pci-bridge,id=br,shpc=on,chassis_nr=2", "-global",
+                      "PIIX4_PM.acpi-pci-hotplug-with-bridge-support=off")
+        self.assertEqual(self.rounds(m, 3, [{"bus": "br"}], {"bus": "br", "addr": "9"}).count("came"), 3)
+
+    NUMBERS = r"""
+show() { for f in /sys/bus/pci/devices/*/acpi_index; do echo "$1 ${f:21:12} $(cat $f)"; done; echo "$1 done"; }
+show first
+read line </dev/ttyS1
+show second
+sleep 1000
+"""
+
+    def numbers(self, board, *args, come=(), pause=2):
+        folder = self.folder()
+        end = os.path.join(folder, "end")
+        os.mkfifo(end + ".in")
+        os.mkfifo(end + ".out")
+        m = self.start("-M", board, "-m", 256, "-kernel", kernel(), "-initrd", self.initramfs(self.NUMBERS), "-append",
+                       "console=ttyS0 quiet", "-chardev", f"pipe,id=end,path={end}", "-serial", "chardev:end", *args)
+        m.wait_for("^first done", 200, m.serial)
+        for driver in come:
+            m.qmp.command("device_add", **driver)
+        time.sleep(pause)
+        with open(end + ".in", "wb") as f:
+            f.write(b"go\n")
+        m.wait_for("^second done", 100, m.serial)
+        self.assertNotRegex(m.serial(), COMPLAINTS)
+        return {(when, at): int(n) for when, at, n in re.findall(r"(\w+) 0000:([0-9a-f:.]+) (\d+)", m.serial())}
+
+    def test_numbers_pc(self):
+        """acpi-index=, by which udev names a network card eno<N>; of what comes later as well."""
+        seen = self.numbers("pc", "-device", "pci-bridge,id=br,addr=7", "-device", "edu,bus=br,addr=3,acpi-index=33",
+                            "-device", "edu,addr=9.0,multifunction=on,acpi-index=9", "-device", "edu,addr=9.2,acpi-index=92",
+                            come=[{"driver": "virtio-rng-pci", "id": "n", "addr": "b", "acpi-index": 5},
+                                  {"driver": "edu", "bus": "br", "addr": "1f", "acpi-index": 6}, {"driver": "edu"}])
+        first = {"00:09.0": 9, "00:09.2": 92, "01:03.0": 33}
+        self.assertEqual({at: n for (when, at), n in seen.items() if when == "first"}, first)
+        self.assertEqual({at: n for (when, at), n in seen.items() if when == "second"},
+                         first | {"00:0b.0": 5, "01:1f.0": 6})
+
+    def test_numbers_q35(self):
+        seen = self.numbers("q35", "-device", "pcie-root-port,id=p,chassis=1,addr=4.0,multifunction=on", "-device",
+                            "pcie-root-port,id=q,chassis=2,addr=4.1,acpi-index=41", "-device", "edu,bus=q,acpi-index=7",
+                            "-device", "edu,addr=9,acpi-index=9", "-device", "pci-bridge,id=b,shpc=on,addr=a",
+                            come=[{"driver": "virtio-rng-pci", "bus": "p", "acpi-index": 5},
+                                  {"driver": "virtio-rng-pci", "bus": "b", "addr": "7", "acpi-index": 77}], pause=10)
+        first = {"00:04.1": 41, "02:00.0": 7, "00:09.0": 9}
+        self.assertEqual({at: n for (when, at), n in seen.items() if when == "first"}, first)
+        self.assertEqual({at: n for (when, at), n in seen.items() if when == "second"},
+                         first | {"01:00.0": 5, "03:07.0": 77})
+
 
 
 if __name__ == "__main__":

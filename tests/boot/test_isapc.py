@@ -23,6 +23,11 @@ class Isapc(SoftTest):
         m = self.start("-M", "isapc", "-m", 16, *floppy(self.guest("fd-minimal-144.img")))
         m.wait_for(r"[AaCc]:\\?>", 40)
 
+    def test_displays(self):
+        for vga in ("std", "cirrus"):
+            with self.subTest(vga):
+                self.start("-M", "isapc", "-m", 16, "-vga", vga).wait_for("No bootable device", 40)
+
     def test_no_pci(self):
         m = self.start("-M", "isapc", "-S", serial=False)
         self.assertEqual(m.qmp.command("query-pci"), [])

@@ -9,11 +9,12 @@
 #include "core/loop.h"
 #include "hw/hotplug.h"
 #include "hw/pci/acpi-pcihp.h"
+#include "hw/pci/pcie-aer.h"
 #include "hw/pci/piix4-pm.h"
 #include "mem/ram.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { RAM = 1 << 20, HOT = 8, BUSES = 6, STEP = 7 };
+enum { RAM = 1 << 20, HOT = 8, BUSES = 7, STEP = 7 };
 
 /* The fixed part of the tree; where each bus is offered by the device before it. */
 static const struct Fixed {
@@ -25,8 +26,10 @@ static const struct Fixed {
     {"xio3130-downstream", "down", "up", PCI_DEVFN(2, 0)},   {"ioh3420", "ioh", "pci.0", PCI_DEVFN(6, 0)},
     {"edu", "edu", "pci.0", PCI_DEVFN(7, 0)},                {"virtio-rng-pci", "rng", "inner", PCI_DEVFN(3, 0)},
     {"ich9-ahci", "sata", "br", PCI_DEVFN(9, 0)},            {"VGA", "vga", "pci.0", PCI_DEVFN(2, 0)},
+    {"pcie-pci-bridge", "conv", "pci.0", PCI_DEVFN(8, 0)},   {"i82801b11-bridge", "dmi", "pci.0", PCI_DEVFN(9, 0)},
+    {"edu", "old", "dmi", PCI_DEVFN(3, 0)},
 };
-static const char *const buses[BUSES] = {"pci.0", "br", "inner", "rp", "ioh", "down"};
+static const char *const buses[BUSES] = {"pci.0", "br", "inner", "rp", "ioh", "down", "conv"};
 static const char *const cards[] = {"edu", "virtio-rng-pci", "pci-testdev", "i6300esb", "pci-bridge", "virtio-serial-pci",
                                     "ich9-ahci", "virtio-balloon-pci"};
 static PciBus *root;
@@ -58,6 +61,9 @@ static PciDevice *make(const char *type, const char *id, const char *bus, int de
 {
     PciDevice *d = pci_new(device_class_find(type), id, devfn, multifunction);
     d->dev.hotplugged = hot;
+    if (!strcmp(id, "inner")) {
+        device_set(&d->dev, "shpc", "on", NULL);
+    }
     if (!bus_find(bus) || !device_realize(&d->dev, bus_find(bus), NULL)) {
         device_free(&d->dev);
         return NULL;
@@ -217,7 +223,13 @@ static void step(const uint8_t *d)
     case 11:
     case 12: add_card(d[1], d[2], d[3]); break;
     case 13: del_card(d[1]); break;
-    case 14: loop_iterate(false); break;
+    case 14:
+        if (pd && d[1] & 1) {
+            PcieError e = {.status = UINT32_C(1) << (d[3] & 31), .correctable = d[3] & 0x20, .advisory = d[3] & 0x40};
+            pcie_error(pd, &e, NULL);
+        }
+        loop_iterate(false);
+        break;
     default:
         if (d[1] & 1) {
             reset_all();

@@ -142,6 +142,33 @@ START_TEST(functions)
 }
 END_TEST
 
+/* Ours, beyond that document: a slot's bit written to 14h, the acpi-index of its function 0 read. */
+START_TEST(index_of_a_slot)
+{
+    GError *error = NULL;
+    setup("on", "on");
+    ck_assert_uint_eq(get(PCIHP_INDEX), 0);
+    PciDevice *d = pci_new(device_class_find("edu"), "card", PCI_DEVFN(6, 0), true);
+    ck_assert(device_set(&d->dev, "acpi-index", "7", NULL) && device_realize(&d->dev, bus_find("br"), NULL));
+    put(PCIHP_INDEX, 1 << 6);
+    ck_assert_msg(get(PCIHP_INDEX) == 0, "another bus");
+    put(PCIHP_SELECT, 1);
+    ck_assert_uint_eq(get(PCIHP_INDEX), 7);
+    put(PCIHP_INDEX, 1 << 5);
+    ck_assert_uint_eq(get(PCIHP_INDEX), 0);
+    put(PCIHP_INDEX, 3u << 6);
+    ck_assert_msg(get(PCIHP_INDEX) == 7, "the lowest");
+    put(PCIHP_SELECT, 77);
+    ck_assert_uint_eq(get(PCIHP_INDEX), 0);
+    put(PCIHP_SELECT, 1);
+    PciDevice *e = pci_new(device_class_find("edu"), "e", PCI_DEVFN(7, 0), true);
+    ck_assert(device_set(&e->dev, "acpi-index", "7", NULL) && !device_realize(&e->dev, bus_find("pci.0"), &error));
+    ck_assert_str_eq(error->message, "a PCI device with acpi-index = 7 already exist");
+    put(PCIHP_EJECT, 1 << 6);
+    ck_assert_msg(get(PCIHP_INDEX) == 0 && device_realize(&e->dev, bus_find("pci.0"), NULL), "it is free again");
+}
+END_TEST
+
 START_TEST(reset_ends_the_wait)
 {
     setup("on", "on");
@@ -154,5 +181,5 @@ START_TEST(reset_ends_the_wait)
 }
 END_TEST
 
-BENCH_MAIN("acpi-pcihp", CASE(comes_and_goes), CASE(behind_a_bridge), CASE(root_alone), CASE(functions),
+BENCH_MAIN("acpi-pcihp", CASE(comes_and_goes), CASE(behind_a_bridge), CASE(root_alone), CASE(functions), CASE(index_of_a_slot),
            CASE(reset_ends_the_wait))

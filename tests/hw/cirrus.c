@@ -3,9 +3,10 @@
 
 #include "hw/display/cirrus.h"
 #include "hw/display/vga-draw.h"
+#include "hw/isa/isa.h"
 #include "tests/hw/bench.h"
 
-extern const DeviceClass cirrus_vga_class;
+extern const DeviceClass cirrus_vga_class, isa_cirrus_vga_class;
 enum { LINEAR = 0xf0000000, MMIO = 0xfe000000, DEVFN = PCI_DEVFN(2, 0), MB = 1 << 20 };
 enum { COPY = 0x0d, XOR = 0x59 };
 
@@ -491,6 +492,37 @@ START_TEST(hostile_blocks)
 }
 END_TEST
 
-BENCH_MAIN("cirrus", CASE(identity), CASE(hidden_dac_register), CASE(banks), CASE(extended_write_modes),
+/* The same on the ISA bus: registers at their ports and the window, and what tells that it is not a PCI chip. */
+START_TEST(isa_bus_)
+{
+    GError *error = NULL;
+    Region *memory = region_container("isa.mem", 16 << 20);
+    region_map(space_root(space_memory()), memory, 0, 1);
+    IsaBus *isa = isa_bus_new(NULL, space_root(space_io()), memory);
+    Device *card = device_new(&isa_cirrus_vga_class, NULL);
+    ck_assert(device_set(card, "vgamem_mb", "2", &error));
+    ck_assert_msg(device_realize(card, isa->bus, &error), "%s", error ? error->message : "");
+    device_reset(card, true);
+    mem_commit();
+    chip = (Cirrus *)card;
+    out(0x3c2, 3);
+    ck_assert_uint_eq(read_indexed(0x3d4, 0x27), 0xa0);
+    ck_assert_uint_eq(read_indexed(0x3c4, 0x17) & 0x38, 0x38);
+    ck_assert_uint_eq(read_indexed(0x3c4, 0x0f) & 0x98, 0x18); /* 64 bits wide, one bank: 2 MiB */
+    sr(6, 0x12);
+    sr(7, 1);
+    gr(0x0b, 0x20);
+    gr(9, 2); /* of 16 KiB */
+    space_store(space_memory(), 0xa0005, 1, 'a');
+    is(0x8005, "a", 1);
+    gr(9, 0);
+    ck_assert_uint_eq(space_load(space_memory(), 0xa8005, 1), 'a');
+    Device *wrong = device_new(&isa_cirrus_vga_class, NULL);
+    ck_assert(device_set(wrong, "vgamem_mb", "32", &error) && !device_realize(wrong, isa->bus, &error));
+    ck_assert_str_eq(error->message, "Property 'isa-cirrus-vga.vgamem_mb' takes 1, 2, 4, 8 or 16, not 32");
+}
+END_TEST
+
+BENCH_MAIN("cirrus", CASE(identity), CASE(isa_bus_), CASE(hidden_dac_register), CASE(banks), CASE(extended_write_modes),
            CASE(raster_operations), CASE(copies), CASE(patterns), CASE(color_expansion), CASE(from_the_host),
            CASE(mapped_registers), CASE(depths), CASE(cursor), CASE(large_planes), CASE(hostile_blocks))

@@ -115,6 +115,49 @@ class Tables(unittest.TestCase):
         with self.assertRaisesRegex(QmpError, "Bus 'late' does not support hotplugging"):
             q.qmp.command("device_add", driver="edu", bus="late")
 
+    INDICES = ["-device", "pci-bridge,id=a,addr=5,acpi-index=11", "-device", "edu,bus=a,addr=9,acpi-index=12",
+               "-device", "edu,addr=6.0,multifunction=on,acpi-index=13", "-device", "edu,addr=6.3,acpi-index=16383"]
+
+    def test_indices(self):
+        """_DSM, function 7 (PCI Firmware 3.3, 4.6.7), where a function has a number, and in each slot that can be filled."""
+        off = "-global", "PIIX4_PM.acpi-root-pci-hotplug=off"
+        alone = *off, "-global", "PIIX4_PM.acpi-pci-hotplug-with-bridge-support=off"
+        for board, options, methods in (("pc", (), 28 + 32 + 2), ("pc", off, 32 + 3), ("pc", alone, 4), ("q35", (), 4)):
+            with self.subTest(board, options=options):
+                found = self.tables(self.machine("-M", board, *self.INDICES, *options))
+                self.assertEqual(found["DSDT"].count(b"_DSM"), methods)
+                self.assertEqual(found["DSDT"].count(b"\x0b\xff\x3f"), 1, "16383, in the table")
+                self.round_trip(found)
+        self.assertNotIn(b"DSM", self.tables(self.machine("-M", "q35", "-device", "edu"))["DSDT"])
+
+    def test_indices_of_native_slots(self):
+        """On q35 the tables ask for the number of what is in a slot that ACPI does not empty; registers at CD0h."""
+        q = self.machine("-M", "q35", "-device", "pcie-root-port,id=p,chassis=1,addr=4.0,multifunction=on", "-device",
+                         "pcie-root-port,chassis=2,addr=4.1,hotplug=off", "-device", "pci-bridge,id=b,shpc=on,addr=5")
+        before = self.tables(q)
+        self.assertEqual((before["DSDT"].count(b"_DSM"), before["DSDT"].count(b"_EJ0")), (1 + 31, 0))
+        self.round_trip(before)
+        q.qmp.command("device_add", driver="edu", bus="b", addr="7", acpi_index=77)
+        q.qmp.command("device_add", driver="edu", bus="p", acpi_index=5)
+        found = {}
+        for bus in range(4):
+            q.outl(0xcd0, bus)
+            for slot in range(32):
+                q.outl(0xcd4, 1 << slot)
+                if q.inl(0xcd4):
+                    found[q.inl(0xcd4)] = slot
+        self.assertEqual(found, {77: 7, 5: 0})
+        q.qmp.command("system_reset")
+        self.assertEqual(self.tables(q)["DSDT"], before["DSDT"])
+
+    def test_indices_clash(self):
+        q = self.machine("-M", "pc", *self.INDICES)
+        with self.assertRaisesRegex(QmpError, "^a PCI device with acpi-index = 12 already exist$"):
+            q.qmp.command("device_add", driver="edu", acpi_index=12)
+        with self.assertRaisesRegex(QmpError, "^acpi-index should be less or equal to 16383$"):
+            q.qmp.command("device_add", driver="edu", acpi_index=16384)
+        q.qmp.command("device_add", driver="edu", acpi_index=14)
+
     def test_q35(self):
         found = self.tables(self.machine("-M", "q35", "-smp", 3))
         self.assertEqual(len(found["MCFG"]), 44, "no window before the firmware opens it")

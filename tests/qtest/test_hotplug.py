@@ -6,7 +6,7 @@ import subprocess
 import unittest
 
 from harness import OSTLER, QmpError
-from qtest import Qtest, main
+from qtest import Pci, Qtest, main
 
 UP, DOWN, EJECT, SELECT = 0xae00, 0xae04, 0xae08, 0xae10
 PORT_CAP, SLOT_CONTROL, SLOT_STATUS = 0x54, 0x54 + 0x18, 0x54 + 0x1a
@@ -155,9 +155,46 @@ class Hotplug(unittest.TestCase):
         q.qmp.command("system_reset")
         self.gone(q, "card")
 
+    def test_standard(self):
+        """The registers of an SHPC, by way of configuration space; and on pc, where the tables' methods come first."""
+        q = self.machine("-M", "q35", "-device", "pci-bridge,id=b,addr=5,shpc=on")
+        pci, button, enabled = Pci(q, 5), 1 << 18, 2 | 1 << 2
+        def dword(n, value=None):
+            pci.writeb(0x9a, n)
+            if value is not None:
+                pci.writel(0x9c, value)
+            return pci.readl(0x9c)
+        pci.writel(0x18, 0x00010100)
+        q.qmp.command("device_add", driver="edu", id="card", bus="b", addr="7")
+        self.assertEqual(dword(9 + 6) & (button | 3), button | 3)
+        dword(5, 7 << 8 | enabled)
+        dword(9 + 6, 0x7f << 24 | button)
+        dword(9 + 6, 0)
+        dword(8, 0)
+        q.qmp.command("device_del", id="card")
+        self.assertTrue(dword(9 + 6) & button)
+        dword(9 + 6, button)
+        dword(5, 7 << 8 | 3 | 3 << 2)
+        self.gone(q, "card")
+        q = self.machine("-M", "pc", "-device", "pci-bridge,id=b,addr=5,shpc=on")
+        q.qmp.command("device_add", driver="edu", id="card", bus="b", addr="7")
+        q.outl(SELECT, 1)
+        self.assertEqual(q.inl(UP), 1 << 7)
+        q.qmp.command("device_del", id="card")
+        q.outl(EJECT, 1 << 7)
+        self.gone(q, "card")
+        q = self.machine("-M", "pc", "-device", "pci-bridge,id=b,addr=5,shpc=on", "-global",
+                         "PIIX4_PM.acpi-pci-hotplug-with-bridge-support=off")
+        q.qmp.command("device_add", driver="edu", id="card", bus="b", addr="7")
+        q.outl(SELECT, 1)
+        self.assertEqual(q.inl(UP), 0)
+        q.qmp.command("device_del", id="card")
+        self.gone(q, "card")                                   # the slot has no power
+
     def test_properties(self):
         for args, said in ((["-M", "q35", "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=on"], "expects 'off'"),
-                           (["-device", "pci-bridge,shpc=on"], "pci-bridge.shpc' expects 'off'"),
+                           (["-device", "pci-bridge,shpc=on,id=b", "-device", "edu,bus=b,addr=0"],
+                            "Unsupported PCI slot 0 for standard hotplug controller"),
                            (["-device", "pcie-root-port,slot=8192"], "slot' expects 0 to 8191"),
                            (["-device", "ioh3420,slot=1", "-device", "pcie-root-port,slot=1"], "chassis 0 has a slot 1 already")):
             with self.subTest(args=args):

@@ -89,7 +89,42 @@ class Functions(unittest.TestCase):
             self.refused("directory", f"edu,romfile={self.folder},rombar={rombar}")
         self.refused("another ROM as \"genroms/my.rom\"", f"edu,rombar=0,romfile={first}",
                      f"edu,rombar=0,romfile={second}")
-        self.refused("a bridge with an expansion ROM is not built, expected: rombar=0", f"pci-bridge,romfile={first}")
+
+    def test_rom_of_a_bridge(self):
+        """Its base address is at 38h (PCI-to-PCI Bridge 1.2, 3.2.5.17); 30h is the upper half of the I/O window's."""
+        q = self.machine(f"pci-bridge,addr=5,romfile={self.file('my.rom', b'mine')}", "pci-bridge,addr=6")
+        pci, other = Pci(q, 5), Pci(q, 6)
+        pci.writel(0x38, 0xfffffffe)
+        self.assertEqual((pci.readl(0x38), pci.readl(0x30)), (0xfffff800, 0))
+        pci.writel(0x38, ROM_AT | 1)
+        pci.writew(COMMAND, 2)
+        self.assertEqual(q.read(ROM_AT, 5), b"mine\0")
+        other.writel(0x38, 0xffffffff)
+        self.assertEqual(other.readl(0x38), 0, "none")
+
+    def test_errors(self):
+        """pcie_aer_inject_error: names or bits, and what the function then shows (PCI Express Base 3.0, 7.10)."""
+        q = self.machine("pcie-root-port,id=p,addr=5", "edu,id=e", board="q35")
+        pci = Pci(q, 5)
+        pci.writew(0x54 + 8, 7)
+        def inject(args):
+            return q.qmp.command("human-monitor-command", command_line="pcie_aer_inject_error " + args).strip()
+        self.assertEqual(inject("p BAD_TLP"), "OK id: p root bus: 0000:00, bus: 0 devfn: 5.0")
+        q.outl(0xcf8, 0x80000000 | 5 << 11)
+        config = 0xe0000000
+        Pci(q, 0).writel(0x60, config | 1)
+        def aer(at):
+            return q.readl(config + (5 << 15) + 0x100 + at)
+        self.assertEqual((aer(0x10), aer(0x30), aer(0x34)), (0x40, 1, 0x28))
+        self.assertRegex(inject("-c p 0x1"), "^OK")
+        self.assertEqual((aer(0x10), aer(0x30)), (0x41, 3))
+        self.assertRegex(inject("p MALF_TLP 1 2 3 0xffffffff 5 6"), "^OK")
+        self.assertEqual([aer(0x18), *(aer(at) for at in range(0x1c, 0x2c, 4)), aer(0x38), aer(0x3c), aer(0x40)],
+                         [18 | 1 << 11, 1, 2, 3, 0xffffffff, 5, 6, 0])
+        self.assertRegex(inject("e BAD_TLP"), "^Error: e.* is not on PCI Express$")
+        self.assertRegex(inject("nobody BAD_TLP"), "^Error: Device 'nobody' not found$")
+        self.assertRegex(inject("p BAD"), "^Error: invalid error status value 'BAD', expected: ")
+        self.assertRegex(inject("p 3"), "^Error: error status 0x3 is no uncorrectable error")
 
     def test_addr(self):
         """SLOT or SLOT.FUNCTION, in hex with or without leading zeroes."""
