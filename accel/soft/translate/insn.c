@@ -413,29 +413,10 @@ static bool address_of(Work *w)
 {
     const Insn *i = w->i;
     unsigned size = i->op[0].size, reg = i->op[0].reg, to = translate_host[reg] == H_NONE ? H_RAX : translate_host[reg];
-    const MemOperand *m = &i->mem;
     if (size < 4 || i->address_size < 4) {
         return false;
     }
-    unsigned width = size == 8 && i->address_size == 8 ? E_W : 0;
-    if (m->rip_relative || (m->base == NO_REG && m->index == NO_REG)) {
-        emit_number(&w->e, to, width ? (uint64_t)m->disp : (uint32_t)m->disp);
-    } else {
-        Rm rm = {.memory = true, .base = H_NONE, .index = H_NONE, .scale = m->scale, .disp = (int32_t)m->disp};
-        if (m->base != NO_REG) {
-            rm.base = translate_host[m->base];
-            if (rm.base == H_NONE) {
-                emit_move(&w->e, E_W, rm.base = H_RAX, work_home(m->base));
-            }
-        }
-        if (m->index != NO_REG) {
-            rm.index = translate_host[m->index];
-            if (rm.index == H_NONE) {
-                emit_move(&w->e, E_W, rm.index = H_RSI, work_home(m->index));
-            }
-        }
-        emit_op(&w->e, width, 0x8d, to, rm, 0);
-    }
+    work_offset(w, size == 8 && i->address_size == 8 ? E_W : 0, to);
     spare_end(w, reg, to, H_RAX);
     return true;
 }

@@ -32,25 +32,29 @@ static unsigned in_register(Work *w, unsigned reg, unsigned spare)
     return spare;
 }
 
+void work_offset(Work *w, unsigned width, unsigned to)
+{
+    const MemOperand *m = &w->i->mem;
+    w->constant = m->rip_relative || (m->base == NO_REG && m->index == NO_REG);
+    if (w->constant) {
+        w->address = width ? (uint64_t)m->disp : (uint32_t)m->disp;
+        emit_number(&w->e, to, w->address);
+        return;
+    }
+    Rm rm = {.memory = true, .scale = m->scale, .disp = (int32_t)m->disp};
+    rm.base = (uint8_t)in_register(w, m->base, H_RAX);
+    rm.index = (uint8_t)in_register(w, m->index, H_RSI);
+    if (rm.index == H_NONE && !rm.disp) {
+        emit_move(&w->e, width, to, rm_reg(rm.base));
+    } else {
+        emit_op(&w->e, width, 0x8d, to, rm, 0);
+    }
+}
+
 static void work_address(Work *w)
 {
     const MemOperand *m = &w->i->mem;
-    unsigned width = w->wide ? E_W : 0;
-    w->constant = false;
-    if (m->rip_relative || (m->base == NO_REG && m->index == NO_REG)) {
-        w->constant = true;
-        w->address = w->wide ? (uint64_t)m->disp : (uint32_t)m->disp;
-        emit_number(&w->e, H_RAX, w->address);
-    } else {
-        Rm rm = {.memory = true, .scale = m->scale, .disp = (int32_t)m->disp};
-        rm.base = (uint8_t)in_register(w, m->base, H_RAX);
-        rm.index = (uint8_t)in_register(w, m->index, H_RSI);
-        if (rm.index == H_NONE && !rm.disp) {
-            emit_move(&w->e, width, H_RAX, rm_reg(rm.base));
-        } else {
-            emit_op(&w->e, width, 0x8d, H_RAX, rm, 0);
-        }
-    }
+    work_offset(w, w->wide ? E_W : 0, H_RAX);
     if (w->wide && (m->seg == SEG_FS || m->seg == SEG_GS)) {
         size_t base = offsetof(SoftCpu, cpu.state.seg) + m->seg * sizeof(Segment) + offsetof(Segment, base);
         emit_op(&w->e, E_W, 0x03, H_RAX, work_field(base), 0);

@@ -131,6 +131,7 @@ void work_store_vectors(Work *w);
 void vectors_store(Emit *e, const WorkVectors *v);
 void vectors_load(Emit *e, const WorkVectors *v);
 Cold *work_cold(Work *w, ColdKind kind, uint8_t *from);
+void work_offset(Work *w, unsigned width, unsigned to); /* the memory operand's, without its segment; RAX and RSI are lost */
 bool work_can_address(const Work *w);   /* the memory operand's address needs no checks of segments */
 /* The memory operand, and a word of the stack at `disp` from a register: where it is in the host's memory, perhaps by RAX.
  * Misses end as `kind` says.  RAX, RSI and flags are lost. */
