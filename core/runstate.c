@@ -248,6 +248,12 @@ void machine_guest_panicked(void)
     }
 }
 
+void machine_guest_suspended_to_disk(void)
+{
+    EMIT(suspend_disk);
+    machine_request_shutdown(CAUSE_GUEST_SHUTDOWN);
+}
+
 void machine_guest_crashloaded(void)
 {
     EMIT(guest_crashloaded);

@@ -56,6 +56,7 @@ typedef struct RunActions {
 } RunActions;
 extern RunActions run_actions;
 void machine_guest_panicked(void);      /* pvpanic and friends: event, then the action */
+void machine_guest_suspended_to_disk(void);     /* event, then as if it had switched off */
 void machine_guest_crashloaded(void);   /* the guest panicked and its crash kernel takes over: event only */
 
 /* Who takes part.  Called on the main thread in order of registration (stop: reverse). */
@@ -82,6 +83,7 @@ typedef struct RunEvents {
     void (*shutdown)(bool guest, ShutdownCause cause);
     void (*powerdown)(void);
     void (*suspend)(void);
+    void (*suspend_disk)(void);
     void (*wakeup)(void);
     void (*guest_panicked)(const char *action);
     void (*guest_crashloaded)(void);    /* GUEST_CRASHLOADED; its action is always "run" */

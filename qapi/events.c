@@ -48,6 +48,7 @@ void qapi_run_events_init(void)
         .shutdown = run_shutdown,
         .powerdown = event_powerdown,
         .suspend = event_suspend,
+        .suspend_disk = event_suspend_disk,
         .wakeup = event_wakeup,
         .guest_panicked = run_panicked,
         .guest_crashloaded = run_crashloaded,

@@ -69,7 +69,9 @@ static void sleep_now(AcpiPm *s)
     if (type == SLEEP_S3 && !s->disable_s3) {
         s->suspended = true;
         machine_request_suspend();
-    } else if (type == SLEEP_S5 || (type == s->s4_val && !s->disable_s4)) {
+    } else if (type == s->s4_val && !s->disable_s4) {
+        machine_guest_suspended_to_disk();
+    } else if (type == SLEEP_S5) {
         machine_request_shutdown(CAUSE_GUEST_SHUTDOWN);
     } else {
         guest_error(device_whole(&s->dev), "sleep type %u is not offered", type);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Small chips under Linux's own drivers, with -accel soft: watchdogs, displays, the VM generation identifier."""
+import os
 import re
 import struct
 import uuid
@@ -45,6 +46,50 @@ poweroff -f
 
     def test_q35(self):
         self.twice("q35", 2)
+
+
+class Hibernation(ChipsTest):
+    """Linux suspends to a disk, which switches the machine off; the next start goes on where it was."""
+    ONCE = """
+resume=$(cat /sys/block/vda/dev)
+echo $resume >/sys/power/resume # does not come back if there is something to go on with
+mkswap /dev/vda >/dev/null
+swapon /dev/vda
+dd if=/dev/urandom of=/tmp/x bs=64k count=16 2>/dev/null
+md5sum /tmp/x | sed 's/^/before /' >/dev/ttyS0
+echo $resume >/sys/power/resume
+echo platform >/sys/power/disk
+echo disk >/sys/power/state
+echo awake of $(nproc)
+md5sum /tmp/x | sed 's/^/after /'
+dmesg | grep 'ACPI Error' | sed 's/^/complaint: /'
+poweroff -f
+"""
+
+    def hibernate(self, board, cpus, device):
+        disk = os.path.join(self.folder(), "swap.raw")
+        with open(disk, "wb") as f:
+            f.truncate(512 << 20)
+        said = []
+        for _ in range(2):
+            m = self.linux(self.ONCE, ["virtio_pci", "virtio_blk"], "-machine", board, "-smp", cpus, "-drive",
+                           f"if=none,id=d,format=raw,file={disk}", "-device", device, append="no_console_suspend")
+            if not said:
+                m.qmp.wait_event("SUSPEND_DISK", 240)
+            self.assertEqual(m.qmp.wait_event("SHUTDOWN", 240)["data"], {"guest": True, "reason": "guest-shutdown"})
+            self.assertEqual(m.process.wait(60), 0, m.serial())
+            said.append(m.serial())
+        self.assertNotIn("awake", said[0])
+        self.assertIn(f"awake of {cpus}", said[1])
+        self.assertNotIn("before", said[1])
+        self.assertEqual(re.search("before (.*)", said[0])[1], re.search("after (.*)", said[1])[1])
+        self.assertNotIn("complaint", said[1])
+
+    def test_pc(self):
+        self.hibernate("pc", 2, "virtio-blk-pci,drive=d")
+
+    def test_q35(self):
+        self.hibernate("q35", 2, "virtio-blk-pci,drive=d")
 
 
 class Watchdogs(ChipsTest):

@@ -24,6 +24,7 @@ static void on_stop(void) { g_string_append(told, "STOP "); }
 static void on_resume(void) { g_string_append(told, "RESUME "); }
 static void on_powerdown(void) { g_string_append(told, "POWERDOWN "); }
 static void on_suspend(void) { g_string_append(told, "SUSPEND "); }
+static void on_suspend_disk(void) { g_string_append(told, "SUSPEND_DISK "); }
 static void on_wakeup(void) { g_string_append(told, "WAKEUP "); }
 static void on_panic(const char *action) { g_string_append_printf(told, "PANICKED:%s ", action); }
 
@@ -43,7 +44,7 @@ static void setup(void)
     loop_lock();
     told = g_string_new(NULL);
     run_events = (RunEvents){.stop = on_stop, .resume = on_resume, .reset = on_reset, .shutdown = on_shutdown,
-                             .powerdown = on_powerdown, .suspend = on_suspend, .wakeup = on_wakeup,
+                             .powerdown = on_powerdown, .suspend = on_suspend, .suspend_disk = on_suspend_disk, .wakeup = on_wakeup,
                              .guest_panicked = on_panic};
     runstate_listen(&(RunListener){changed, reset, powerdown, wakeup, (char *)"a"});
     runstate_listen(&(RunListener){.changed = changed, .arg = (char *)"b"});
@@ -161,6 +162,15 @@ START_TEST(shutdowns)
 }
 END_TEST
 
+START_TEST(sleep_on_disk)
+{
+    start();
+    machine_guest_suspended_to_disk();
+    ck_assert_int_eq(poll(), 0);
+    expect("SUSPEND_DISK SHUTDOWN:guest ");
+}
+END_TEST
+
 START_TEST(buttons_and_sleep)
 {
     start();
@@ -217,5 +227,5 @@ START_TEST(panics_and_failures)
 }
 END_TEST
 
-SUITE_MAIN("runstate", setup, teardown, stop_and_continue, resets, no_reboot, shutdowns, buttons_and_sleep,
+SUITE_MAIN("runstate", setup, teardown, stop_and_continue, resets, no_reboot, shutdowns, sleep_on_disk, buttons_and_sleep,
            panics_and_failures)
