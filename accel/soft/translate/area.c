@@ -58,10 +58,12 @@ static void emit_rip_base(Emit *e)
     emit_store(e, E_W, FIELD(rip_base), H_RSI);
 }
 
-/* An instruction by its micro-ops.  True: the block was thrown away by it, RIP is behind the instruction. */
+/* An instruction by its micro-ops.  True: it threw blocks away, and RIP is behind it: the block itself, or one that follows it in
+ * the same code. */
 static bool do_alone(SoftCpu *s, const Uop *u)
 {
     Block *b = s->block;
+    uint64_t thrown = s->code->thrown;
     uint64_t next = s->rip_base + u->ip + u->length;
     if (G_LIKELY(u->fn == exec_op)) {
         exec_call_op(s, u);
@@ -77,7 +79,7 @@ static bool do_alone(SoftCpu *s, const Uop *u)
             u = u->fn(s, u);
         }
     }
-    if (G_UNLIKELY(b->dead)) {
+    if (G_UNLIKELY(s->code->thrown != thrown)) {
         s->cpu.state.rip = b->mode & MODE_64 ? next : (uint32_t)next;
         return true;
     }

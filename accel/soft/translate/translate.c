@@ -6,7 +6,9 @@
 bool translate_off;
 unsigned translate_heat = 16;
 
-enum { MOST_BLOCKS = 16 /* together */, BLOCK_ROOM = 128 << 10 /* more than any block takes */, CODE_ALIGN = 16 };
+/* BLOCK_ROOM: more than any block takes, which is the ways out of it, each of some 600 bytes where all vector registers are stored
+ * and loaded. */
+enum { MOST_BLOCKS = 16 /* together */, BLOCK_ROOM = TRANSLATE_COLDS * 1024, CODE_ALIGN = 16 };
 
 /* ---- Pieces of instructions ---- */
 
@@ -273,6 +275,7 @@ void translate_block(SoftCpu *s, Block *b)
     for (unsigned k = 0; k < w.colds; k++) { /* they may become more */
         emit_cold(&w, &w.cold[k]);
     }
+    g_assert(w.e.p <= t->code.write + t->used + BLOCK_ROOM);
     const Insn *last = &chain.insn[chain.insns - 1];
     b->reach = (uint32_t)(last->rip + last->length - b->rip);
     t->used = (size_t)(w.e.p - t->code.write + CODE_ALIGN - 1) & ~(size_t)(CODE_ALIGN - 1);
