@@ -172,7 +172,10 @@ main:
         hlt
         cli
         loop .ticks
-        is [counts + 4 * 0x20], 50
+        xor eax, eax                    ; more, if the host was elsewhere between HLT and CLI
+        cmp dword [counts + 4 * 0x20], 50
+        setae al
+        is eax, 1
         mov al, 0xff
         out 0x21, al
         mov al, 0
@@ -214,7 +217,10 @@ main:
         mov al, 0xff
         out 0x21, al
         out 0xa1, al
-        is [woken], 20
+        xor eax, eax
+        cmp dword [woken], 20
+        setae al
+        is eax, 1
         mov al, 0x8b
         out 0x70, al
         mov al, 0x02

@@ -58,8 +58,8 @@ static void emit_rip_base(Emit *e)
     emit_store(e, E_W, FIELD(rip_base), H_RSI);
 }
 
-/* An instruction by its micro-ops.  True: it threw blocks away, and RIP is behind it: the block itself, or one that follows it in
- * the same code. */
+/* An instruction by its micro-ops.  True: leave, RIP is behind it: it threw blocks away, the running one or one that follows it in
+ * the same code; or something waits, perhaps by its own doing, as a change of the memory map. */
 static bool do_alone(SoftCpu *s, const Uop *u)
 {
     Block *b = s->block;
@@ -79,7 +79,7 @@ static bool do_alone(SoftCpu *s, const Uop *u)
             u = u->fn(s, u);
         }
     }
-    if (G_UNLIKELY(s->code->thrown != thrown)) {
+    if (G_UNLIKELY(s->code->thrown != thrown || atomic_load_explicit(&s->poll, memory_order_relaxed))) {
         s->cpu.state.rip = b->mode & MODE_64 ? next : (uint32_t)next;
         return true;
     }
