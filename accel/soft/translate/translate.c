@@ -130,8 +130,8 @@ static void emit_by_micro_ops(Work *w)
     w->t->left_alone++;
 }
 
-/* The misses of an instruction come back behind it: its micro-ops have done all of it.  Not into a window for writing, whose page may
- * have become code of another CPU meanwhile: misses take long, and stores by the window would tell nobody. */
+/* The misses of an instruction come back behind it: its micro-ops have done all of it.  Not into a window for writing, whose page
+ * may be code of another CPU by then: misses take long, and stores by the window would tell nobody. */
 static void finish_colds(Work *w, unsigned first)
 {
     for (unsigned k = first; k < w->colds; k++) {
