@@ -130,12 +130,15 @@ static void emit_by_micro_ops(Work *w)
     w->t->left_alone++;
 }
 
-/* The misses of an instruction come back behind it: its micro-ops have done all of it. */
+/* The misses of an instruction come back behind it: its micro-ops have done all of it.  Not into a window for writing, whose page
+ * may be code of another CPU by then: misses take long, and stores by the window would tell nobody. */
 static void finish_colds(Work *w, unsigned first)
 {
     for (unsigned k = first; k < w->colds; k++) {
         Cold *c = &w->cold[k];
-        if (c->kind == COLD_ALONE) {
+        if (c->kind == COLD_ALONE && w->window.open && w->window.write) {
+            c->kind = COLD_GO_ON;
+        } else if (c->kind == COLD_ALONE) {
             c->back = w->e.p;
             c->flags = w->host_flags;
             c->behind = w->vectors;
