@@ -433,14 +433,19 @@ bool block_decode(SoftCpu *s, const Block *b, Insn *out)
     return n == b->insns && out[n - 1].rip + out[n - 1].length == b->rip + b->size;
 }
 
+static Block *block_at(SoftCpu *s, const uint8_t *host, uint64_t rip, uint32_t mode)
+{
+    Block *b = s->code->hash[hash_of(host, rip)];
+    while (b && !(b->host == host && b->rip == rip && b->mode == mode && !b->host2)) {
+        b = b->hash_next;
+    }
+    return b;
+}
+
 Block *block_behind(SoftCpu *s, const Block *b)
 {
     const uint8_t *host = b->host + b->size;
-    Block *next = page_of(host) == page_of(b->host) ? s->code->hash[hash_of(host, b->rip + b->size)] : NULL;
-    while (next && !(next->host == host && next->rip == b->rip + b->size && next->mode == b->mode && !next->host2)) {
-        next = next->hash_next;
-    }
-    return next;
+    return page_of(host) == page_of(b->host) ? block_at(s, host, b->rip + b->size, b->mode) : NULL;
 }
 
 /* What is no instruction is one that faults. */
@@ -645,6 +650,37 @@ static Block *block_lookup(SoftCpu *s, uint64_t linear)
     return b;
 }
 
+static void remember_jump(SoftCpu *s, Block *b)
+{
+    uint64_t rip = b->rip;
+    s->code->jumps[(rip ^ rip >> JUMP_BITS) & (JUMP_SIZE - 1)] = (JumpEntry){rip, s->cpu.state.seg[SEG_CS].base, s->jump_key, b};
+}
+
+Block *block_known(SoftCpu *s, uint64_t rip)
+{
+    unsigned size = s->mode & MODE_SIZE;
+    if (s->code->unheard || size == MODE_16 || !(s->mode & MODE_FLAT_CODE) || s->mode & MODE_SINGLE) {
+        return NULL;
+    }
+    const FetchPage *f = tlb_fetched(s, rip);
+    Block *b = f && f->page.host ? block_at(s, f->page.host + (rip & (PAGE - 1)), rip, s->mode) : NULL;
+    if (b) {
+        remember_jump(s, b);
+    }
+    return b;
+}
+
+/* Jumps that were linked to a block that was thrown away find the one in its place from now on. */
+static void replace_block(SoftCpu *s, Block *b)
+{
+    Block *left = s->block; /* it led here, perhaps */
+    if (left && left->dead && left->rip == b->rip && left->host == b->host && left->mode == b->mode && !left->host2) {
+        left->to[0] = b;
+        left->uops[0].fn = exec_moved;
+        translate_moved(s, left);
+    }
+}
+
 Block *block_find(SoftCpu *s)
 {
     SoftCode *c = s->code;
@@ -673,7 +709,8 @@ Block *block_find(SoftCpu *s)
     if (G_UNLIKELY(c->unheard) && cpu_count() > 1) {
         return b;
     }
-    c->jumps[(rip ^ rip >> JUMP_BITS) & (JUMP_SIZE - 1)] = (JumpEntry){rip, base, s->jump_key, b};
+    remember_jump(s, b);
+    replace_block(s, b);
     if (from && !from_block->dead && !from_block->host2 && page_of(from_block->host) == page_of(b->host) &&
         from_block->mode == b->mode) {
         from->disp = (int32_t)((uint8_t *)b - c->arena);

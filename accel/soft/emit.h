@@ -55,6 +55,6 @@ uint8_t *emit_jump_if(Emit *e, unsigned condition, const uint8_t *to);
 uint8_t *emit_call_near(Emit *e, const uint8_t *to);
 void emit_land(Emit *e, uint8_t *jump);                 /* it goes here */
 
-enum { IF_AE = 3, IF_NE = 5, IF_BE = 6, IF_A = 7 };
+enum { IF_AE = 3, IF_E = 4, IF_NE = 5, IF_BE = 6, IF_A = 7 };
 
 #endif

@@ -77,6 +77,22 @@ const Uop *exec_translated(SoftCpu *s, const Uop *u)
     ENTER(s->code->translator->enter(s, s->block));
 }
 
+const Uop *exec_look(SoftCpu *s, uint64_t rip)
+{
+    Block *b = block_known(s, rip);
+    if (b) {
+        return exec_into(s, b);
+    }
+    return leave_at(s, rip);
+}
+
+/* A block that was thrown away, and has a successor. */
+const Uop *exec_moved(SoftCpu *s, const Uop *u)
+{
+    enter(s, u);
+    ENTER(exec_into(s, s->block->to[0]));
+}
+
 /* Behind an instruction that is done alone. */
 const Uop *exec_back(SoftCpu *s, const Uop *u)
 {

@@ -569,13 +569,27 @@ uint8_t *tlb_host_in(SoftCpu *s, unsigned table, uint64_t linear, unsigned size,
     return p->host + (linear & 4095);
 }
 
+static uint64_t fetch_tag(const SoftCpu *s, uint64_t linear)
+{
+    return (linear & ~UINT64_C(0xfff)) | (soft_cpl(s) == 3);
+}
+
+static FetchPage *fetch_page(const SoftCpu *s, uint64_t linear)
+{
+    return &s->tlb->fetch[(linear >> 12 ^ linear >> 20) & (FETCH_SIZE - 1)];
+}
+
+const FetchPage *tlb_fetched(const SoftCpu *s, uint64_t linear)
+{
+    FetchPage *f = fetch_page(s, linear);
+    return f->tag == fetch_tag(s, linear) ? f : NULL;
+}
+
 const FetchPage *tlb_fetch(SoftCpu *s, uint64_t linear)
 {
-    SoftTlb *t = s->tlb;
     bool user = soft_cpl(s) == 3;
-    uint64_t tag = (linear & ~UINT64_C(0xfff)) | user;
-    unsigned slot = (linear >> 12 ^ linear >> 20) & (FETCH_SIZE - 1);
-    FetchPage *f = &t->fetch[slot];
+    uint64_t tag = fetch_tag(s, linear);
+    FetchPage *f = fetch_page(s, linear);
     if (G_UNLIKELY(f->tag != tag)) {
         PageWalk w;
         walk(s, linear, WALK_FETCH | (user ? WALK_USER : 0), &w);

@@ -52,6 +52,7 @@ void tlb_select(SoftCpu *s);            /* s->load and s->store for the present 
 void tlb_forget_map(SoftCpu *s);
 /* The page that code at `linear` is in; raises #PF.  Valid until the next call for another page. */
 const FetchPage *tlb_fetch(SoftCpu *s, uint64_t linear);
+const FetchPage *tlb_fetched(const SoftCpu *s, uint64_t linear);        /* NULL: it would have to be looked for */
 /* Nobody may write these bytes unheard any more; any thread. */
 void tlb_revoke_stores(const uint8_t *host, uint64_t len);
 

@@ -124,6 +124,8 @@ struct SoftCode {
 };
 /* The block at state.rip in the present mode; raises faults of the fetch.  May throw all blocks away to make room. */
 Block *block_find(SoftCpu *s);
+/* The same where that needs no walk and makes no block: of `rip` in the present mode; NULL: let block_find see to it. */
+Block *block_known(SoftCpu *s, uint64_t rip);
 void block_process_inbox(SoftCpu *s);
 void block_flush(SoftCpu *s);           /* throw away all of them; not from within a block */
 void block_forget_jumps(SoftCpu *s);    /* translations changed */
@@ -223,7 +225,7 @@ static inline __attribute__((always_inline)) uint8_t *tlb_hit(TlbEntry *table, u
 }
 
 /* ---- Leaving ---- */
-UopFn exec_enter, exec_enter_cold, exec_translated, exec_back, exec_enter_counting, exec_enter_logging, exec_enter_debug, exec_stale, exec_leave, exec_op, exec_op_end, exec_linear, exec_fault;
+UopFn exec_enter, exec_enter_cold, exec_translated, exec_moved, exec_back, exec_enter_counting, exec_enter_logging, exec_enter_debug, exec_stale, exec_leave, exec_op, exec_op_end, exec_linear, exec_fault;
 static inline __attribute__((always_inline)) void exec_call_op(SoftCpu *s, const Uop *u)
 {
     const OpInsn *o = u->ptr;
@@ -242,6 +244,7 @@ static inline __attribute__((always_inline)) const Uop *exec_into(SoftCpu *s, Bl
     s->rip_base = b->rip;
     return b->uops + 1;
 }
+const Uop *exec_look(SoftCpu *s, uint64_t rip);         /* what the table of jumps does not have (any more) */
 /* A transfer to `rip` within CS: what was seen there last, or NULL for the loop. */
 static inline __attribute__((always_inline)) const Uop *exec_go(SoftCpu *s, uint64_t rip)
 {
@@ -250,8 +253,7 @@ static inline __attribute__((always_inline)) const Uop *exec_go(SoftCpu *s, uint
     if (G_LIKELY(e->rip == rip && e->key == s->jump_key && e->base == s->cpu.state.seg[SEG_CS].base)) {
         return exec_into(s, e->block);
     }
-    s->cpu.state.rip = rip;
-    return NULL;
+    return exec_look(s, rip);
 }
 
 /* ---- Jumps and conditions ---- */

@@ -132,10 +132,40 @@ static void make_leaves(Translator *t, Emit *e)
     t->stale = t->code.run + (e->p - t->code.write);
     emit_store(e, E_W, FIELD(block), H_RAX);
     emit_move(e, E_W, H_RAX, rm_mem(H_RAX, offsetof(Block, rip)));
-    t->leave_to = t->code.run + (e->p - t->code.write);
     emit_store(e, E_W, FIELD(cpu.state.rip), H_RAX);
     emit_registers(e, true);
     emit_return_null(e);
+}
+
+static void make_moved(Translator *t, Emit *e)
+{
+    t->moved = piece_begin(t, e);
+    emit_move(e, E_W, H_RAX, rm_mem(H_RAX, offsetof(Block, to)));
+    emit_op(e, 0, 0xff, 4, rm_mem(H_RAX, offsetof(Block, entry)), 0);
+}
+
+static Block *find_or_leave(SoftCpu *s, uint64_t rip)
+{
+    Block *b = block_known(s, rip);
+    if (!b) {
+        s->cpu.state.rip = rip;
+    }
+    return b;
+}
+
+static void make_go_to(Translator *t, Emit *e)
+{
+    t->go_to = piece_begin(t, e);
+    emit_registers(e, true);
+    emit_move(e, E_W, H_RSI, rm_reg(H_RAX));
+    emit_call(e, (const void *)(uintptr_t)find_or_leave);
+    emit_op(e, E_W, 0x85, H_RAX, rm_reg(H_RAX), 0); /* test rax, rax */
+    uint8_t *none = emit_jump_if(e, IF_E, NULL);
+    emit_move(e, E_W, H_RDI, rm_mem(H_RSP, SELF));
+    emit_registers(e, false);
+    emit_op(e, 0, 0xff, 4, rm_mem(H_RAX, offsetof(Block, entry)), 0);
+    emit_land(e, none);
+    emit_return(e);
 }
 
 static void make_go_on(Translator *t, Emit *e)
@@ -199,6 +229,8 @@ Translator *translate_new(SoftCpu *s, void *room)
     make_enter(t, &e);
     make_interpret(t, &e);
     make_leaves(t, &e);
+    make_moved(t, &e);
+    make_go_to(t, &e);
     make_go_on(t, &e);
     make_alone(t, &e);
     make_unlinked(t, &e);

@@ -52,10 +52,10 @@ static void jump_away(Work *w, uint64_t rip)
     emit_move(e, E_W, H_RSI, FIELD(code));
     emit_op(e, E_W, 0x81, 0, rm_reg(H_RSI), 4); /* add rsi, ... */
     emit_32(e, (uint32_t)(entry - offsetof(SoftCode, jumps)));
-    compare_key(w, COLD_LEAVE_TO, rip);
+    compare_key(w, COLD_GO_TO, rip);
     emit_number(e, H_RAX, rip);
     emit_op(e, E_W, 0x3b, H_RAX, rm_mem(H_RSI, offsetof(SoftCode, jumps) + offsetof(JumpEntry, rip)), 0);
-    work_cold(w, COLD_LEAVE_TO, emit_jump_if(e, IF_NE, NULL))->rip = rip;
+    work_cold(w, COLD_GO_TO, emit_jump_if(e, IF_NE, NULL))->rip = rip;
     enter_known(w);
 }
 

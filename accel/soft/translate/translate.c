@@ -84,9 +84,9 @@ static void emit_cold(Work *w, const Cold *c)
         micro_op_in_rsi(e, c->u);
         emit_jump(e, written(w->t, w->t->go_on));
         return;
-    case COLD_LEAVE_TO:
+    case COLD_GO_TO:
         emit_number(e, H_RAX, c->rip);
-        emit_jump(e, written(w->t, w->t->leave_to));
+        emit_jump(e, written(w->t, w->t->go_to));
         return;
     case COLD_LEAVE: emit_jump(e, written(w->t, w->t->leave)); return;
     case COLD_SIDE:
@@ -292,6 +292,13 @@ void translate_made(const SoftCpu *s, Block *b)
 {
     if (s->code->translator) {
         b->entry = s->code->translator->interpret;
+    }
+}
+
+void translate_moved(const SoftCpu *s, Block *b)
+{
+    if (s->code->translator) {
+        b->entry = s->code->translator->moved;
     }
 }
 

@@ -30,9 +30,9 @@ struct Translator {
     bool full;                          /* everything is to go before the next block is made */
     /* Where the pieces of area.c run. */
     const Uop *(*enter)(SoftCpu *s, Block *b);          /* runs from there on; what is next for the micro-ops, or NULL */
-    const uint8_t *interpret, *stale;                   /* entries of blocks without code: RAX is the block */
+    const uint8_t *interpret, *stale, *moved;           /* entries of blocks without code: RAX is the block */
     const uint8_t *leave;               /* to the loop, at SoftCpu.block's first instruction */
-    const uint8_t *leave_to;            /* to the loop, RAX is RIP */
+    const uint8_t *go_to;               /* RAX is RIP: to its block, if that is easily found, else to the loop */
     const uint8_t *go_on;               /* with the micro-op in RSI */
     const uint8_t *alone;               /* call: the instruction whose first micro-op is in RSI */
     Block *unlinked[2];                 /* what jumps lead to that have not been linked */
@@ -50,6 +50,7 @@ void translate_free(Translator *t);
 void translate_flush(Translator *t);    /* every block goes */
 void translate_made(const SoftCpu *s, Block *b);        /* a new block, and one that was thrown away */
 void translate_killed(const SoftCpu *s, Block *b);
+void translate_moved(const SoftCpu *s, Block *b);       /* `to[0]` stands for it from now on */
 bool translate_possible(const SoftCpu *s, const Block *b);
 /* The block that is about to run; whatever comes of it, its first micro-op is what to go on with. */
 void translate_block(SoftCpu *s, Block *b);
@@ -75,7 +76,7 @@ typedef struct WorkWindow {
 } WorkWindow;
 enum { WINDOW = H_R13 };                /* added to the guest's address of `low`, with the register at hand: where it is */
 
-typedef enum ColdKind { COLD_ALONE, COLD_GO_ON, COLD_LEAVE_TO, COLD_LEAVE, COLD_SIDE /* a jump out of the middle */ } ColdKind;
+typedef enum ColdKind { COLD_ALONE, COLD_GO_ON, COLD_GO_TO, COLD_LEAVE, COLD_SIDE /* a jump out of the middle */ } ColdKind;
 typedef struct Cold {                   /* what seldom happens, written behind the block */
     ColdKind kind;
     bool flags;                         /* the host has to have the flags behind it; SIDE: has them alone */
