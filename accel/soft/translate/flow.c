@@ -27,7 +27,7 @@ static void compare_key(Work *w, ColdKind kind, uint64_t rip)
 /* RSI: the entry for the target in RAX, which is lost; otherwise the instruction's micro-ops see to it. */
 static void find_target(Work *w)
 {
-    _Static_assert(sizeof(JumpEntry) == 32 && JUMP_BITS == 11, "how a target finds its entry");
+    _Static_assert(sizeof(JumpEntry) == 32, "how a target finds its entry");
     Emit *e = &w->e;
     emit_move(e, E_W, H_RSI, rm_reg(H_RAX));
     emit_op(e, E_W, 0xc1, 5, rm_reg(H_RSI), 1); /* shr rsi, ... */
