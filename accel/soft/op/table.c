@@ -16,13 +16,11 @@ static void merge(const Op *ops)
 static const Op *const tables[] = {ops_integer, ops_string, ops_segment, ops_flow, ops_system, ops_x87, ops_x87_control,
                                    ops_xsave};
 
+static const Op *integer_end;
+
 bool op_is_integer(const Op *op)
 {
-    const Op *end = ops_integer;
-    while (end->mnemonic) {
-        end++;
-    }
-    return op >= ops_integer && op < end;
+    return op >= ops_integer && op < integer_end;
 }
 
 const Op *op_find(unsigned mnemonic)
@@ -31,6 +29,8 @@ const Op *op_find(unsigned mnemonic)
     if (g_once_init_enter(&merged)) {
         for (unsigned i = 0; i < G_N_ELEMENTS(tables); i++) {
             merge(tables[i]);
+        }
+        for (integer_end = ops_integer; integer_end->mnemonic; integer_end++) {
         }
         g_once_init_leave(&merged, 1);
     }
