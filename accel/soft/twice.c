@@ -6,9 +6,19 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* A room that is given back must not be anybody's meanwhile: its owner unmaps it in the end. */
+static void unmap_run(void *run, size_t size, bool placed)
+{
+    if (placed) {
+        mmap(run, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    } else {
+        munmap(run, size);
+    }
+}
+
 void twice_map(Twice *t, size_t size, void *run_at, const char *what)
 {
-    *t = (Twice){.size = size};
+    *t = (Twice){.size = size, .placed = run_at};
     int fd = memfd_create("ostler-code", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
         g_warning("soft: no memory for %s: %s", what, strerror(errno));
@@ -26,7 +36,7 @@ void twice_map(Twice *t, size_t size, void *run_at, const char *what)
             munmap(write, size);
         }
         if (run != MAP_FAILED) {
-            munmap(run, size);
+            unmap_run(run, size, run_at);
         }
         return;
     }
@@ -38,7 +48,7 @@ void twice_unmap(Twice *t)
 {
     if (t->write) {
         munmap(t->write, t->size);
-        munmap(t->run, t->size);
+        unmap_run(t->run, t->size, t->placed);
     }
     *t = (Twice){0};
 }

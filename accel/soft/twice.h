@@ -9,6 +9,7 @@
 
 typedef struct Twice {
     size_t size;
+    bool placed;                        /* `run` lies in somebody's room, which stays his */
     uint8_t *write, *run;               /* NULL: the host refuses, which was said in a warning */
 } Twice;
 
