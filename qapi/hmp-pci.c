@@ -4,6 +4,8 @@
 #include "hw/pci/pcie-aer.h"
 #include "qapi/hmp-internal.h"
 
+enum { DOMAIN = 0 }; /* boards have one root bus */
+
 static PciDevice *find_function(const char *id, GError **error)
 {
     Device *d = device_find(id);
@@ -61,6 +63,6 @@ void hmp_pcie_aer_inject_error(Hmp *h, const HmpArgs *a)
         hmp_error(h, error);
         return;
     }
-    hmp_print(h, "OK id: %s root bus: 0000:00, bus: %x devfn: %x.%x\n", hmp_text(a, "id"), pci_bus_number(pd->bus),
-              PCI_SLOT(pd->devfn), PCI_FUNC(pd->devfn));
+    hmp_print(h, "OK id: %s root bus: %04x:%02x, bus: %x devfn: %x.%x\n", hmp_text(a, "id"), DOMAIN, pci_bus_number(pci_root()),
+              pci_bus_number(pd->bus), PCI_SLOT(pd->devfn), PCI_FUNC(pd->devfn));
 }

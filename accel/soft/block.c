@@ -83,7 +83,6 @@ bool block_code_setup(SoftCpu *s, GError **error)
     SoftCode *c = s->code = g_new0(SoftCode, 1);
     c->size = ARENA;
     c->arena = arena;
-    c->translator = translate_new(s, c->arena + ARENA);
     c->used = sizeof(Uop); /* 0 means "no block" */
     c->hash = g_new0(Block *, 1 << HASH_BITS);
     c->pages = g_hash_table_new(NULL, NULL);
@@ -147,8 +146,6 @@ void block_forget_jumps(SoftCpu *s)
 void block_unheard(SoftCpu *s)
 {
     s->code->unheard = true;
-    translate_free(s->code->translator); /* KVM's CPU has none */
-    s->code->translator = NULL;
     s->code->links = g_array_new(FALSE, FALSE, sizeof(Uop *));
 }
 
@@ -185,7 +182,7 @@ static void block_kill(SoftCpu *s, Block *b)
     }
     b->dead = b->special = true;
     b->uops[0].fn = exec_stale;
-    translate_killed(s, b);
+    translate_stand_in(s, b, BLOCK_STALE);
     c->thrown++;
     if (s->in_block && s->block == b) {
         end_running(s, b);
@@ -495,7 +492,7 @@ static Block *block_make(SoftCpu *s, const Source *src, const Insn *insns, unsig
         b->uops[0].fn = exec_enter_debug;
     }
     b->uop_count = (uint16_t)(end - b->uops);
-    translate_made(s, b);
+    translate_stand_in(s, b, BLOCK_NEW);
     if (translate_possible(s, b)) {
         b->uops[0].fn = exec_enter_cold;
         b->uops[0].imm = (int32_t)translate_heat;
@@ -677,7 +674,7 @@ static void replace_block(SoftCpu *s, Block *b)
     if (left && left->dead && left->rip == b->rip && left->host == b->host && left->mode == b->mode && !left->host2) {
         left->to[0] = b;
         left->uops[0].fn = exec_moved;
-        translate_moved(s, left);
+        translate_stand_in(s, left, BLOCK_MOVED);
     }
 }
 

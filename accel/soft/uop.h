@@ -119,7 +119,8 @@ struct SoftCode {
     GArray *links;                      /* of Uop *: linked since then */
     atomic_bool dormant;                /* and now KVM has this CPU: whatever is written, it will be compared */
     uint64_t made, thrown;              /* statistics */
-    Translator *translator;             /* NULL: none */
+    Translator *translator;             /* NULL: none, or none yet */
+    bool translator_asked;              /* made when the first block is, if ever */
     JumpEntry jumps[JUMP_SIZE];
 };
 /* The block at state.rip in the present mode; raises faults of the fetch.  May throw all blocks away to make room. */

@@ -101,13 +101,13 @@ void pci_bus_set_router(PciBus *bus, unsigned (*map_irq)(void *opaque, uint8_t d
     bus->host.opaque = opaque;
 }
 
-/* Messages to the interrupt range of the CPUs go to whoever has the local APICs, all others are
- * memory writes. */
 bool pci_message_interrupts(uint64_t address)
 {
     return (address & ~UINT64_C(0xfffff)) == 0xfee00000;
 }
 
+/* Messages to the interrupt range of the CPUs go to whoever has the local APICs, all others are
+ * memory writes. */
 void pci_bus_message(PciDevice *pd, uint64_t address, uint32_t data)
 {
     if (!pd->bus || !pd->bus_master) {

@@ -100,8 +100,6 @@ static void make_cpu(GuestWay way, CpuModel *model)
     s->seg[SEG_TR].limit = 0; /* no I/O permission map */
     set_mode(s, false, true);
     cpus[way] = soft_cpu(c);
-    translate_off = way != WAY_TRANSLATED;
-    translate_heat = 1;
     g_assert(soft_cpu_setup(c, NULL));
     cpus[way]->counting = way == WAY_COUNTED;
     cpus[way]->short_budget = 64;
@@ -202,6 +200,8 @@ void guest_run(GuestWay way, const Sequence *q, const Standing *in, Standing *ou
 {
     SoftCpu *s = cpus[way];
     stopped = false;
+    translate_off = way != WAY_TRANSLATED; /* asked for with the first block */
+    translate_heat = 1;
     enter(s, q, in);
     current = s;
     SoftExit e = way == WAY_STEPS ? run_steps(s, trace) : run_blocks(s, way == WAY_COUNTED);

@@ -1,7 +1,7 @@
 /* Where translated code lies, and the pieces of code that lead into it and out of it. */
 #include "accel/soft/translate/translate.h"
 
-enum { FRAME = 24, SELF = 8 /* in the frame: the SoftCpu */, PIECES = 4096, EXPANDED = 64 };
+enum { FRAME = 24, SELF = 8 /* in the frame: the SoftCpu */, PIECES = 4096 };
 
 const uint8_t translate_host[CPU_GPRS] = {
     [CPU_RAX] = H_R10, [CPU_RCX] = H_RCX, [CPU_RDX] = H_RDX, [CPU_RBX] = H_RBX, [CPU_RSP] = H_R11, [CPU_RBP] = H_RBP,
@@ -51,11 +51,12 @@ static void emit_return_null(Emit *e)
     emit_return(e);
 }
 
-/* SoftCpu.rip_base, from the block in RAX, which stays. */
-static void emit_rip_base(Emit *e)
+/* All that micro-ops want to find: the guest's registers, and where the block begins that is in RAX.  RAX and RSI stay. */
+static void emit_home(Emit *e)
 {
-    emit_move(e, E_W, H_RSI, rm_mem(H_RAX, offsetof(Block, rip)));
-    emit_store(e, E_W, FIELD(rip_base), H_RSI);
+    emit_registers(e, true);
+    emit_move(e, E_W, H_RCX, rm_mem(H_RAX, offsetof(Block, rip)));
+    emit_store(e, E_W, FIELD(rip_base), H_RCX);
 }
 
 /* An instruction by its micro-ops.  True: leave, RIP is behind it: it threw blocks away, the running one or one that follows it in
@@ -118,9 +119,8 @@ static void make_enter(Translator *t, Emit *e)
 static void make_interpret(Translator *t, Emit *e)
 {
     t->interpret = piece_begin(t, e);
-    emit_registers(e, true);
     emit_store(e, E_W, FIELD(block), H_RAX);
-    emit_rip_base(e);
+    emit_home(e);
     emit_op(e, E_W, 0x8d, H_RAX, rm_mem(H_RAX, offsetof(Block, uops)), 0);
     emit_return(e);
 }
@@ -171,31 +171,26 @@ static void make_go_to(Translator *t, Emit *e)
 static void make_go_on(Translator *t, Emit *e)
 {
     t->go_on = piece_begin(t, e);
-    emit_registers(e, true);
-    emit_move(e, E_W, H_RCX, rm_reg(H_RSI));
     emit_move(e, E_W, H_RAX, FIELD(block));
-    emit_rip_base(e);
-    emit_move(e, E_W, H_RAX, rm_reg(H_RCX));
+    emit_home(e);
+    emit_move(e, E_W, H_RAX, rm_reg(H_RSI));
     emit_return(e);
 }
 
 static void make_alone(Translator *t, Emit *e)
 {
     t->alone = piece_begin(t, e);
-    emit_registers(e, true);
-    emit_move(e, E_W, H_RCX, rm_reg(H_RSI));
     emit_move(e, E_W, H_RAX, FIELD(block));
-    emit_rip_base(e);
-    emit_move(e, E_W, H_RSI, rm_reg(H_RCX));
+    emit_home(e);
     emit_rsp(e, -8);
     emit_call(e, (const void *)(uintptr_t)do_alone);
     emit_move(e, E_W, H_RDI, rm_mem(H_RSP, SELF + 16));
     emit_op(e, 0, 0x84, H_RAX, rm_reg(H_RAX), 0); /* test al, al */
-    uint8_t *dead = emit_jump_if(e, IF_NE, NULL);
+    uint8_t *leaves = emit_jump_if(e, IF_NE, NULL);
     emit_registers(e, false);
     emit_rsp(e, 8);
     emit_8(e, 0xc3);
-    emit_land(e, dead);
+    emit_land(e, leaves);
     emit_rsp(e, 16);
     emit_return_null(e);
 }
@@ -214,11 +209,8 @@ static void make_unlinked(Translator *t, Emit *e)
 
 /* ---- The area ---- */
 
-Translator *translate_new(SoftCpu *s, void *room)
+Translator *translate_new(void *room)
 {
-    if (translate_off || s->counting) {
-        return NULL;
-    }
     Translator *t = g_new0(Translator, 1);
     twice_map(&t->code, TRANSLATE_ROOM, room, "translated code");
     if (!t->code.write) {

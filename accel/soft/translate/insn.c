@@ -160,7 +160,7 @@ static FlagUse flag_use(const Insn *i, uint8_t *prefix)
     case ZYDIS_MNEMONIC_MOVZX:
     case ZYDIS_MNEMONIC_MOVSX:
     case ZYDIS_MNEMONIC_MOVSXD:
-    case ZYDIS_MNEMONIC_NOT: return FLAGS_NONE;
+    case ZYDIS_MNEMONIC_NOT:
     case ZYDIS_MNEMONIC_XCHG: return FLAGS_NONE;
     case ZYDIS_MNEMONIC_ADD:
     case ZYDIS_MNEMONIC_OR:

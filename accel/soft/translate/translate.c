@@ -288,23 +288,15 @@ void translate_block(SoftCpu *s, Block *b)
     b->special = true;
 }
 
-void translate_made(const SoftCpu *s, Block *b)
+void translate_stand_in(SoftCpu *s, Block *b, BlockStandIn what)
 {
-    if (s->code->translator) {
-        b->entry = s->code->translator->interpret;
+    SoftCode *c = s->code;
+    if (!c->translator_asked) { /* KVM's CPUs and those that count never want one */
+        c->translator_asked = true;
+        c->translator = translate_off || s->counting || c->unheard ? NULL : translate_new(c->arena + c->size);
     }
-}
-
-void translate_moved(const SoftCpu *s, Block *b)
-{
-    if (s->code->translator) {
-        b->entry = s->code->translator->moved;
-    }
-}
-
-void translate_killed(const SoftCpu *s, Block *b)
-{
-    if (s->code->translator) {
-        b->entry = s->code->translator->stale;
+    const Translator *t = c->translator;
+    if (t) {
+        b->entry = what == BLOCK_NEW ? t->interpret : what == BLOCK_STALE ? t->stale : t->moved;
     }
 }

@@ -5,9 +5,9 @@
  *   vector.c     those of the vector unit                       memory.c guest memory
  *
  * A guest instruction becomes the same instruction on other registers: eleven of the guest's are in host registers, five stay
- * in CpuState; RDI is the SoftCpu, RAX and RSI are free, R13 is memory.c's.  A memory operand is looked for in the same tables as the micro-ops'
- * and is then [rax]; what is not there, and every instruction that has no code of its own, is done by its micro-ops, with all
- * registers in CpuState (area.c: "alone").  Flags that somebody looks at are in SoftCpu.cc, as everywhere.
+ * in CpuState; RDI is the SoftCpu, RAX and RSI are free, R13 is memory.c's.  A memory operand is looked for in the same tables
+ * as the micro-ops' and is then [rax]; what is not there, and every instruction that has no code of its own, is done by its
+ * micro-ops, with all registers in CpuState (area.c: "alone").  Flags that somebody looks at are in SoftCpu.cc, as everywhere.
  *
  * Blocks jump to one another by Block.entry, which also tells those that are not translated, and those that were thrown away.
  * Nothing that was once run is written again but by translate_flush.
@@ -44,13 +44,14 @@ struct Translator {
 extern bool translate_off;              /* -accel soft,translate=off */
 extern unsigned translate_heat;         /* how often a block is run by micro-ops first; for tests */
 
-/* `room`: TRANSLATE_ROOM bytes of address space within 2 GiB of every block.  NULL: not on this host, or switched off. */
-Translator *translate_new(SoftCpu *s, void *room);
+/* `room`: TRANSLATE_ROOM bytes of address space within 2 GiB of every block, which stay the caller's.  NULL: not on this host. */
+Translator *translate_new(void *room);
 void translate_free(Translator *t);
 void translate_flush(Translator *t);    /* every block goes */
-void translate_made(const SoftCpu *s, Block *b);        /* a new block, and one that was thrown away */
-void translate_killed(const SoftCpu *s, Block *b);
-void translate_moved(const SoftCpu *s, Block *b);       /* `to[0]` stands for it from now on */
+typedef enum BlockStandIn { BLOCK_NEW, BLOCK_STALE, BLOCK_MOVED } BlockStandIn;
+/* What code meets that jumps to a block without code: one that the interpreter has, one that was thrown away, one that `to[0]`
+ * stands for. */
+void translate_stand_in(SoftCpu *s, Block *b, BlockStandIn what);
 bool translate_possible(const SoftCpu *s, const Block *b);
 /* The block that is about to run; whatever comes of it, its first micro-op is what to go on with. */
 void translate_block(SoftCpu *s, Block *b);
