@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "tests/hw/bench.h"
+#include "tests/hw/pci-root-bench.h"
 
 /* A root port at 4.0 (bus 1), the upstream port of a switch behind it, two downstream ports (buses 3 and 4). */
 enum { ROOT = PCI_DEVFN(4, 0), AER = PCIE_AER_AT, SERR = 1 << 1 };
@@ -12,24 +12,7 @@ enum { UNC_STATUS = AER + 4, UNC_MASK = AER + 8, UNC_SEVERITY = AER + 12, COR_ST
        PREFIX = AER + 0x38 };
 enum { MALFORMED = 1 << 18, POISONED = 1 << 12, UNSUPPORTED = 1 << 20, BAD_TLP = 1 << 6, RECEIVER = 1, ADVISORY = 1 << 13 };
 
-static PciBus *bus;
 static PciDevice *root, *up, *down, *other;
-static bool line_high;
-static unsigned messages, message_data;
-
-static unsigned map_irq(void *opaque, uint8_t devfn, unsigned pin)
-{
-    return 0;
-}
-static void set_irq(void *opaque, unsigned n, bool level)
-{
-    line_high = level;
-}
-static void message(void *opaque, uint64_t address, uint32_t data)
-{
-    message_data = data;
-    messages++;
-}
 
 static uint32_t get(const PciDevice *pd, unsigned at, unsigned size)
 {
@@ -81,9 +64,7 @@ static PciDevice *add(const char *type, const char *id, int devfn, const char *s
 
 static void setup(const char *type)
 {
-    PciHost host = {.mem = region_container("pci", 0), .io = space_root(space_io()), .dma_space = space_memory(),
-                    .map_irq = map_irq, .set_irq = set_irq, .msi = {message, NULL}};
-    bus = pci_bus_new(NULL, "pcie.0", &host);
+    make_root();
     root = add(type, "root", ROOT, "1", pci_bus_as_bus(bus));
     up = add("x3130-upstream", "up", 0, NULL, bus_find("root"));
     down = add("xio3130-downstream", "down", PCI_DEVFN(1, 0), "2", bus_find("up"));

@@ -3,7 +3,7 @@
 
 #include "hw/hotplug.h"
 #include "hw/pci/pci.h"
-#include "tests/hw/bench.h"
+#include "tests/hw/pci-root-bench.h"
 
 enum { PORT = PCI_DEVFN(4, 0) };
 enum { LINK_CONTROL = 0x10, LINK_STATUS = 0x12, SLOT_CAP = 0x14, SLOT_CONTROL = 0x18, SLOT_STATUS = 0x1a };
@@ -11,26 +11,8 @@ enum { BUTTON = 1, PRESENCE = 1 << 3, COMPLETED = 1 << 4, FILLED = 1 << 6, LINK_
 enum { INDICATOR_ON = 1 << 8, BLINKS = 2 << 8, INDICATOR_OFF = 3 << 8, POWER_OFF = 1 << 10, ATTENTION_OFF = 3 << 6 };
 enum { LISTEN = 1 | 1 << 3 | 1 << 5 | 1 << 12 };
 
-static PciBus *bus;
 static PciDevice *port, *card;
 static unsigned cap;
-static bool line_high;
-static uint64_t message_at;
-static unsigned messages;
-
-static unsigned map_irq(void *opaque, uint8_t devfn, unsigned pin)
-{
-    return 0;
-}
-static void set_irq(void *opaque, unsigned n, bool level)
-{
-    line_high = level;
-}
-static void message(void *opaque, uint64_t address, uint32_t data)
-{
-    message_at = address;
-    messages++;
-}
 
 static PciDevice *add(const char *type, const char *id, int devfn, Bus *where, bool hot)
 {
@@ -55,14 +37,6 @@ static void put(unsigned at, unsigned size, uint32_t value)
     pci_config_write(bus, PORT, cap + at, size, value);
 }
 
-static void make_bus(void)
-{
-    PciHost host = {.mem = region_container("pci", 0), .io = space_root(space_io()), .dma_space = space_memory(),
-                    .map_irq = map_irq, .set_irq = set_irq, .msi = {message, NULL}};
-    region_map(space_root(space_memory()), host.mem, 0, -1);
-    bus = pci_bus_new(NULL, "pcie.0", &host);
-}
-
 static void make_port(const char *type, const char *props)
 {
     GError *error = NULL;
@@ -85,7 +59,7 @@ static void make_port(const char *type, const char *props)
 
 static void setup(const char *type, const char *props)
 {
-    make_bus();
+    make_root();
     make_port(type, props);
 }
 
@@ -129,7 +103,7 @@ START_TEST(kinds)
         {"x3130-upstream", 5, 0x8232104c, 0x90, false},    {"xio3130-downstream", 6, 0x8233104c, 0x90, true},
         {"pcie-pci-bridge", 7, 0x000e1b36, 0x54, false},
     };
-    make_bus();
+    make_root();
     for (unsigned i = 0; i < G_N_ELEMENTS(known); i++) {
         make_port(known[i].type, "");
         ck_assert_uint_eq(pci_config_read(bus, PORT, 0, 4), known[i].id);

@@ -3,7 +3,7 @@
 
 #include "hw/hotplug.h"
 #include "hw/pci/pci.h"
-#include "tests/hw/bench.h"
+#include "tests/hw/pci-root-bench.h"
 
 enum { BRIDGE = PCI_DEVFN(4, 0), CAP = 0x98, BAR = 0xe0000000 };
 enum { SLOTS_33 = 4, CONFIG = 0xc, COMMAND = 0x14, STATUS = 0x16, LOCATOR = 0x18, SERR_INT = 0x20, SLOT = 0x24 };
@@ -11,23 +11,7 @@ enum { ENABLED = 2, DISABLED = 3, LED_ON = 1 << 2, LED_BLINKS = 2 << 2, LED_OFF 
        PRESENCE = 1 << 16, BUTTON = 1 << 18, MASKS = 0x7f << 24 };
 enum { POWER = 1, ENABLE = 2, DISABLE = 3, INVALID = 1 << 2, WRONG_SPEED = 1 << 3, DONE = 1 << 16 };
 
-static PciBus *bus;
 static PciDevice *bridge, *card;
-static bool line_high;
-static unsigned messages;
-
-static unsigned map_irq(void *opaque, uint8_t devfn, unsigned pin)
-{
-    return 0;
-}
-static void set_irq(void *opaque, unsigned n, bool level)
-{
-    line_high = level;
-}
-static void message(void *opaque, uint64_t address, uint32_t data)
-{
-    messages++;
-}
 
 static PciDevice *add(const char *type, const char *id, int devfn, bool hot)
 {
@@ -82,10 +66,7 @@ static void set_up(void)
 static void setup(const char *type)
 {
     GError *error = NULL;
-    PciHost host = {.mem = region_container("pci", 0), .io = space_root(space_io()), .dma_space = space_memory(),
-                    .map_irq = map_irq, .set_irq = set_irq, .msi = {message, NULL}};
-    region_map(space_root(space_memory()), host.mem, 0, -1);
-    bus = pci_bus_new(NULL, "pcie.0", &host);
+    make_root();
     bridge = pci_new(device_class_find(type), "br", BRIDGE, false);
     if (!strcmp(type, "pci-bridge")) {
         ck_assert(device_set(&bridge->dev, "shpc", "on", NULL) && device_set(&bridge->dev, "chassis_nr", "3", NULL));
