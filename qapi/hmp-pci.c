@@ -1,4 +1,5 @@
 /* `pcie_aer_inject_error`: a function of PCI Express meets an error. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "hw/pci/pcie-aer.h"
@@ -37,18 +38,21 @@ static bool error_status(const HmpArgs *a, PcieError *e, GError **error)
     return true;
 }
 
-/* header0 ..., prefix0 ...: false, where the first is not given. */
-static bool packet(const HmpArgs *a, const char *what, uint32_t words[PCIE_TLP_WORDS])
+/* header0 ..., prefix0 ...; *out is NULL where the first is not given. */
+static bool packet(const HmpArgs *a, const char *what, uint32_t words[PCIE_TLP_WORDS], const uint32_t **out, GError **error)
 {
     const int64_t absent = INT64_MIN;
-    bool given = false;
+    *out = NULL;
     for (unsigned i = 0; i < PCIE_TLP_WORDS; i++) {
         g_autofree char *name = g_strdup_printf("%s%u", what, i);
         int64_t v = hmp_number(a, name, absent);
-        given |= v != absent;
+        if (v != absent && (v < INT32_MIN || v > UINT32_MAX)) {
+            return error_fail(error, "%s: 0x%" PRIx64 " has more than 32 bits", name, (uint64_t)v);
+        }
+        *out = v != absent ? words : *out;
         words[i] = v == absent ? 0 : (uint32_t)v;
     }
-    return given;
+    return true;
 }
 
 void hmp_pcie_aer_inject_error(Hmp *h, const HmpArgs *a)
@@ -57,9 +61,8 @@ void hmp_pcie_aer_inject_error(Hmp *h, const HmpArgs *a)
     uint32_t header[PCIE_TLP_WORDS], prefix[PCIE_TLP_WORDS];
     PcieError e = {.advisory = hmp_flag(a, "a")};
     PciDevice *pd = find_function(hmp_text(a, "id"), &error);
-    e.header = packet(a, "header", header) ? header : NULL;
-    e.prefix = packet(a, "prefix", prefix) ? prefix : NULL;
-    if (!pd || !error_status(a, &e, &error) || !pcie_error(pd, &e, &error)) {
+    if (!pd || !error_status(a, &e, &error) || !packet(a, "header", header, &e.header, &error) ||
+        !packet(a, "prefix", prefix, &e.prefix, &error) || !pcie_error(pd, &e, &error)) {
         hmp_error(h, error);
         return;
     }

@@ -124,6 +124,7 @@ class Functions(unittest.TestCase):
         self.assertRegex(inject("e BAD_TLP"), "^Error: e.* is not on PCI Express$")
         self.assertRegex(inject("nobody BAD_TLP"), "^Error: Device 'nobody' not found$")
         self.assertRegex(inject("p BAD"), "^Error: invalid error status value 'BAD', expected: ")
+        self.assertRegex(inject("p BAD_TLP 1 0x123456789"), "^Error: header1: 0x123456789 has more than 32 bits$")
         self.assertRegex(inject("p 3"), "^Error: error status 0x3 is no uncorrectable error")
 
     def test_addr(self):
